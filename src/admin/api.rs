@@ -1,0 +1,133 @@
+//! What is asked, and who answers it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+
+use super::change::{self, Refused};
+use super::reply::{self, Reply, json, text};
+use super::{Access, view};
+use crate::control::Control;
+use crate::proxy::Phase;
+use crate::record::Format;
+
+const PAGE: &str = include_str!("dashboard/index.html");
+const STYLE: &str = include_str!("dashboard/dashboard.css");
+const SCRIPT: &str = include_str!("dashboard/dashboard.js");
+
+/// The API of one listener.
+pub struct Api {
+    /// What it allows.
+    pub access: Access,
+    /// Allows changes from other than loopback.
+    pub token: Option<String>,
+    /// What it tells about.
+    pub control: Arc<Control>,
+    /// Whether the process is ready.
+    pub phase: watch::Receiver<Phase>,
+}
+
+impl Api {
+    /// Answers a request, which carries the address of its client as an extension.
+    pub async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let path = request.uri().path().to_owned();
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let get = matches!(*request.method(), Method::GET | Method::HEAD);
+        match (get, &segments[..]) {
+            (true, ["livez"]) => text(StatusCode::OK, "ok"),
+            (true, ["readyz"]) => self.ready(),
+            (true, ["metrics"]) => self.metrics(request.headers()),
+            _ if self.access == Access::Admin => self.admin(request, get, &segments).await,
+            _ => reply::error(
+                StatusCode::NOT_FOUND,
+                "there is /livez, /readyz and /metrics here; the rest is on the admin listener",
+            ),
+        }
+    }
+
+    async fn admin(&self, request: Request<Incoming>, get: bool, segments: &[&str]) -> Reply {
+        match (get, segments) {
+            (true, [""]) => reply::reply(StatusCode::OK, "text/html; charset=utf-8", PAGE),
+            (true, ["dashboard.css"]) => reply::reply(StatusCode::OK, "text/css; charset=utf-8", STYLE),
+            (true, ["dashboard.js"]) => reply::reply(StatusCode::OK, "text/javascript; charset=utf-8", SCRIPT),
+            (true, ["favicon.ico"]) => reply::reply(StatusCode::NO_CONTENT, "image/x-icon", ""),
+            (true, ["api", "v1", "splits"]) => json(&self.control.status()),
+            (true, ["api", "v1", "splits", namespace, name]) => self.split(namespace, name),
+            (true, ["api", "v1", "history"]) => json(&view::history(&self.control)),
+            (true, ["api", "v1", "config"]) => json(&view::config(&self.control.snapshot())),
+            (true, ["api", "v1", "explain"]) => match view::explain(&self.control.snapshot(), request.uri().query()) {
+                Ok(explanation) => json(&explanation),
+                Err(message) => reply::error(StatusCode::BAD_REQUEST, &message),
+            },
+            (true, ["api", "v1", "events"]) => {
+                let (past, coming) = self.control.events().follow();
+                reply::events(past, coming)
+            }
+            (false, ["api", "v1", "splits", namespace, name, rest @ ..]) => {
+                let split = if *namespace == "-" { (*name).to_owned() } else { format!("{namespace}/{name}") };
+                self.change(request, &split, rest).await
+            }
+            _ => reply::error(StatusCode::NOT_FOUND, "no such page; the API is under /api/v1, the dashboard at /"),
+        }
+    }
+
+    fn ready(&self) -> Reply {
+        match *self.phase.borrow() {
+            Phase::Serving if self.control.snapshot().generation > 0 => text(StatusCode::OK, "ok"),
+            Phase::Serving => text(StatusCode::SERVICE_UNAVAILABLE, "no configuration yet"),
+            Phase::Leaving | Phase::Refusing => text(StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        }
+    }
+
+    fn metrics(&self, headers: &HeaderMap) -> Reply {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let format = Format::accepted(accept);
+        match format.write(self.control.metrics().registry()) {
+            Ok(body) => reply::reply(StatusCode::OK, format.content_type(), body),
+            Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
+    fn split(&self, namespace: &str, name: &str) -> Reply {
+        let namespace = if namespace == "-" { "" } else { namespace };
+        let status = self.control.status();
+        match status.splits.iter().find(|split| split.namespace == namespace && split.name == name) {
+            Some(split) => json(split),
+            None => {
+                reply::error(StatusCode::NOT_FOUND, "no such split; /api/v1/splits lists them, namespace - is none")
+            }
+        }
+    }
+
+    async fn change(&self, request: Request<Incoming>, split: &str, rest: &[&str]) -> Reply {
+        let peer = request.extensions().get::<SocketAddr>().copied();
+        let allowed = peer.is_some_and(|peer| change::allowed(request.headers(), peer.ip(), self.token.as_deref()));
+        if !allowed {
+            return reply::error(StatusCode::FORBIDDEN, change::FORBIDDEN);
+        }
+        let changed = match (request.method(), rest) {
+            (&Method::PATCH, []) => change::weights(&self.control, split, request.into_body()).await,
+            (&Method::POST, ["guard", "reset"]) => self.control.reset_guard(split).map_err(Refused::from),
+            _ => Err(Refused(StatusCode::METHOD_NOT_ALLOWED, "PATCH weights, or POST guard/reset".to_owned())),
+        };
+        match changed {
+            Ok(()) => {
+                let status = self.control.status();
+                let changed = status.splits.iter().find(|known| {
+                    split
+                        == if known.namespace.is_empty() {
+                            known.name.clone()
+                        } else {
+                            format!("{}/{}", known.namespace, known.name)
+                        }
+                });
+                json(&changed)
+            }
+            Err(Refused(status, message)) => reply::error(status, &message),
+        }
+    }
+}

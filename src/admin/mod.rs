@@ -1,0 +1,134 @@
+//! The listeners for people and machines that look after the proxy: `ops` (probes, metrics) changes nothing, `admin` has the
+//! dashboard, the API, and changes by hand.
+
+mod api;
+mod change;
+mod reply;
+mod view;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, ServiceExt as _};
+
+use self::api::Api;
+use self::reply::Reply;
+pub use self::view::explain_request;
+use crate::control::Control;
+use crate::proxy::Phase;
+
+/// Requests that are worked on at a time; more wait.
+const AT_ONCE: usize = 64;
+/// How long a request may take until its answer begins.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a listener allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Admin,
+    /// Only what changes nothing and tells nothing about the configuration.
+    Ops,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+#[error("{what} cannot listen on {address}: {error}; give {what}.address another port, or stop who has it")]
+pub struct AdminError {
+    what: &'static str,
+    address: SocketAddr,
+    #[source]
+    error: io::Error,
+}
+
+/// A running admin or ops listener; it ends when dropped.
+pub struct Admin {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Admin {
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on.
+    pub async fn start(
+        address: SocketAddr,
+        access: Access,
+        token: Option<String>,
+        control: Arc<Control>,
+        phase: watch::Receiver<Phase>,
+    ) -> Result<Self, AdminError> {
+        let what = if access == Access::Admin { "admin" } else { "ops" };
+        let failed = |error| AdminError { what, address, error };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let api = Arc::new(Api { access, token, control, phase });
+        let answer = tower::service_fn(move |request: Request<Incoming>| {
+            let api = Arc::clone(&api);
+            async move { Ok::<_, tower::BoxError>(api.answer(request).await) }
+        });
+        // One limit for all connections, so that a scraper gone mad cannot keep the control side busy.
+        let limit = GlobalConcurrencyLimitLayer::new(AT_ONCE);
+        let service = BoxCloneSyncService::new(ServiceBuilder::new().timeout(PATIENCE).layer(limit).service(answer));
+        let task = tokio::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, peer)) => drop(tokio::spawn(serve(service.clone(), stream, peer))),
+                    Err(error) => {
+                        tracing::warn!(what, %error, "accepting failed");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }
+        });
+        Ok(Self { address, task })
+    }
+
+    /// Where it really listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+type ApiService = BoxCloneSyncService<Request<Incoming>, Reply, tower::BoxError>;
+
+async fn serve(service: ApiService, stream: TcpStream, peer: SocketAddr) {
+    let service = tower::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        let answer = service.clone().oneshot(request);
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|error| too_slow(&*error))) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(60))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = connection.await {
+        tracing::debug!(%peer, %error, "an admin connection ended early");
+    }
+}
+
+fn too_slow(error: &(dyn std::error::Error + Send + Sync)) -> Reply {
+    reply::error(StatusCode::SERVICE_UNAVAILABLE, &format!("no answer within {PATIENCE:?}: {error}"))
+}

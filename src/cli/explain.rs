@@ -1,0 +1,81 @@
+//! `weir explain`: where a request would go, and why.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Failure;
+use super::client::Target;
+use crate::admin::explain_request;
+use crate::decide::Explanation;
+use crate::snapshot::{Interner, Snapshot, compile};
+use crate::source::file;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Ask this file, not a running proxy
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+    /// Method of the request
+    method: String,
+    /// URL of the request
+    url: String,
+    /// A header of the request, as 'Name: value'
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// Form of the answer
+    #[arg(short, long, default_value = "text")]
+    output: super::status::Output,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let explanation = match &args.config {
+        Some(path) => {
+            let loaded = file::load(path)?;
+            let snapshot = compile(&loaded.model, &Snapshot::default(), &mut Interner::default())?;
+            explain_request(&snapshot, &args.method, &args.url, &args.headers)?
+        }
+        None => super::runtime()?.block_on(args.target.get(&query(args)))?,
+    };
+    match args.output {
+        super::status::Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
+        super::status::Output::Text => print(&explanation),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn query(args: &Args) -> String {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let mut path = format!("/api/v1/explain?method={}&url={}", encoded(&args.method), encoded(&args.url));
+    for header in &args.headers {
+        path.push_str("&header=");
+        path.push_str(&encoded(header));
+    }
+    path
+}
+
+fn print(explanation: &Explanation) {
+    println!("listener  {}", explanation.listener);
+    if let Some(route) = &explanation.route {
+        println!("split     {route}");
+    }
+    if let Some(rule) = &explanation.rule {
+        println!("path      {rule}");
+    }
+    if let Some(why) = &explanation.why {
+        println!("why       {why}");
+    }
+    for version in &explanation.versions {
+        let revision =
+            if version.revision.is_empty() { String::new() } else { format!(" (revision {})", version.revision) };
+        let endpoints =
+            if version.endpoints.is_empty() { "no endpoint".to_owned() } else { version.endpoints.join(", ") };
+        println!("{:>7.3}%  {}{revision} at {endpoints}", version.share * 100.0, version.version);
+    }
+    if let Some(answer) = &explanation.answer {
+        println!("answer    {answer}");
+    }
+}

@@ -1,0 +1,87 @@
+//! The commands, one file each. Errors go to stderr, what a machine may read to stdout; exit status 0, 1 (failed), 2 (usage).
+
+mod check;
+mod client;
+mod completions;
+mod demo;
+mod echo;
+mod explain;
+mod guard;
+mod run;
+mod status;
+mod weight;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Splits traffic between versions of a service, and loses nothing doing it.
+#[derive(Parser)]
+#[command(name = "weir", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Two versions, a load and the proxy in one process: watch a canary go from 5% to 100%
+    Demo(demo::Args),
+    /// Serve
+    Run(run::Args),
+    /// Validate configuration files
+    Check(check::Args),
+    /// Tell where a request would go, and why
+    Explain(explain::Args),
+    /// Show what is going on
+    Status(status::Args),
+    /// Set weights by hand
+    Weight(weight::Args),
+    /// Look after guards
+    Guard(guard::Args),
+    /// A backend to try things with
+    Echo(echo::Args),
+    /// Completions for a shell
+    Completions(completions::Args),
+}
+
+/// Why a command failed.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Demo(args) => demo::run(args),
+            Command::Run(args) => run::run(args),
+            Command::Check(args) => check::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Status(args) => status::run(&args),
+            Command::Weight(args) => weight::run(&args),
+            Command::Guard(args) => guard::run(&args),
+            Command::Echo(args) => echo::run(args),
+            Command::Completions(args) => completions::run(&args),
+        };
+        result.unwrap_or_else(|error| {
+            eprintln!("weir: {error}");
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// The runtime of a command; workers have their own.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Logs to stderr; `WEIR_LOG` filters (`info` if unset).
+fn log(default: &str) {
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| default.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(color)
+        .init();
+}

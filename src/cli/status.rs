@@ -1,0 +1,138 @@
+//! `weir status`: what is going on.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::Failure;
+use super::client::Target;
+use crate::control::{SplitStatus, Status, VersionStatus};
+
+/// How often `--watch` looks.
+const WATCH: Duration = Duration::from_secs(1);
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// Look again every second
+    #[arg(short, long)]
+    watch: bool,
+    /// Form of the answer
+    #[arg(short, long, default_value = "text")]
+    output: Output,
+}
+
+/// Form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+    super::runtime()?.block_on(async {
+        loop {
+            let status: Status = args.target.get("/api/v1/splits").await?;
+            if args.watch && std::io::stdout().is_terminal() {
+                print!("\x1b[H\x1b[2J");
+            }
+            match args.output {
+                Output::Json => println!("{}", serde_json::to_string(&status)?),
+                Output::Text => print!("{}", table(&status)),
+            }
+            if !args.watch {
+                return Ok(ExitCode::SUCCESS);
+            }
+            tokio::time::sleep(WATCH).await;
+        }
+    })
+}
+
+/// All splits as a table.
+pub fn table(status: &Status) -> String {
+    let mut rows = vec![COLUMNS.map(str::to_owned).to_vec()];
+    for split in &status.splits {
+        rows.extend(split.versions.iter().map(|version| row(split, version)));
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            if column < 3 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        _ = writeln!(text, "{}", line.trim_end());
+    }
+    for split in &status.splits {
+        for (version, guard) in split.versions.iter().filter_map(|v| v.guard.as_ref().map(|guard| (v, guard))) {
+            if guard.state == "tripped" {
+                let name = name(split);
+                _ = writeln!(
+                    text,
+                    "{name}/{}: guard tripped: {}; `weir guard reset {name}` re-arms it",
+                    version.name, guard.reason
+                );
+            }
+        }
+    }
+    text
+}
+
+const COLUMNS: [&str; 13] = [
+    "SPLIT",
+    "VERSION",
+    "FROM",
+    "DESIRED",
+    "EFFECTIVE",
+    "SHARE",
+    "REQ/S",
+    "SUCCESS",
+    "P50",
+    "P99",
+    "ACTIVE",
+    "CONNS",
+    "GUARD",
+];
+
+fn row(split: &SplitStatus, version: &VersionStatus) -> Vec<String> {
+    let percent = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{:.2}%", value * 100.0));
+    let revision = if version.revision.is_empty() { String::new() } else { format!("@{}", version.revision) };
+    let effective = if (version.effective - f64::from(version.desired)).abs() < 1e-9 {
+        version.desired.to_string()
+    } else {
+        format!("{:.1}", version.effective)
+    };
+    vec![
+        name(split),
+        format!("{}{revision}", version.name),
+        split.weights_from.clone(),
+        version.desired.to_string(),
+        effective,
+        percent(version.share),
+        version.rate.map_or("-".to_owned(), |rate| format!("{rate:.1}")),
+        percent(version.success),
+        seconds(version.p50),
+        seconds(version.p99),
+        version.active_requests.to_string(),
+        version.connections.to_string(),
+        version.guard.as_ref().map_or("-".to_owned(), |guard| guard.state.clone()),
+    ]
+}
+
+fn name(split: &SplitStatus) -> String {
+    if split.namespace.is_empty() { split.name.clone() } else { format!("{}/{}", split.namespace, split.name) }
+}
+
+/// A duration that people can read.
+pub fn seconds(value: Option<f64>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(value) if value < 1.0 => format!("{:.1}ms", value * 1e3),
+        Some(value) => format!("{value:.2}s"),
+    }
+}

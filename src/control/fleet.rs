@@ -1,0 +1,101 @@
+//! The workers as the control side sees them: what they listen on, and what they have in flight.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::model::Listener;
+use crate::proxy::{self, BindError, Command, WorkerHandle};
+
+/// All workers.
+pub struct Fleet {
+    workers: Vec<WorkerHandle>,
+    listening: Vec<Listening>,
+}
+
+/// A listener that the workers accept for.
+#[derive(Clone)]
+struct Listening {
+    name: Arc<str>,
+    /// As configured; port 0 means any.
+    asked: SocketAddr,
+    bound: SocketAddr,
+}
+
+/// Sockets for the listeners that a configuration adds.
+pub struct Bound(Vec<(Listening, Vec<std::net::TcpListener>)>);
+
+impl Fleet {
+    /// A fleet that listens on nothing.
+    pub fn new(workers: Vec<WorkerHandle>) -> Self {
+        Self { workers, listening: Vec::new() }
+    }
+
+    /// Binds what `listeners` asks for and is not there yet. Nothing is accepted until [`Fleet::listen`].
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be bound; what was bound meanwhile is let go.
+    pub fn bind(&self, listeners: &[Arc<Listener>]) -> Result<Bound, BindError> {
+        let missing = listeners.iter().filter(|listener| !self.listening.iter().any(|known| is(known, listener)));
+        let bound = missing.map(|listener| {
+            let sockets = proxy::bind(&listener.name, listener.address, self.workers.len())?;
+            let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
+            Ok((Listening { name: Arc::clone(&listener.name), asked: listener.address, bound }, sockets))
+        });
+        Ok(Bound(bound.collect::<Result<_, _>>()?))
+    }
+
+    /// Stops accepting for listeners that are not in `listeners`, and begins for what was bound.
+    pub fn listen(&mut self, listeners: &[Arc<Listener>], bound: Bound) {
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            self.listening.drain(..).partition(|known| listeners.iter().any(|listener| is(known, listener)));
+        self.listening = kept;
+        for Listening { name, .. } in gone {
+            self.tell(|| Command::Unlisten(Arc::clone(&name)));
+        }
+        for (listening, sockets) in bound.0 {
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                // A worker that is gone accepts nothing; the process is ending then.
+                let _ = worker.commands.send(Command::Listen(Arc::clone(&listening.name), socket));
+            }
+            self.listening.push(listening);
+        }
+    }
+
+    /// Where a listener really listens.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.listening.iter().find(|listening| *listening.name == *name).map(|listening| listening.bound)
+    }
+
+    /// Requests and tunnels in flight, over all workers.
+    pub fn in_flight(&self) -> usize {
+        self.workers.iter().map(|worker| *worker.active.borrow()).sum()
+    }
+
+    /// To be told when what is in flight on a worker changes.
+    pub fn watch(&self) -> Vec<tokio::sync::watch::Receiver<usize>> {
+        self.workers.iter().map(|worker| worker.active.clone()).collect()
+    }
+
+    /// Stops accepting on every listener.
+    pub fn stop_listening(&mut self) {
+        for Listening { name, .. } in std::mem::take(&mut self.listening) {
+            self.tell(|| Command::Unlisten(Arc::clone(&name)));
+        }
+    }
+
+    /// Lets the workers end.
+    pub fn dismiss(&mut self) {
+        self.workers.clear();
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for worker in &self.workers {
+            let _ = worker.commands.send(command());
+        }
+    }
+}
+
+fn is(known: &Listening, listener: &Listener) -> bool {
+    known.name == listener.name && known.asked == listener.address
+}

@@ -1,0 +1,75 @@
+//! Figures of the control side: configurations, guards, the build.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::snapshot::VersionKey;
+
+/// Why registering cannot fail: names are constants, and each is registered once.
+const UNIQUE: &str = "metric names are unique and valid";
+
+/// Figures of the control side.
+pub struct Metrics {
+    registry: Registry,
+    generation: IntGauge,
+    rejected: IntCounterVec,
+    apply_seconds: Histogram,
+    trips: IntCounterVec,
+}
+
+#[allow(clippy::expect_used)]
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let generation =
+            IntGauge::new("weir_config_generation", "Grows with every change that was applied.").expect(UNIQUE);
+        let rejected = Opts::new("weir_config_rejected_total", "Configurations that were refused.");
+        let rejected = IntCounterVec::new(rejected, &["source"]).expect(UNIQUE);
+        rejected.with_label_values(&["file"]);
+        let apply = HistogramOpts::new("weir_config_apply_seconds", "From a valid configuration to its being served.")
+            .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0]);
+        let apply_seconds = Histogram::with_opts(apply).expect(UNIQUE);
+        let trips = Opts::new("weir_guard_trips_total", "Versions that were found bad.");
+        let trips = IntCounterVec::new(trips, &["namespace", "kind", "route", "version", "revision"]).expect(UNIQUE);
+        let build = IntGaugeVec::new(Opts::new("weir_build_info", "Always 1."), &["version"]).expect(UNIQUE);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(generation.clone())).expect(UNIQUE);
+        registry.register(Box::new(rejected.clone())).expect(UNIQUE);
+        registry.register(Box::new(apply_seconds.clone())).expect(UNIQUE);
+        registry.register(Box::new(trips.clone())).expect(UNIQUE);
+        registry.register(Box::new(build)).expect(UNIQUE);
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        registry.register(Box::new(process)).expect(UNIQUE);
+        Self { registry, generation, rejected, apply_seconds, trips }
+    }
+}
+
+impl Metrics {
+    /// Where they are registered; the exporter of the recorder joins them there.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A configuration came into force.
+    pub fn applied(&self, generation: u64, took: Duration) {
+        self.published(generation);
+        self.apply_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Something else changed what is served.
+    pub fn published(&self, generation: u64) {
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+    }
+
+    /// A configuration was refused.
+    pub fn rejected(&self, source: &str) {
+        self.rejected.with_label_values(&[source]).inc();
+    }
+
+    /// A version was found bad.
+    pub fn guard_tripped(&self, key: &VersionKey) {
+        let VersionKey { route, version, revision } = key;
+        self.trips.with_label_values(&[&*route.namespace, route.kind.as_str(), &*route.name, version, revision]).inc();
+    }
+}

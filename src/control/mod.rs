@@ -1,0 +1,407 @@
+//! A change's way into force: a model, weights set by hand, a guard's trip. Each becomes a new snapshot that the workers
+//! serve from their next request on; a change that cannot be served changes nothing.
+
+mod events;
+mod fleet;
+mod guards;
+mod history;
+mod metrics;
+mod ramp;
+mod status;
+mod trips;
+
+pub use events::{Event, EventKind, Events};
+pub use fleet::Fleet;
+pub use history::Point;
+pub use metrics::Metrics;
+pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use self::events::lock;
+use self::guards::Guards;
+use self::history::History;
+use self::ramp::Ramp;
+use self::trips::Trips;
+use crate::endpoint::SplitId;
+use crate::model::{Model, RouteKey, Weight, WeightError};
+use crate::proxy::BindError;
+use crate::record::Recorder;
+use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, compile};
+
+/// How often ramps move and guards look.
+pub const TICK: Duration = Duration::from_millis(100);
+/// Ticks of a second, after which history takes a sample.
+const TICKS_PER_SECOND: u32 = 10;
+
+/// Why a model did not come into force.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// A listener's address.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Something that only shows when it is compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+/// Why weights could not be set by hand.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum WeightsError {
+    /// No such split.
+    #[error("there is no split {asked:?}; there are: {known}")]
+    NoSplit {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: String,
+    },
+    /// No such version.
+    #[error("split {split} has no version {asked:?}; it has: {known}")]
+    NoVersion {
+        /// The split.
+        split: String,
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: String,
+    },
+    /// No weight.
+    #[error(transparent)]
+    Weight(#[from] WeightError),
+    /// Nothing would get traffic.
+    #[error("all weights of {0} would be 0: give one version a positive weight")]
+    AllZero(String),
+}
+
+/// The control side of a process.
+pub struct Control {
+    served: Arc<ArcSwap<Snapshot>>,
+    recorder: Arc<Recorder>,
+    events: Events,
+    metrics: Metrics,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    interner: Interner,
+    fleet: Fleet,
+    /// As the source gave it.
+    model: Model,
+    /// Weights set by hand, with what the configuration said when they were.
+    hand: HashMap<RouteKey, Hand>,
+    ramps: HashMap<SplitId, Ramp>,
+    guards: Guards,
+    trips: Trips,
+    history: History,
+    ticks: u32,
+}
+
+struct Hand {
+    weights: Vec<Weight>,
+    configured: Vec<Weight>,
+}
+
+impl Control {
+    /// A control side that serves nothing yet. `state`: where guard trips are kept.
+    ///
+    /// # Errors
+    ///
+    /// The state file cannot be read.
+    pub fn new(
+        served: Arc<ArcSwap<Snapshot>>,
+        recorder: Arc<Recorder>,
+        fleet: Fleet,
+        state: Option<PathBuf>,
+    ) -> io::Result<Self> {
+        let state = State {
+            interner: Interner::default(),
+            fleet,
+            model: Model::default(),
+            hand: HashMap::new(),
+            ramps: HashMap::new(),
+            guards: Guards::default(),
+            trips: Trips::open(state)?,
+            history: History::default(),
+            ticks: 0,
+        };
+        let metrics = Metrics::default();
+        Ok(Self {
+            served,
+            recorder,
+            events: Events::default(),
+            metrics,
+            started: Instant::now(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// What is served now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.served.load_full()
+    }
+
+    /// What happens.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Figures of the control side itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is counted.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
+    /// Where a listener really listens: port 0 in the configuration means any.
+    pub fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
+        lock(&self.state).fleet.address(listener)
+    }
+
+    /// Requests and tunnels in flight.
+    pub fn in_flight(&self) -> usize {
+        lock(&self.state).fleet.in_flight()
+    }
+
+    /// To be told when that changes.
+    pub fn watch_in_flight(&self) -> Vec<tokio::sync::watch::Receiver<usize>> {
+        lock(&self.state).fleet.watch()
+    }
+
+    /// Stops accepting on every listener; connections that wait to be accepted still are.
+    pub fn stop_listening(&self) {
+        lock(&self.state).fleet.stop_listening();
+    }
+
+    /// Lets the workers end, whatever they have.
+    pub fn dismiss_workers(&self) {
+        lock(&self.state).fleet.dismiss();
+    }
+
+    /// What every version id stands for.
+    pub fn known_versions(&self) -> Vec<(crate::endpoint::VersionId, crate::snapshot::VersionKey)> {
+        lock(&self.state).interner.known_versions()
+    }
+
+    /// Brings a model into force and returns its generation.
+    ///
+    /// # Errors
+    ///
+    /// See [`ApplyError`]; what was served before is served on.
+    pub fn apply(&self, model: Model) -> Result<u64, ApplyError> {
+        let begun = std::time::Instant::now();
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let previous = self.served.load_full();
+        let bound = state.fleet.bind(&model.listeners)?;
+        state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
+        let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
+        for rule in &mut snapshot.rules {
+            settle(rule, &previous, state);
+        }
+        let generation = snapshot.generation;
+        self.served.store(Arc::new(snapshot));
+        // Workers find a listener's routes in the snapshot, so that one comes first.
+        state.fleet.listen(&model.listeners, bound);
+        state.model = model;
+        self.metrics.applied(generation, begun.elapsed());
+        Ok(generation)
+    }
+
+    /// Sets weights by hand; versions that are not named keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// See [`WeightsError`]; nothing changes then.
+    pub fn set_weights(&self, split: &str, asked: &BTreeMap<String, i64>) -> Result<(), WeightsError> {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let previous = self.served.load_full();
+        let route = self.route(&previous, split)?;
+        let rule = previous.rules_of(&route).map(|(_, rule)| rule).next();
+        let rule = rule.ok_or_else(|| WeightsError::AllZero(split.to_owned()))?;
+        let mut weights = rule.weights.desired.to_vec();
+        for (name, weight) in asked {
+            let version = rule.body.versions.iter().position(|version| *version.name == **name);
+            let version = version.ok_or_else(|| WeightsError::NoVersion {
+                split: split.to_owned(),
+                asked: name.clone(),
+                known: join(rule.body.versions.iter().map(|version| version.name.to_string())),
+            })?;
+            weights[version] = Weight::try_from(*weight)?;
+        }
+        if weights.iter().all(|weight| *weight == Weight::ZERO) {
+            return Err(WeightsError::AllZero(split.to_owned()));
+        }
+        let configured = configured(&state.model, &route).unwrap_or_default();
+        let text =
+            join(rule.body.versions.iter().zip(&weights).map(|(version, weight)| format!("{}={weight}", version.name)));
+        state.hand.insert(route.clone(), Hand { weights: weights.clone(), configured });
+        let mut snapshot = (*previous).clone();
+        for rule in snapshot.rules.iter_mut().filter(|rule| rule.body.route == route) {
+            let desired: Box<[Weight]> = weights.clone().into();
+            rule.weights = Arc::new(Weights::new(state.interner.epoch(), desired, WeightSource::Hand));
+            settle(rule, &previous, state);
+        }
+        self.publish(snapshot);
+        self.events.tell(EventKind::WeightsChanged, split, "", format!("by hand: {text}"));
+        Ok(())
+    }
+
+    /// Re-arms the guards of a split.
+    ///
+    /// # Errors
+    ///
+    /// There is no such split.
+    pub fn reset_guard(&self, split: &str) -> Result<(), WeightsError> {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let previous = self.served.load_full();
+        let route = self.route(&previous, split)?;
+        for (_, rule) in previous.rules_of(&route) {
+            for version in 1..rule.body.versions.len() {
+                state.trips.reset(&guards::key_of(&rule.body, version));
+            }
+        }
+        state.guards.reset(&route);
+        self.redirect(&previous, state);
+        self.events.tell(EventKind::GuardReset, split, "", "the guard was re-armed".to_owned());
+        Ok(())
+    }
+
+    /// Moves ramps and lets guards look; to be called every [`TICK`].
+    pub fn tick(&self) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        self.move_ramps(state);
+        let snapshot = self.served.load_full();
+        let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
+        if !tripped.is_empty() {
+            self.redirect(&snapshot, state);
+        }
+        for guards::Tripped { key, reason } in tripped {
+            self.metrics.guard_tripped(&key);
+            self.events.tell(EventKind::GuardTripped, &key.route.to_string(), &key.version, reason);
+        }
+        state.ticks += 1;
+        if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
+            let versions = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter().map(|version| version.id));
+            state.history.sample(jiff::Timestamp::now().as_second(), versions, &self.recorder);
+        }
+    }
+
+    fn move_ramps(&self, state: &mut State) {
+        if state.ramps.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let mut snapshot = (*self.served.load_full()).clone();
+        for rule in &mut snapshot.rules {
+            let Some(ramp) = state.ramps.get(&rule.body.split_id) else { continue };
+            let weights =
+                Weights { epoch: state.interner.epoch(), current: ramp.weights(now), ..(*rule.weights).clone() };
+            rule.weights = Arc::new(weights);
+            if ramp.finished(now) {
+                state.ramps.remove(&rule.body.split_id);
+                let split = rule.body.route.to_string();
+                self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
+            }
+        }
+        self.publish(snapshot);
+    }
+
+    /// Puts what the guards say about every version into force.
+    fn redirect(&self, previous: &Snapshot, state: &State) {
+        let mut snapshot = previous.clone();
+        for rule in &mut snapshot.rules {
+            divert(rule, &state.trips);
+        }
+        self.publish(snapshot);
+    }
+
+    fn publish(&self, mut snapshot: Snapshot) {
+        snapshot.generation += 1;
+        self.metrics.published(snapshot.generation);
+        self.served.store(Arc::new(snapshot));
+    }
+
+    /// The route that a name means: `name`, or `namespace/name`.
+    fn route(&self, snapshot: &Snapshot, name: &str) -> Result<RouteKey, WeightsError> {
+        let routes = || snapshot.rules.iter().map(|rule| &rule.body.route);
+        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| {
+            let mut known: Vec<String> = routes().map(RouteKey::to_string).collect();
+            known.dedup();
+            WeightsError::NoSplit { asked: name.to_owned(), known: join(known.into_iter()) }
+        })
+    }
+}
+
+/// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
+fn settle(rule: &mut Rule, previous: &Snapshot, state: &mut State) {
+    let id = rule.body.split_id;
+    if state.hand.contains_key(&rule.body.route) && rule.weights.source != WeightSource::Hand {
+        rule.weights = Arc::new(Weights { source: WeightSource::Hand, ..(*rule.weights).clone() });
+    }
+    let before = previous.rules.iter().find(|before| before.body.split_id == id);
+    match before {
+        // The same weights: a ramp that is on its way goes on.
+        Some(before) if before.weights.epoch == rule.weights.epoch => {}
+        Some(before)
+            if !rule.body.split.ramp.is_zero() && before.weights.current.len() == rule.weights.current.len() =>
+        {
+            let now = Instant::now();
+            let ramp = Ramp::new(&before.weights.current, &rule.weights.desired, now, rule.body.split.ramp);
+            rule.weights = Arc::new(Weights { current: ramp.weights(now), ..(*rule.weights).clone() });
+            state.ramps.insert(id, ramp);
+        }
+        _ => _ = state.ramps.remove(&id),
+    }
+    divert(rule, &state.trips);
+}
+
+fn divert(rule: &mut Rule, trips: &Trips) {
+    let stable = rule.weights.desired.first().map_or(0, |weight| weight.get());
+    let diverted = guards::diverted(&rule.body, stable, trips);
+    if diverted != rule.weights.diverted {
+        rule.weights = Arc::new(Weights { diverted, ..(*rule.weights).clone() });
+    }
+}
+
+/// The weights that a model gives to the splits of a route.
+fn configured(model: &Model, route: &RouteKey) -> Option<Vec<Weight>> {
+    let found = model.routes.iter().find(|known| known.key == *route)?;
+    Some(found.rules.first()?.split.versions.iter().map(|version| version.weight).collect())
+}
+
+/// The model with weights set by hand in the place of its own.
+fn with_hand(model: &Model, hand: &HashMap<RouteKey, Hand>) -> Model {
+    let mut model = model.clone();
+    for route in model.routes.iter_mut().filter(|route| hand.contains_key(&route.key)) {
+        let Some(Hand { weights, .. }) = hand.get(&route.key) else { continue };
+        let route = Arc::make_mut(route);
+        for rule in &mut route.rules {
+            let versions = &mut Arc::make_mut(&mut rule.split).versions;
+            versions.iter_mut().zip(weights).for_each(|(version, weight)| version.weight = *weight);
+        }
+    }
+    model
+}
+
+fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What is going on, for people: the JSON of `/api/v1/splits` and `/api/v1/history`.
+
+use serde::{Deserialize, Serialize};
+
+use super::events::lock;
+use super::{Control, Point, State};
+use crate::model::RouteKey;
+use crate::record::Classification;
+use crate::record::Totals;
+use crate::snapshot::Rule;
+
+/// Everything that is served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Generation of what is served.
+    pub generation: u64,
+    /// Version of the program.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// All splits, in the order of the configuration.
+    pub splits: Vec<SplitStatus>,
+}
+
+/// A split.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SplitStatus {
+    /// Namespace; empty in a file.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Kind of the object.
+    pub kind: String,
+    /// Hosts; empty: all.
+    pub hosts: Vec<String>,
+    /// Who set the weights.
+    pub weights_from: String,
+    /// Whether the weights are on their way.
+    pub ramping: bool,
+    /// Versions.
+    pub versions: Vec<VersionStatus>,
+}
+
+/// A version.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// Name.
+    pub name: String,
+    /// What it runs.
+    pub revision: String,
+    /// Weight asked for.
+    pub desired: u32,
+    /// Weight in effect, in the unit of the desired ones.
+    pub effective: f64,
+    /// Share asked for, 0 to 1.
+    pub desired_share: f64,
+    /// Share in effect, 0 to 1.
+    pub effective_share: f64,
+    /// Share of the last ten seconds' requests; none without any.
+    pub share: Option<f64>,
+    /// Requests since the start, those left by their clients not among them.
+    pub requests: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Requests that their client left.
+    pub client_gone: u64,
+    /// Requests a second in the last ten.
+    pub rate: Option<f64>,
+    /// Share of success in the last ten seconds.
+    pub success: Option<f64>,
+    /// Median duration of the last ten seconds, seconds.
+    pub p50: Option<f64>,
+    /// 99th percentile, seconds.
+    pub p99: Option<f64>,
+    /// Requests in flight.
+    pub active_requests: i64,
+    /// Long-lived connections.
+    pub connections: i64,
+    /// Endpoints.
+    pub endpoints: usize,
+    /// What its guard says; none: it has none.
+    pub guard: Option<GuardStatus>,
+}
+
+/// What a guard says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GuardStatus {
+    /// `collecting`, `healthy` or `tripped`.
+    pub state: String,
+    /// Its figures in words.
+    pub reason: String,
+}
+
+/// The last minutes of a split.
+#[derive(Clone, Debug, Serialize)]
+pub struct SplitHistory {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Versions.
+    pub versions: Vec<VersionHistory>,
+}
+
+/// A second as the dashboard reads it: time, requests, failures, median, 99th percentile.
+type Second = (i64, u64, u64, Option<f64>, Option<f64>);
+
+/// The last minutes of a version.
+#[derive(Clone, Debug, Serialize)]
+pub struct VersionHistory {
+    /// Name.
+    pub name: String,
+    /// Second by second.
+    pub points: Vec<Second>,
+}
+
+impl Control {
+    /// What is going on.
+    pub fn status(&self) -> Status {
+        let state = lock(&self.state);
+        let snapshot = self.served.load_full();
+        Status {
+            generation: snapshot.generation,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            splits: snapshot.rules.iter().map(|rule| self.split_status(rule, &state)).collect(),
+        }
+    }
+
+    /// The last minutes.
+    pub fn history(&self) -> Vec<SplitHistory> {
+        let state = lock(&self.state);
+        let points = |Point { time, requests, failures, p50, p99 }| (time, requests, failures, p50, p99);
+        let versions = |rule: &Rule| {
+            let history = |version: &crate::snapshot::VersionEntry| VersionHistory {
+                name: version.name.to_string(),
+                points: state.history.points(version.id).into_iter().map(points).collect(),
+            };
+            rule.body.versions.iter().map(history).collect()
+        };
+        let split = |rule: &Rule| {
+            let RouteKey { namespace, name, .. } = &rule.body.route;
+            SplitHistory { namespace: namespace.to_string(), name: name.to_string(), versions: versions(rule) }
+        };
+        self.served.load().rules.iter().map(split).collect()
+    }
+
+    fn split_status(&self, rule: &Rule, state: &State) -> SplitStatus {
+        let route = &rule.body.route;
+        let hosts = state.model.routes.iter().find(|known| known.key == *route).map(|known| &known.hosts);
+        let mut versions: Vec<VersionStatus> =
+            (0..rule.body.versions.len()).map(|i| self.version_status(rule, i, state)).collect();
+        let rate: f64 = versions.iter().filter_map(|version| version.rate).sum();
+        for version in &mut versions {
+            version.share = version.rate.filter(|_| rate > 0.0).map(|own| own / rate);
+        }
+        SplitStatus {
+            namespace: route.namespace.to_string(),
+            name: route.name.to_string(),
+            kind: route.kind.as_str().to_owned(),
+            hosts: hosts.into_iter().flatten().map(ToString::to_string).collect(),
+            weights_from: rule.weights.source.as_str().to_owned(),
+            ramping: rule.weights.ramping(),
+            versions,
+        }
+    }
+
+    fn version_status(&self, rule: &Rule, index: usize, state: &State) -> VersionStatus {
+        let version = &rule.body.versions[index];
+        let totals: Totals = self.recorder.totals(version.id);
+        let recent = state.history.recent(version.id);
+        let some = |value: f64| (recent.requests > 0).then_some(value);
+        let failures = totals.of(Classification::Failure);
+        VersionStatus {
+            name: version.name.to_string(),
+            revision: version.revision.to_string(),
+            desired: rule.weights.desired.get(index).map_or(0, |weight| weight.get()),
+            effective: rule.weights.effective(index),
+            desired_share: rule.weights.desired_share(index),
+            effective_share: rule.weights.effective_share(index),
+            share: None,
+            requests: totals.of(Classification::Success) + failures,
+            failures,
+            client_gone: totals.of(Classification::ClientGone),
+            rate: (recent.seconds > 0).then(|| recent.requests as f64 / recent.seconds as f64),
+            success: some(1.0 - recent.failures as f64 / recent.requests.max(1) as f64),
+            p50: recent.durations.quantile(0.5),
+            p99: recent.durations.quantile(0.99),
+            active_requests: totals.active_requests,
+            connections: totals.active_streams.iter().sum(),
+            endpoints: version.endpoints.len(),
+            guard: state
+                .guards
+                .verdict(&rule.body.route, index, &state.trips)
+                .map(|(verdict, reason)| GuardStatus { state: verdict.to_owned(), reason }),
+        }
+    }
+}

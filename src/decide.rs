@@ -1,0 +1,185 @@
+//! The decision: from a request head to an endpoint, in one synchronous function.
+//!
+//! `route::find` -> `split::choose` -> `balance::pick`. Nothing here waits, locks, or (on the common path) allocates;
+//! random source and schedules belong to the worker and come as [`Cursors`]. `weir explain` asks the same functions.
+
+mod explain;
+
+pub use explain::{ExplainedVersion, Explanation, explain};
+
+use std::sync::Arc;
+
+use crate::endpoint::{Endpoint, SplitId, VersionId};
+use crate::head::RequestHead;
+use crate::model::{OnEmpty, Split};
+use crate::route::{self, Found};
+use crate::snapshot::{Rule, Snapshot, VersionEntry};
+use crate::split::{self, Choice, Schedule, SetCookie, Why};
+use crate::upstream::balance::{self, Tried, Turn};
+
+/// Where a worker stands in every split and version.
+pub struct Cursors {
+    schedules: Vec<Schedule>,
+    turns: Vec<Option<Turn>>,
+    /// Random source of the worker.
+    pub rng: fastrand::Rng,
+}
+
+impl Cursors {
+    /// Cursors at the beginning; the same seed gives the same decisions.
+    pub fn new(seed: u64) -> Self {
+        Self { schedules: Vec::new(), turns: Vec::new(), rng: fastrand::Rng::with_seed(seed) }
+    }
+
+    fn schedule(&mut self, split: SplitId) -> (&mut Schedule, &mut fastrand::Rng) {
+        let index = split.0 as usize;
+        if self.schedules.len() <= index {
+            self.schedules.resize_with(index + 1, Schedule::new);
+        }
+        (&mut self.schedules[index], &mut self.rng)
+    }
+
+    fn turn(&mut self, version: VersionId) -> &mut Turn {
+        let index = version.index();
+        if self.turns.len() <= index {
+            self.turns.resize(index + 1, None);
+        }
+        self.turns[index].get_or_insert_with(|| Turn::random(&mut self.rng))
+    }
+}
+
+/// What is to become of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It goes to an endpoint.
+    Forward(Decision),
+    /// A filter of the rule answers it.
+    Respond(Found),
+    /// It is refused.
+    Reject(Refusal),
+}
+
+/// An endpoint for a request, as positions in the snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The rule that took it.
+    pub found: Found,
+    /// Index of the version.
+    pub version: usize,
+    /// Index of the endpoint in the version.
+    pub endpoint: usize,
+    /// Why this version.
+    pub why: Why,
+    /// A cookie that the client is to be given.
+    pub cookie: Option<SetCookie>,
+}
+
+impl Decision {
+    /// The rule.
+    pub fn rule<'s>(&self, snapshot: &'s Snapshot) -> &'s Rule {
+        &snapshot.rules[self.found.rule]
+    }
+
+    /// The version.
+    pub fn version<'s>(&self, snapshot: &'s Snapshot) -> &'s VersionEntry {
+        &self.rule(snapshot).body.versions[self.version]
+    }
+
+    /// The endpoint.
+    pub fn endpoint<'s>(&self, snapshot: &'s Snapshot) -> &'s Arc<Endpoint> {
+        &self.version(snapshot).endpoints[self.endpoint]
+    }
+}
+
+/// Why a request is refused before any endpoint is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No rule takes it.
+    NoRoute,
+    /// The version has no endpoint, and no other may take its place; what it would have been, for the metrics.
+    NoEndpoint {
+        /// The rule that took it.
+        found: Found,
+        /// Index of the version.
+        version: usize,
+    },
+}
+
+/// Decides where a request goes.
+pub fn decide(snapshot: &Snapshot, cursors: &mut Cursors, head: &RequestHead<'_>) -> Outcome {
+    let listener = snapshot.listeners.get(head.listener);
+    let Some(found) = listener.and_then(|entry| route::find(&entry.table, head)) else {
+        return Outcome::Reject(Refusal::NoRoute);
+    };
+    let rule = &snapshot.rules[found.rule];
+    if rule.body.answers(head) {
+        return Outcome::Respond(found);
+    }
+    let (schedule, rng) = cursors.schedule(rule.body.split_id);
+    match split::choose(rule, head, schedule, rng) {
+        Some(choice) => place(rule, found, choice, &Tried::default(), cursors),
+        None => Outcome::Reject(Refusal::NoEndpoint { found, version: 0 }),
+    }
+}
+
+/// Decides where a request goes after endpoints in `tried` have failed it: the same version as long as it has another.
+pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tried: &Tried) -> Option<Decision> {
+    let choice = Choice { version: before.version, why: before.why, cookie: before.cookie.clone() };
+    match place(before.rule(snapshot), before.found, choice, tried, cursors) {
+        Outcome::Forward(decision) => Some(decision),
+        Outcome::Respond(_) | Outcome::Reject(_) => None,
+    }
+}
+
+/// Decides where a request goes that failed on a version and is rescued: the first version.
+pub fn rescue(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tried: &Tried) -> Option<Decision> {
+    let rule = before.rule(snapshot);
+    let choice = Choice { version: 0, why: Why::Sibling, cookie: before.cookie.clone() };
+    let endpoint = pick(rule, 0, tried, cursors)?;
+    Some(Decision { found: before.found, version: 0, endpoint, why: choice.why, cookie: choice.cookie })
+}
+
+/// Finds an endpoint for a choice, or for a sibling of it.
+fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut Cursors) -> Outcome {
+    let Choice { version, why, cookie } = choice;
+    if let Some(endpoint) = pick(rule, version, tried, cursors) {
+        return Outcome::Forward(Decision { found, version, endpoint, why, cookie });
+    }
+    let split: &Split = &rule.body.split;
+    if split.on_empty == OnEmpty::Sibling
+        && let Some((version, endpoint)) = sibling(rule, version, tried, cursors)
+    {
+        return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie });
+    }
+    Outcome::Reject(Refusal::NoEndpoint { found, version })
+}
+
+/// Another version by weight, among those that have endpoints; without any of positive weight, the first that has one.
+fn sibling(rule: &Rule, empty: usize, tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
+    let versions = &rule.body.versions;
+    let able = |i: usize| i != empty && versions[i].endpoints.iter().any(|e| !tried.contains(e.id));
+    let weight = |i: usize| {
+        let diverted = rule.weights.diverted.get(i).copied().unwrap_or(false);
+        if diverted { 0 } else { u64::from(rule.weights.current.get(i).copied().unwrap_or(0)) }
+    };
+    let total: u64 = (0..versions.len()).filter(|i| able(*i)).map(weight).sum();
+    let version = if total == 0 {
+        (0..versions.len()).find(|i| able(*i))?
+    } else {
+        let mut ticket = cursors.rng.u64(..total);
+        (0..versions.len()).filter(|i| able(*i)).find(|i| {
+            let mine = ticket < weight(*i);
+            ticket = ticket.saturating_sub(weight(*i));
+            mine
+        })?
+    };
+    Some((version, pick(rule, version, tried, cursors)?))
+}
+
+fn pick(rule: &Rule, version: usize, tried: &Tried, cursors: &mut Cursors) -> Option<usize> {
+    let entry = rule.body.versions.get(version)?;
+    balance::pick(&entry.endpoints, rule.body.split.balance, tried, cursors.turn(entry.id))
+}
+
+#[cfg(test)]
+mod tests;

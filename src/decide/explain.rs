@@ -1,0 +1,87 @@
+//! What `decide` would do with a request, told without doing it: nothing advances, and where weights decide, the answer is
+//! the distribution.
+
+use serde::{Deserialize, Serialize};
+
+use crate::head::RequestHead;
+use crate::route;
+use crate::snapshot::Snapshot;
+use crate::split;
+
+/// Where a request goes, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Listener that it arrives on.
+    pub listener: String,
+    /// Route that takes it; none: 404.
+    pub route: Option<String>,
+    /// Which of the route's conditions, in words.
+    pub rule: Option<String>,
+    /// Why a version is certain, or `weight` where it is not.
+    pub why: Option<String>,
+    /// Versions with their chance to be chosen; empty when a filter answers.
+    pub versions: Vec<ExplainedVersion>,
+    /// What the proxy answers by itself.
+    pub answer: Option<String>,
+}
+
+/// A version that the request may go to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedVersion {
+    /// Name.
+    pub version: String,
+    /// What it runs.
+    pub revision: String,
+    /// Chance, 0 to 1.
+    pub share: f64,
+    /// Its endpoints, one of which is chosen.
+    pub endpoints: Vec<String>,
+}
+
+/// Explains what becomes of a request.
+pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
+    let entry = snapshot.listeners.get(head.listener);
+    let mut explanation = Explanation {
+        listener: entry.map_or_else(String::new, |e| format!("{} ({})", e.listener.name, e.listener.address)),
+        route: None,
+        rule: None,
+        why: None,
+        versions: Vec::new(),
+        answer: None,
+    };
+    let Some(found) = entry.and_then(|e| route::find(&e.table, head)) else {
+        explanation.answer = Some("404: no route takes this host and path".to_owned());
+        return explanation;
+    };
+    let rule = &snapshot.rules[found.rule];
+    explanation.route = Some(rule.body.route.to_string());
+    explanation.rule = Some(match found.prefix {
+        0 => head.path.to_owned(),
+        length => format!("{}*", &head.path[..length]),
+    });
+    if rule.body.answers(head) {
+        explanation.answer = Some("a filter of the rule answers (redirect or CORS preflight)".to_owned());
+        return explanation;
+    }
+    let certain = split::certain(rule, head);
+    explanation.why = Some(certain.as_ref().map_or(split::Why::Weight, |choice| choice.why).as_str().to_owned());
+    let share = |i: usize| match &certain {
+        Some(choice) => f64::from(u8::from(choice.version == i)),
+        None => rule.weights.effective_share(i),
+    };
+    explanation.versions = (0..rule.body.versions.len())
+        .filter(|i| share(*i) > 0.0)
+        .map(|i| {
+            let version = &rule.body.versions[i];
+            ExplainedVersion {
+                version: version.name.to_string(),
+                revision: version.revision.to_string(),
+                share: share(i),
+                endpoints: version.endpoints.iter().map(|e| e.address.to_string()).collect(),
+            }
+        })
+        .collect();
+    explanation
+}

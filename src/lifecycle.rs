@@ -1,0 +1,325 @@
+//! The process: what starts in which order, what signals do, and how it ends without losing a request.
+//!
+//! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::runtime::LocalOptions;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::admin::{self, Access, Admin};
+use crate::control::{ApplyError, Control, EventKind, Fleet, TICK};
+use crate::model::{Model, Settings, Shutdown};
+use crate::proxy::{Phase, Worker, WorkerHandle, WorkerParts};
+use crate::record::{Exporter, Recorder, Served};
+use crate::snapshot::Snapshot;
+use crate::source::file::{self, Diagnostics, Watcher};
+
+/// How long connections that wait in a socket's queue at the very end may take to be answered.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Why a process cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration cannot be served.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A worker's thread or runtime.
+    #[error("a worker cannot be started: {0}")]
+    Worker(#[source] io::Error),
+    /// The file that guard trips are kept in.
+    #[error("the state file {} cannot be read: {error}; correct or remove it", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// The admin or ops address.
+    #[error(transparent)]
+    Admin(#[from] admin::AdminError),
+    /// Metrics that cannot be registered.
+    #[error("metrics cannot be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A running proxy.
+pub struct Process {
+    control: Arc<Control>,
+    phase: watch::Sender<Phase>,
+    shutdown: Shutdown,
+    admin: Vec<Admin>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    ticker: tokio::task::JoinHandle<()>,
+}
+
+impl Process {
+    /// Starts workers, serves `model`, then opens admin and ops. To be called on a runtime with timers.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start(model: Model, settings: &Settings) -> Result<Self, StartError> {
+        let served = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+        let recorder = Arc::new(Recorder::default());
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (workers, threads) = start_workers(settings.workers, &served, &recorder, &phases)?;
+        let control = Control::new(served, recorder, Fleet::new(workers), settings.state.clone());
+        let control =
+            control.map_err(|error| StartError::State { path: settings.state.clone().unwrap_or_default(), error })?;
+        let control = Arc::new(control);
+        export(&control)?;
+        let message = summary(&model);
+        let generation = control.apply(model)?;
+        control.events().tell(EventKind::ConfigApplied, "", "", format!("generation {generation}: {message}"));
+        let mut admin = Vec::new();
+        for (address, access) in [(settings.admin, Access::Admin), (settings.ops, Access::Ops)] {
+            if let Some(address) = address {
+                let token = settings.admin_token.clone();
+                admin.push(Admin::start(address, access, token, Arc::clone(&control), phases.clone()).await?);
+            }
+        }
+        let ticker = tokio::spawn(tick(Arc::clone(&control)));
+        Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker })
+    }
+
+    /// The control side.
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// Where the admin listener really listens.
+    pub fn admin_address(&self) -> Option<std::net::SocketAddr> {
+        self.admin.first().map(Admin::address)
+    }
+
+    /// Ends in peace: readiness fails, requests are served for `shutdown.delay`, then refused, and those in flight finish
+    /// within `shutdown.timeout`. Returns how many had to be cut.
+    pub async fn end(self) -> usize {
+        let Shutdown { delay, timeout } = self.shutdown;
+        let message = format!("served for {delay:?} more, then what is in flight has {timeout:?}");
+        self.control.events().tell(EventKind::ShuttingDown, "", "", message);
+        self.phase.send_replace(Phase::Leaving);
+        tokio::time::sleep(delay).await;
+        self.phase.send_replace(Phase::Refusing);
+        let deadline = Instant::now() + timeout;
+        let cut = idle(&self.control, deadline).await;
+        // What the kernel has accepted in our name is still answered.
+        self.control.stop_listening();
+        idle(&self.control, deadline.min(Instant::now() + LAST_WORDS)).await;
+        self.stop();
+        cut
+    }
+
+    /// Ends at once.
+    pub fn stop(self) {
+        self.ticker.abort();
+        self.control.dismiss_workers();
+        drop(self.admin);
+        for thread in self.threads {
+            // A worker that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start_workers(
+    count: usize,
+    served: &Arc<ArcSwap<Snapshot>>,
+    recorder: &Arc<Recorder>,
+    phases: &watch::Receiver<Phase>,
+) -> Result<(Vec<WorkerHandle>, Vec<std::thread::JoinHandle<()>>), StartError> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let count = if count == 0 { cores() } else { count };
+    let mut handles = Vec::with_capacity(count);
+    let mut threads = Vec::with_capacity(count);
+    for index in 0..count {
+        let (handle, parts) =
+            Worker::prepare(Arc::clone(served), Arc::clone(recorder), phases.clone(), fastrand::u64(..));
+        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        threads.push(thread.spawn(move || run_worker(parts)).map_err(StartError::Worker)?);
+        handles.push(handle);
+    }
+    Ok((handles, threads))
+}
+
+fn run_worker(parts: WorkerParts) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(Worker::run(parts)),
+        Err(error) => tracing::error!(%error, "a worker has no runtime: it serves nothing"),
+    }
+}
+
+fn export(control: &Arc<Control>) -> Result<(), StartError> {
+    let recorder = Arc::clone(control.recorder());
+    // Weak, since the control side owns the registry that this goes into.
+    let served = Arc::downgrade(control);
+    let exporter = Exporter::new(recorder, move || match served.upgrade() {
+        Some(control) => Served { snapshot: control.snapshot(), versions: control.known_versions() },
+        None => Served { snapshot: Arc::default(), versions: Vec::new() },
+    })?;
+    control.metrics().registry().register(Box::new(exporter))?;
+    Ok(())
+}
+
+async fn tick(control: Arc<Control>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        control.tick();
+    }
+}
+
+/// Waits until nothing is in flight; returns what still is at the deadline.
+async fn idle(control: &Control, deadline: Instant) -> usize {
+    for mut active in control.watch_in_flight() {
+        // A worker that has gone has nothing in flight.
+        let _ = tokio::time::timeout_at(deadline, active.wait_for(|active| *active == 0)).await;
+    }
+    control.in_flight()
+}
+
+fn summary(model: &Model) -> String {
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!("{}, {}", count(model.listeners.len(), "listener"), count(model.routes.len(), "split"))
+}
+
+/// Serves from a file until a signal ends the process; a change of the file, or SIGHUP, brings it into force.
+///
+/// # Errors
+///
+/// The file is invalid, or cannot be served, at the start. Later errors are told and change nothing.
+pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
+    let loaded = load(path.clone()).await?;
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let mut watcher = Watcher::new(&loaded.watched);
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let process = Process::start(loaded.model, &loaded.settings).await?;
+    let mut settings = loaded.settings;
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::End => break,
+                Signal::Reload => {}
+            },
+            () = watcher.changed() => {}
+        }
+        reload(&path, process.control(), &mut settings, &mut watcher).await;
+    }
+    tokio::select! {
+        cut = process.end() => match cut {
+            0 => tracing::info!("ended; nothing was cut"),
+            cut => tracing::warn!(cut, "ended at the deadline; requests and connections were cut"),
+        },
+        () = signals.end() => tracing::warn!("ended at once, as a second signal asked"),
+    }
+    Ok(())
+}
+
+/// Why `run` ended badly.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The configuration.
+    #[error("{0}")]
+    Config(#[from] Diagnostics),
+    /// The start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Signals cannot be listened to.
+    #[error("signals cannot be handled: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// Loading reads files and resolves names, which must not hold up the control side.
+async fn load(path: PathBuf) -> Result<file::Loaded, Diagnostics> {
+    match tokio::task::spawn_blocking(move || file::load(&path)).await {
+        Ok(loaded) => loaded,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut Settings, watcher: &mut Watcher) {
+    let reject = |message: String| {
+        control.metrics().rejected("file");
+        control.events().tell(
+            EventKind::ConfigRejected,
+            "",
+            "",
+            format!("the last good configuration stays: {message}"),
+        );
+    };
+    let loaded = match load(path.to_owned()).await {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => return reject(diagnostics.to_string()),
+    };
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    watcher.watch(&loaded.watched);
+    if *settings != loaded.settings {
+        tracing::warn!("admin, ops, workers, shutdown and state are read at the start only: restart to change them");
+        *settings = loaded.settings;
+    }
+    let message = summary(&loaded.model);
+    match control.apply(loaded.model) {
+        Ok(generation) => {
+            control.events().tell(EventKind::ConfigApplied, "", "", format!("generation {generation}: {message}"));
+        }
+        Err(error) => reject(error.to_string()),
+    }
+}
+
+/// The signals that a process listens to.
+pub struct Signals {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
+    hup: tokio::signal::unix::Signal,
+}
+
+/// What a signal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM, SIGINT, SIGQUIT.
+    End,
+    /// SIGHUP.
+    Reload,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    pub fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next signal.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.term.recv() => Signal::End,
+            _ = self.int.recv() => Signal::End,
+            _ = self.quit.recv() => Signal::End,
+            _ = self.hup.recv() => Signal::Reload,
+        }
+    }
+
+    /// The next signal that ends the process.
+    pub async fn end(&mut self) {
+        while self.next().await != Signal::End {}
+    }
+}

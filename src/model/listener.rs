@@ -1,0 +1,56 @@
+//! A socket to accept on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::sign::CertifiedKey;
+
+use super::HostPattern;
+
+/// Where and how connections are accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Address to bind.
+    pub address: SocketAddr,
+    /// Terminates TLS when present.
+    pub tls: Option<Arc<TlsServer>>,
+    /// Every connection begins with a PROXY protocol header, v1 or v2.
+    pub proxy_protocol: bool,
+}
+
+/// How a listener terminates TLS.
+#[derive(Clone, Debug)]
+pub struct TlsServer {
+    /// Chosen by server name; the first serves names that no other has.
+    pub certificates: Vec<Certificate>,
+    /// Clients must present a certificate signed by one of these.
+    pub client_ca: Option<Arc<RootCertStore>>,
+    /// TLS 1.3 only.
+    pub only_tls13: bool,
+}
+
+/// A certificate with its key, known to fit each other.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Names of the certificate.
+    pub names: Vec<HostPattern>,
+    /// Chain and key.
+    pub key: Arc<CertifiedKey>,
+}
+
+impl PartialEq for TlsServer {
+    fn eq(&self, other: &Self) -> bool {
+        let roots = |tls: &Self| {
+            tls.client_ca
+                .as_ref()
+                .map(|roots| roots.roots.iter().map(|r| r.subject_public_key_info.to_vec()).collect::<Vec<_>>())
+        };
+        self.only_tls13 == other.only_tls13
+            && roots(self) == roots(other)
+            && self.certificates.len() == other.certificates.len()
+            && self.certificates.iter().zip(&other.certificates).all(|(a, b)| a.key.cert == b.key.cert)
+    }
+}

@@ -1,0 +1,39 @@
+//! What an operator asked for: plain, validated nouns, the same for every source.
+//!
+//! A source (a file, a Kubernetes watch) parses its own wire format and builds a [`Model`]; values that
+//! make no sense cannot be built. `snapshot::compile` turns a model into what the workers serve from.
+//! Nothing here knows of sockets, runtimes or wire formats.
+
+mod filter;
+mod listener;
+mod matching;
+mod route;
+mod settings;
+mod split;
+mod weight;
+
+pub use filter::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
+pub use listener::{Certificate, Listener, TlsServer};
+pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
+pub use route::{Kind, Route, RouteKey, Rule};
+pub use settings::{Forwarding, Settings, Shutdown, TrustedProxies};
+pub use split::{
+    Balance, ClientId, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Override, OverrideMatch, Rescue, RescueOn,
+    Retry, RetryOn, Split, Sticky, StickyMode, Timeouts, TlsClient, Transport, UpstreamProtocol, Version,
+};
+pub use weight::{MAX_WEIGHT, Weight, WeightError};
+
+use std::sync::Arc;
+
+/// All that a configuration says about traffic; process settings are in [`Settings`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Sockets to accept on.
+    pub listeners: Vec<Arc<Listener>>,
+    /// Routes, in the order of the configuration.
+    pub routes: Vec<Arc<Route>>,
+    /// Whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// What the proxy says about itself to upstreams and clients.
+    pub forwarding: Forwarding,
+}

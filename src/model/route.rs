@@ -1,0 +1,63 @@
+//! A route: hosts, and rules that lead to splits.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Filter, HostPattern, Match, Split};
+
+/// What kind of object a route was written as; a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A split of the file, or a `Split` resource.
+    Split,
+}
+
+impl Kind {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Split => "Split",
+        }
+    }
+}
+
+/// Which route: unique in a model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteKey {
+    /// Kubernetes namespace; empty in a file.
+    pub namespace: Arc<str>,
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Name of the object.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+/// A named set of rules for some hosts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Identity.
+    pub key: RouteKey,
+    /// Listeners it is on, by name; none: all.
+    pub listeners: Option<Vec<Arc<str>>>,
+    /// Hosts it answers for; empty: all.
+    pub hosts: Vec<HostPattern>,
+    /// Rules; precedence between them comes from their matches, then from their order.
+    pub rules: Vec<Rule>,
+}
+
+/// Matches that lead to one split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Any of these takes a request.
+    pub matches: Vec<Match>,
+    /// Applied in order.
+    pub filters: Vec<Filter>,
+    /// Where requests go.
+    pub split: Arc<Split>,
+}

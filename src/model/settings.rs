@@ -1,0 +1,89 @@
+//! Settings of the process, and of forwarding.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What belongs to the process rather than to traffic; read once at start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Dashboard, API and changes by hand; none: off.
+    pub admin: Option<SocketAddr>,
+    /// Bearer token that allows changes from other than loopback addresses.
+    pub admin_token: Option<String>,
+    /// Probes and metrics: nothing that changes traffic; none: off.
+    pub ops: Option<SocketAddr>,
+    /// Worker threads; 0: one per core.
+    pub workers: usize,
+    /// How the process ends.
+    pub shutdown: Shutdown,
+    /// Where guard trips are kept over restarts.
+    pub state: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            admin: Some(SocketAddr::from(([127, 0, 0, 1], 9901))),
+            admin_token: None,
+            ops: None,
+            workers: 0,
+            shutdown: Shutdown::default(),
+            state: None,
+        }
+    }
+}
+
+/// The phases of a shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Requests are still served for this long after the signal, while readiness already fails.
+    pub delay: Duration,
+    /// What is in flight after `delay` may take this long before it is cut.
+    pub timeout: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(5), timeout: Duration::from_secs(60) }
+    }
+}
+
+/// Networks whose `Forwarded` and `X-Forwarded-*` are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(pub Vec<(IpAddr, u8)>);
+
+impl TrustedProxies {
+    /// Whether `address` belongs to a trusted network.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|(network, bits)| match (network, address) {
+            (IpAddr::V4(n), IpAddr::V4(a)) => {
+                same_bits(u128::from(n.to_bits()) << 96, u128::from(a.to_bits()) << 96, *bits)
+            }
+            (IpAddr::V6(n), IpAddr::V6(a)) => same_bits(n.to_bits(), a.to_bits(), *bits),
+            _ => false,
+        })
+    }
+}
+
+fn same_bits(a: u128, b: u128, bits: u8) -> bool {
+    bits == 0 || (a ^ b) >> (128 - u32::from(bits.min(128))) == 0
+}
+
+/// What the proxy says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Adds `Via` (RFC 9110 section 7.6.3).
+    pub via: bool,
+    /// Adds `x-weir-reason` to answers that the proxy makes itself.
+    pub reason_header: bool,
+    /// Adds `x-weir-version` and `x-weir-why` to responses, too.
+    pub decision_headers: bool,
+}
+
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self { via: false, reason_header: true, decision_headers: false }
+    }
+}

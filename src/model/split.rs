@@ -1,0 +1,288 @@
+//! A split: one routed name whose traffic is divided between versions.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::{Pattern, ValueMatch, Weight};
+
+/// Versions of a service and how requests are divided between them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// The first is what the others are compared with (stable).
+    pub versions: Vec<Version>,
+    /// Beat stickiness and weights; the first that matches wins.
+    pub overrides: Vec<Override>,
+    /// Keeps a client on its version.
+    pub sticky: Option<Sticky>,
+    /// What happens to requests for a version without a ready endpoint.
+    pub on_empty: OnEmpty,
+    /// A weight change is spread over this long.
+    pub ramp: Duration,
+    /// How an endpoint is chosen.
+    pub balance: Balance,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// What is tried again.
+    pub retry: Retry,
+    /// Repeats what failed on one version on the first.
+    pub rescue: Option<Rescue>,
+    /// Automatic protection against a bad version.
+    pub guard: Option<GuardPolicy>,
+    /// Size limits.
+    pub limits: Limits,
+}
+
+/// One arm of a split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    /// Unique in its split.
+    pub name: Arc<str>,
+    /// What it currently runs; empty where nobody says.
+    pub revision: Arc<str>,
+    /// Desired share.
+    pub weight: Weight,
+    /// Where it runs.
+    pub endpoints: Vec<Endpoint>,
+    /// How its endpoints are spoken to.
+    pub transport: Arc<Transport>,
+}
+
+/// A place where a version runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Address to connect to.
+    pub address: SocketAddr,
+    /// Host name it was given by, for TLS and for messages.
+    pub host: Option<Arc<str>>,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Transport {
+    /// HTTP version.
+    pub protocol: UpstreamProtocol,
+    /// TLS when present.
+    pub tls: Option<TlsClient>,
+}
+
+/// HTTP version towards an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// HTTP/2 if TLS negotiates it (ALPN), else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2; in clear text with prior knowledge (RFC 9113 section 3.3).
+    Http2,
+}
+
+/// TLS towards an endpoint.
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    /// Everything rustls needs but ALPN; roots and client certificate are in it.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Name to verify and send as SNI; absent: the endpoint's host name or address.
+    pub server_name: Option<Arc<str>>,
+    /// Tells two configurations apart, since rustls' own cannot be compared.
+    pub fingerprint: Arc<str>,
+}
+
+impl PartialEq for TlsClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint && self.server_name == other.server_name
+    }
+}
+
+/// Sends requests that match to a version, whatever the weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// Condition.
+    pub condition: OverrideMatch,
+    /// Index of the version in the split.
+    pub to: usize,
+}
+
+/// Condition of an override.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverrideMatch {
+    /// A header; any one of repeated values may match.
+    Header(HeaderName, ValueMatch),
+    /// A cookie.
+    Cookie(Arc<str>, ValueMatch),
+}
+
+/// How a client keeps its version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sticky {
+    /// What tells clients apart.
+    pub client: ClientId,
+    /// What is remembered.
+    pub mode: StickyMode,
+}
+
+/// What tells clients apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientId {
+    /// A cookie that the proxy sets.
+    Cookie {
+        /// Cookie name.
+        name: Arc<str>,
+        /// `Max-Age`; absent: a session cookie.
+        ttl: Option<Duration>,
+        /// HMAC-SHA-256 keys; the first signs, all verify. Empty: unsigned.
+        keys: Vec<Arc<[u8]>>,
+    },
+    /// A request header.
+    Header(HeaderName),
+    /// The client's address.
+    SourceAddress,
+}
+
+/// What stickiness remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StickyMode {
+    /// Only who the client is; its version follows from the weights, so clients move when weights do.
+    #[default]
+    Share,
+    /// The version's revision, honoured also at weight 0.
+    Pin,
+}
+
+/// What happens to requests for a version without a ready endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnEmpty {
+    /// The other versions take its share.
+    #[default]
+    Sibling,
+    /// 503 with `Retry-After`.
+    Reject,
+}
+
+/// How an endpoint of a version is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn, from a random start.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests in flight.
+    LeastRequest,
+}
+
+/// Time limits of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection to an endpoint, TLS included.
+    pub connect: Duration,
+    /// From the request to the head of its answer, over all tries.
+    pub request: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self { connect: s(5), request: s(60), idle: s(60) }
+    }
+}
+
+/// What is tried again on another endpoint of the same version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries after the first.
+    pub attempts: u8,
+    /// Causes.
+    pub on: Vec<RetryOn>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, on: vec![RetryOn::Connect, RetryOn::Refused] }
+    }
+}
+
+/// A cause for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryOn {
+    /// No connection could be made.
+    Connect,
+    /// The endpoint said that it had not begun (REFUSED_STREAM, GOAWAY), or the request was never sent.
+    Refused,
+    /// The connection broke before an answer; only what may be repeated (RFC 9110 section 9.2.2).
+    Reset,
+}
+
+/// Repeats requests that failed on `from` on the first version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rescue {
+    /// Index of the version in the split.
+    pub from: usize,
+    /// Causes.
+    pub on: Vec<RescueOn>,
+}
+
+/// A failure that is rescued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RescueOn {
+    /// A 5xx answer.
+    ServerError,
+    /// No connection, or one that broke before an answer.
+    Connect,
+    /// No answer in time.
+    Timeout,
+}
+
+/// When a version is taken back without anybody asking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GuardPolicy {
+    /// Evidence is compared within this time.
+    pub window: Duration,
+    /// Requests that the version must have had before it can trip.
+    pub min_requests: u32,
+    /// Allowed excess of its failure rate over the first version's, 0 to 1.
+    pub max_error_rate_increase: f64,
+    /// Allowed ratio of its latency to the first version's; none: latency is not judged.
+    pub max_latency_ratio: Option<f64>,
+    /// What a trip does.
+    pub action: GuardAction,
+}
+
+impl Default for GuardPolicy {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(30),
+            min_requests: 100,
+            max_error_rate_increase: 0.02,
+            max_latency_ratio: None,
+            action: GuardAction::Divert,
+        }
+    }
+}
+
+/// What a trip of the guard does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GuardAction {
+    /// The effective weight goes to 0.
+    #[default]
+    Divert,
+    /// It is reported, and nothing else.
+    Report,
+}
+
+/// Size limits of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body; none: unlimited.
+    pub request_body: Option<u64>,
+}
+
+impl OverrideMatch {
+    /// An expression over a header or cookie value, which may match anywhere in it.
+    pub fn pattern(text: &str) -> Result<ValueMatch, regex::Error> {
+        Pattern::search(text).map(ValueMatch::Regex)
+    }
+}

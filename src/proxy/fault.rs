@@ -1,0 +1,178 @@
+//! What goes wrong with a request: whose fault it is, whether it may be tried again, and what the client is told.
+
+use http::StatusCode;
+
+use crate::model::{RescueOn, RetryOn};
+use crate::record::{Classification, Ending, Reason};
+use crate::upstream::ConnectError;
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The client's request.
+    Client,
+    /// The proxy's configuration or state.
+    Proxy,
+    /// The endpoint.
+    Upstream,
+}
+
+/// Whether the request may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It may have been worked on, or would fail again.
+    Never,
+    /// It may have been worked on: only what is idempotent (RFC 9110 section 9.2.2).
+    IfIdempotent,
+    /// Nothing of it was sent, or the endpoint said that it had not begun.
+    Safe,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Breaks a rule of HTTP.
+    BadRequest,
+    /// The target is too long.
+    UriTooLong,
+    /// A transfer coding that is not known.
+    UnknownCoding,
+    /// CONNECT and TRACE are not carried.
+    MethodNotAllowed,
+    /// An expectation that is not known.
+    Expectation,
+    /// The body is larger than the limit.
+    BodyTooLarge,
+    /// The client stalled in its body or broke it off.
+    ClientBody,
+    /// The client has gone.
+    ClientGone,
+    /// No rule.
+    NoRoute,
+    /// No endpoint.
+    NoEndpoint,
+    /// The process is ending.
+    ShuttingDown,
+    /// No connection.
+    Connect,
+    /// No connection in time.
+    ConnectTimeout,
+    /// TLS failed.
+    Tls,
+    /// Refused before it began.
+    Refused,
+    /// Broke before the answer.
+    Reset,
+    /// The answer is no HTTP.
+    Protocol,
+    /// No answer in time.
+    RequestTimeout,
+    /// The answer stalled.
+    IdleTimeout,
+    /// The answer broke off.
+    Truncated,
+    /// The upgrade was not granted as asked.
+    UpgradeFailed,
+}
+
+impl Fault {
+    /// Everything that follows from a fault, in one place.
+    fn facts(self) -> (Origin, Again, u16, Reason) {
+        use {Again::*, Origin::*};
+        match self {
+            Self::BadRequest => (Client, Never, 400, Reason::BadRequest),
+            Self::UriTooLong => (Client, Never, 414, Reason::BadRequest),
+            Self::UnknownCoding => (Client, Never, 501, Reason::BadRequest),
+            Self::MethodNotAllowed => (Client, Never, 405, Reason::MethodNotAllowed),
+            Self::Expectation => (Client, Never, 417, Reason::Expectation),
+            Self::BodyTooLarge => (Client, Never, 413, Reason::BodyTooLarge),
+            Self::ClientBody => (Client, Never, 408, Reason::ClientBody),
+            Self::ClientGone => (Client, Never, 0, Reason::ClientGone),
+            Self::NoRoute => (Proxy, Never, 404, Reason::NoRoute),
+            Self::NoEndpoint => (Proxy, Never, 503, Reason::NoEndpoint),
+            Self::ShuttingDown => (Proxy, Never, 503, Reason::ShuttingDown),
+            Self::Connect => (Upstream, Safe, 503, Reason::ConnectFailed),
+            Self::ConnectTimeout => (Upstream, Safe, 503, Reason::ConnectTimeout),
+            Self::Tls => (Upstream, Safe, 502, Reason::UpstreamTls),
+            Self::Refused => (Upstream, Safe, 503, Reason::Refused),
+            Self::Reset => (Upstream, IfIdempotent, 502, Reason::Reset),
+            Self::Protocol => (Upstream, Never, 502, Reason::Protocol),
+            Self::RequestTimeout => (Upstream, Never, 504, Reason::RequestTimeout),
+            Self::IdleTimeout => (Upstream, Never, 504, Reason::IdleTimeout),
+            Self::Truncated => (Upstream, Never, 502, Reason::Truncated),
+            Self::UpgradeFailed => (Upstream, Never, 502, Reason::UpgradeFailed),
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn origin(self) -> Origin {
+        self.facts().0
+    }
+
+    /// Whether the request may be tried again.
+    pub fn again(self) -> Again {
+        self.facts().1
+    }
+
+    /// The status that the client gets.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.facts().2).unwrap_or(StatusCode::BAD_GATEWAY)
+    }
+
+    /// The label, also in `x-weir-reason`.
+    pub fn reason(self) -> Reason {
+        self.facts().3
+    }
+
+    /// How a request ends that gets `code` for it. A client's own mistake is no failure of a version.
+    pub fn ending(self, code: u16, grpc_status: Option<u8>) -> Ending {
+        let classification = match (self, self.origin()) {
+            (Self::ClientGone, _) => Classification::ClientGone,
+            (Self::NoRoute, _) | (_, Origin::Client) => Classification::Success,
+            _ => Classification::Failure,
+        };
+        Ending { code, grpc_status, classification, reason: self.reason() }
+    }
+
+    /// The cause in `retry.on` that allows another try.
+    pub fn retry_cause(self) -> Option<RetryOn> {
+        match self {
+            Self::Connect | Self::ConnectTimeout | Self::Tls => Some(RetryOn::Connect),
+            Self::Refused => Some(RetryOn::Refused),
+            Self::Reset => Some(RetryOn::Reset),
+            _ => None,
+        }
+    }
+
+    /// The cause in `rescue.on` that allows a rescue.
+    pub fn rescue_cause(self) -> Option<RescueOn> {
+        match self {
+            Self::Connect | Self::ConnectTimeout | Self::Tls | Self::Refused | Self::Reset | Self::Protocol => {
+                Some(RescueOn::Connect)
+            }
+            Self::RequestTimeout => Some(RescueOn::Timeout),
+            _ => None,
+        }
+    }
+
+    /// The gRPC status that stands for it (gRPC, "HTTP to gRPC status code mapping" and its deadlines).
+    pub fn grpc_status(self) -> u8 {
+        match self.status().as_u16() {
+            400 | 413 | 414 | 417 => 13,
+            404 | 405 | 501 => 12,
+            408 | 504 => 4,
+            _ => 14,
+        }
+    }
+}
+
+impl From<&ConnectError> for Fault {
+    fn from(error: &ConnectError) -> Self {
+        match error {
+            ConnectError::Tcp(_) => Self::Connect,
+            ConnectError::Timeout(_) => Self::ConnectTimeout,
+            ConnectError::Tls(_) => Self::Tls,
+            ConnectError::Handshake(_) => Self::Connect,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The account of one request: opened when it is decided, closed exactly once, whatever happens to it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::fault::Fault;
+use super::worker::Worker;
+use crate::endpoint::{Endpoint, InFlightGuard, VersionId};
+use crate::record::{Cell, Classification, Ending, Reason, StreamProtocol};
+use crate::split::Why;
+
+/// Records in `Drop` at the latest: a request whose account nobody closed is one whose client has gone.
+pub struct Ledger {
+    worker: Rc<Worker>,
+    cell: Arc<Cell>,
+    started: Instant,
+    first_byte: Option<Duration>,
+    answered: Option<StatusCode>,
+    stream: Option<StreamProtocol>,
+    in_flight: Option<InFlightGuard>,
+    open: bool,
+}
+
+impl Ledger {
+    /// Opens the account of a request that arrived at `started`, for a version.
+    pub fn open(worker: &Rc<Worker>, version: VersionId, started: Instant) -> Self {
+        let cell = worker.cell(version);
+        cell.active(1);
+        worker.exchange_began();
+        Self {
+            worker: Rc::clone(worker),
+            cell,
+            started,
+            first_byte: None,
+            answered: None,
+            stream: None,
+            in_flight: None,
+            open: true,
+        }
+    }
+
+    /// Counts the decision.
+    pub fn decided(&self, why: Why) {
+        self.cell.decided(why);
+    }
+
+    /// A try at `endpoint` begins; it lasts until the next one or the end.
+    pub fn trying(&mut self, endpoint: &Arc<Endpoint>) {
+        self.in_flight = Some(endpoint.begin());
+    }
+
+    /// Another endpoint of the same version is tried.
+    pub fn retried(&self, reason: Reason) {
+        self.cell.retried(reason);
+    }
+
+    /// The request leaves its version, which failed it, for another: the failure stays with the version that it left.
+    pub fn leave(&mut self, failure: Ending, to: VersionId) {
+        self.cell.rescued(failure.reason);
+        self.cell.ended(failure, Some(self.started.elapsed()), self.first_byte.take());
+        self.cell.active(-1);
+        self.cell = self.worker.cell(to);
+        self.cell.active(1);
+        self.answered = None;
+        self.in_flight = None;
+    }
+
+    /// The head of the answer has come.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.first_byte = Some(self.started.elapsed());
+        self.answered = Some(status);
+    }
+
+    /// The answer is a long-lived stream, whose lifetime is no request duration.
+    pub fn streams(&mut self, protocol: StreamProtocol) {
+        if self.stream.is_none() {
+            self.stream = Some(protocol);
+            self.cell.stream_began(protocol);
+        }
+    }
+
+    /// Closes the account.
+    pub fn close(&mut self, ending: Ending) {
+        if !std::mem::replace(&mut self.open, false) {
+            return;
+        }
+        let elapsed = self.started.elapsed();
+        match self.stream {
+            Some(protocol) => {
+                self.cell.ended(ending, None, None);
+                self.cell.stream_ended(protocol, elapsed);
+            }
+            None => self.cell.ended(ending, Some(elapsed), self.first_byte),
+        }
+        self.cell.active(-1);
+        self.in_flight = None;
+        self.worker.exchange_ended();
+    }
+
+    /// Closes the account with an answer of the endpoint that came to its end.
+    pub fn complete(&mut self, grpc_status: Option<u8>) {
+        let status = self.answered.unwrap_or(StatusCode::OK);
+        self.close(Ending::of_answer(status, grpc_status));
+    }
+
+    /// Turns the account of a request that was granted its upgrade into that of a tunnel: the request ends here, its
+    /// connection goes on.
+    pub fn into_tunnel(mut self, status: StatusCode, protocol: StreamProtocol) -> Tunnel {
+        self.open = false;
+        self.cell.ended(Ending::of_answer(status, None), None, None);
+        self.cell.active(-1);
+        self.cell.stream_began(protocol);
+        Tunnel {
+            worker: Rc::clone(&self.worker),
+            cell: Arc::clone(&self.cell),
+            since: Instant::now(),
+            protocol,
+            _in_flight: self.in_flight.take(),
+        }
+    }
+
+    /// Closes the account with a fault, after an answer had begun.
+    pub fn broke(&mut self, fault: Fault) {
+        let code = self.answered.map_or(0, |status| status.as_u16());
+        self.close(fault.ending(code, None));
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let code = self.answered.map_or(0, |status| status.as_u16());
+        self.close(Ending {
+            code,
+            grpc_status: None,
+            classification: Classification::ClientGone,
+            reason: Reason::ClientGone,
+        });
+    }
+}
+
+/// The account of a long-lived connection after an upgrade; closed in `Drop`.
+pub struct Tunnel {
+    worker: Rc<Worker>,
+    cell: Arc<Cell>,
+    since: Instant,
+    protocol: StreamProtocol,
+    _in_flight: Option<InFlightGuard>,
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.cell.stream_ended(self.protocol, self.since.elapsed());
+        self.worker.exchange_ended();
+    }
+}

@@ -1,0 +1,133 @@
+//! Trying endpoints until one answers: what is repeated, where, and when it ends.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::{self, Answer, Failed, Outbound};
+use super::body::Progress;
+use super::exchange::Exchange;
+use super::fault::{Again, Fault};
+use super::forward;
+use crate::decide;
+use crate::endpoint::Endpoint;
+use crate::model::{RescueOn, Split};
+use crate::record::Ending;
+
+impl Exchange {
+    /// Tries endpoints until one answers, or nothing more may be tried.
+    pub async fn tries(&mut self, outbound: &mut Outbound, split: &Split) -> Result<Answer, Failed> {
+        let mut left = split.retry.attempts;
+        let mut fresh = false;
+        loop {
+            let endpoint = self.try_endpoint(outbound);
+            let progress = Rc::clone(&outbound.progress);
+            let tried = attempt::attempt(&self.worker, &endpoint, outbound, split.timeouts.connect, fresh);
+            let failed = match within(split.timeouts.request, self.manner.grpc, &progress, tried).await {
+                Ok(answer) if answer.response.status().is_server_error() && outbound.repeatable => {
+                    self.ledger.answered(answer.response.status());
+                    let failure = Ending::of_answer(answer.response.status(), None);
+                    if self.rescued(RescueOn::ServerError, failure) {
+                        continue;
+                    }
+                    return Ok(answer);
+                }
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let repeatable = may_repeat(&failed, outbound);
+            // A pooled connection may die on its own just before it is used; that says nothing about the endpoint.
+            if failed.stale && !fresh && repeatable {
+                fresh = true;
+                continue;
+            }
+            fresh = false;
+            let retried = failed.fault.retry_cause().is_some_and(|cause| split.retry.on.contains(&cause));
+            if left > 0 && retried && repeatable && self.moved_on(&endpoint, &failed) {
+                left -= 1;
+                continue;
+            }
+            let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
+            let cause = failed.fault.rescue_cause();
+            if !(repeatable && cause.is_some_and(|cause| self.rescued(cause, failure))) {
+                return Err(failed);
+            }
+        }
+    }
+
+    /// The endpoint that is tried now.
+    pub fn try_endpoint(&mut self, outbound: &mut Outbound) -> Arc<Endpoint> {
+        let version = &self.decision.version(&self.snapshot).name;
+        forward::tell_decision(&mut outbound.parts.headers, version, self.decision.why);
+        let endpoint = Arc::clone(self.decision.endpoint(&self.snapshot));
+        self.ledger.trying(&endpoint);
+        endpoint
+    }
+
+    /// Moves to an endpoint that was not tried, of the same version if it has one.
+    pub fn moved_on(&mut self, from: &Endpoint, failed: &Failed) -> bool {
+        self.tried.add(from.id);
+        let cursors = &mut self.worker.cursors.borrow_mut();
+        let Some(decision) = decide::again(&self.snapshot, cursors, &self.decision, &self.tried) else { return false };
+        if decision.version == self.decision.version {
+            self.ledger.retried(failed.fault.reason());
+        } else {
+            let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
+            self.ledger.leave(failure, decision.version(&self.snapshot).id);
+            self.ledger.decided(decision.why);
+        }
+        self.decision = decision;
+        true
+    }
+
+    /// Moves to the first version, if this one is to be rescued from such a failure.
+    fn rescued(&mut self, cause: RescueOn, failure: Ending) -> bool {
+        let rescue = self.decision.rule(&self.snapshot).body.split.rescue.as_ref();
+        if !rescue.is_some_and(|rescue| rescue.from == self.decision.version && rescue.on.contains(&cause)) {
+            return false;
+        }
+        let cursors = &mut self.worker.cursors.borrow_mut();
+        let Some(decision) = decide::rescue(&self.snapshot, cursors, &self.decision, &self.tried) else { return false };
+        self.ledger.leave(failure, decision.version(&self.snapshot).id);
+        self.ledger.decided(decision.why);
+        self.decision = decision;
+        true
+    }
+}
+
+/// Whether the request may be sent once more after this failure (RFC 9110 section 9.2.2).
+fn may_repeat(failed: &Failed, outbound: &Outbound) -> bool {
+    match failed.fault.again() {
+        Again::Never => false,
+        Again::IfIdempotent => outbound.repeatable,
+        Again::Safe => outbound.body.is_some() || outbound.repeatable,
+    }
+}
+
+/// Limits the wait for the head of an answer. While the client's body still arrives its time has not begun, and a gRPC
+/// stream may answer as late as it likes: its deadlines are its own.
+async fn within(
+    limit: Duration,
+    unlimited: bool,
+    progress: &Progress,
+    tried: impl Future<Output = Result<Answer, Failed>>,
+) -> Result<Answer, Failed> {
+    let mut tried = std::pin::pin!(tried);
+    if unlimited {
+        return tried.await;
+    }
+    let begun = Instant::now();
+    loop {
+        let deadline = progress.last().max(begun) + limit;
+        match tokio::time::timeout_at(deadline, &mut tried).await {
+            Ok(result) => return result,
+            Err(_) if progress.last().max(begun) + limit > deadline => {}
+            Err(_) => {
+                let message = format!("no answer within {limit:?}");
+                return Err(Failed { fault: Fault::RequestTimeout, stale: false, message });
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The counters of one version on one worker: written by that worker alone, read by anyone.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::histogram::{Distribution, Histogram, bump};
+use super::outcome::{Classification, Ending, Reason};
+use crate::split::Why;
+
+/// A protocol of long-lived connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamProtocol {
+    /// WebSocket, over HTTP/1.1 or HTTP/2.
+    WebSocket,
+    /// Any other protocol after an upgrade.
+    Upgrade,
+    /// Server-sent events.
+    Sse,
+    /// gRPC.
+    Grpc,
+}
+
+impl StreamProtocol {
+    /// All, in the order of their index.
+    pub const ALL: [Self; 4] = [Self::WebSocket, Self::Upgrade, Self::Sse, Self::Grpc];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        ["websocket", "upgrade", "sse", "grpc"][self as usize]
+    }
+}
+
+/// Counters of one version on one worker.
+#[derive(Default)]
+pub struct Cell {
+    endings: Counts,
+    retries: Counts,
+    rescues: Counts,
+    decisions: [AtomicU64; Why::ALL.len()],
+    active_requests: AtomicI64,
+    active_streams: [AtomicI64; StreamProtocol::ALL.len()],
+    durations: [OnceLock<Box<Histogram>>; Classification::ALL.len()],
+    first_bytes: [OnceLock<Box<Histogram>>; Classification::ALL.len()],
+    streams: [OnceLock<Box<Histogram>>; StreamProtocol::ALL.len()],
+}
+
+impl Cell {
+    /// A request was decided.
+    pub fn decided(&self, why: Why) {
+        bump(&self.decisions[why.index()], 1);
+    }
+
+    /// A request begins (`1`) or ends (`-1`).
+    pub fn active(&self, change: i64) {
+        self.active_requests.fetch_add(change, Relaxed);
+    }
+
+    /// A request ended; the durations are absent where they mean nothing (streams, answers that never came).
+    pub fn ended(&self, ending: Ending, duration: Option<Duration>, first_byte: Option<Duration>) {
+        self.endings.add(ending.pack());
+        let class = ending.classification as usize;
+        if let Some(duration) = duration {
+            self.durations[class].get_or_init(Box::default).record(duration);
+        }
+        if let Some(first_byte) = first_byte {
+            self.first_bytes[class].get_or_init(Box::default).record(first_byte);
+        }
+    }
+
+    /// A request was tried again on another endpoint.
+    pub fn retried(&self, reason: Reason) {
+        self.retries.add(1 + reason as u32);
+    }
+
+    /// A request was repeated on another version.
+    pub fn rescued(&self, reason: Reason) {
+        self.rescues.add(1 + reason as u32);
+    }
+
+    /// A long-lived connection begins.
+    pub fn stream_began(&self, protocol: StreamProtocol) {
+        self.active_streams[protocol as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A long-lived connection ended.
+    pub fn stream_ended(&self, protocol: StreamProtocol, duration: Duration) {
+        self.active_streams[protocol as usize].fetch_sub(1, Relaxed);
+        self.streams[protocol as usize].get_or_init(Box::default).record(duration);
+    }
+
+    /// Adds all counts to `totals`.
+    pub(super) fn add_to(&self, totals: &mut Totals) {
+        self.endings.each(|key, count| add_count(&mut totals.endings, Ending::unpack(key), count));
+        let reason = |key: u32| Reason::ALL.get(key as usize - 1).copied().unwrap_or(Reason::None);
+        self.retries.each(|key, count| add_count(&mut totals.retries, reason(key), count));
+        self.rescues.each(|key, count| add_count(&mut totals.rescues, reason(key), count));
+        for (sum, count) in totals.decisions.iter_mut().zip(&self.decisions) {
+            *sum += count.load(Relaxed);
+        }
+        totals.active_requests += self.active_requests.load(Relaxed);
+        for (sum, count) in totals.active_streams.iter_mut().zip(&self.active_streams) {
+            *sum += count.load(Relaxed);
+        }
+        add_histograms(&mut totals.durations, &self.durations);
+        add_histograms(&mut totals.first_bytes, &self.first_bytes);
+        add_histograms(&mut totals.streams, &self.streams);
+    }
+}
+
+fn add_count<K: PartialEq>(sums: &mut Vec<(K, u64)>, key: K, count: u64) {
+    match sums.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, sum)) => *sum += count,
+        None => sums.push((key, count)),
+    }
+}
+
+fn add_histograms(sums: &mut [Distribution], histograms: &[OnceLock<Box<Histogram>>]) {
+    for (sum, histogram) in sums.iter_mut().zip(histograms) {
+        if let Some(histogram) = histogram.get() {
+            histogram.add_to(sum);
+        }
+    }
+}
+
+/// What the cells of a version add up to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Requests by how they ended.
+    pub endings: Vec<(Ending, u64)>,
+    /// Further tries by cause.
+    pub retries: Vec<(Reason, u64)>,
+    /// Rescues by cause.
+    pub rescues: Vec<(Reason, u64)>,
+    /// Decisions by [`Why::index`].
+    pub decisions: [u64; Why::ALL.len()],
+    /// Requests in flight.
+    pub active_requests: i64,
+    /// Long-lived connections by protocol.
+    pub active_streams: [i64; StreamProtocol::ALL.len()],
+    /// Durations by classification.
+    pub durations: [Distribution; Classification::ALL.len()],
+    /// Times to the first byte by classification.
+    pub first_bytes: [Distribution; Classification::ALL.len()],
+    /// Lifetimes of long-lived connections by protocol.
+    pub streams: [Distribution; StreamProtocol::ALL.len()],
+}
+
+impl Totals {
+    /// Requests of a classification.
+    pub fn of(&self, classification: Classification) -> u64 {
+        self.endings.iter().filter(|(ending, _)| ending.classification == classification).map(|(_, n)| n).sum()
+    }
+}
+
+/// Counters by a small set of keys that is not known beforehand: slots that are filled once and never move, so that the
+/// one writer needs no lock and readers see whole slots.
+#[derive(Default)]
+struct Counts {
+    slots: [Slot; 8],
+    more: OnceLock<Box<Counts>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// 0: free.
+    key: AtomicU32,
+    count: AtomicU64,
+}
+
+impl Counts {
+    fn add(&self, key: u32) {
+        for slot in &self.slots {
+            let known = slot.key.load(Relaxed);
+            if known == key {
+                return bump(&slot.count, 1);
+            }
+            if known == 0 {
+                bump(&slot.count, 1);
+                return slot.key.store(key, std::sync::atomic::Ordering::Release);
+            }
+        }
+        self.more.get_or_init(Box::default).add(key);
+    }
+
+    fn each(&self, mut see: impl FnMut(u32, u64)) {
+        let mut counts = Some(self);
+        while let Some(Counts { slots, more }) = counts {
+            for slot in slots {
+                let key = slot.key.load(std::sync::atomic::Ordering::Acquire);
+                if key != 0 {
+                    see(key, slot.count.load(Relaxed));
+                }
+            }
+            counts = more.get().map(|more| &**more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_equal_what_was_recorded() {
+        let cell = Cell::default();
+        for code in 200..230 {
+            for _ in 0..code - 199 {
+                let ending =
+                    Ending { code, grpc_status: None, classification: Classification::Success, reason: Reason::None };
+                cell.ended(ending, Some(Duration::from_millis(1)), None);
+            }
+        }
+        cell.decided(Why::Sticky);
+        cell.retried(Reason::ConnectFailed);
+        let mut totals = Totals::default();
+        cell.add_to(&mut totals);
+        assert_eq!(totals.endings.len(), 30);
+        assert!(totals.endings.iter().all(|(ending, count)| u64::from(ending.code) - 199 == *count));
+        assert_eq!(totals.of(Classification::Success), (1..=30).sum::<u64>());
+        assert_eq!(totals.durations[0].count(), (1..=30).sum::<u64>());
+        assert_eq!(totals.decisions[Why::Sticky.index()], 1);
+        assert_eq!(totals.retries, [(Reason::ConnectFailed, 1)]);
+    }
+}

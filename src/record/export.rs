@@ -1,0 +1,350 @@
+//! `/metrics`: the sums of all cells as metric families, in Prometheus text or OpenMetrics.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use super::cell::{StreamProtocol, Totals};
+use super::histogram::Distribution;
+use super::outcome::{Classification, Ending, Reason};
+use super::recorder::Recorder;
+use crate::endpoint::VersionId;
+use crate::snapshot::{Snapshot, VersionKey};
+use crate::split::Why;
+
+/// Upper bounds of exported histograms, microseconds (OpenTelemetry, `http.server.request.duration`).
+const EXPORTED_MICROS: [u64; 14] = [
+    5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 2_500_000, 5_000_000,
+    7_500_000, 10_000_000,
+];
+
+/// What there is to export besides the counters.
+pub struct Served {
+    /// What is served now.
+    pub snapshot: Arc<Snapshot>,
+    /// What every version id stands for.
+    pub versions: Vec<(VersionId, VersionKey)>,
+}
+
+/// Text form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text format 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// Chooses by a request's `Accept`.
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// The `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => prometheus::TEXT_FORMAT,
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// Writes all families of a registry.
+    pub fn write(self, registry: &Registry) -> Result<String, prometheus::Error> {
+        let families = registry.gather();
+        match self {
+            Self::Prometheus => {
+                let mut text = Vec::new();
+                TextEncoder::new().encode(&families, &mut text)?;
+                Ok(String::from_utf8_lossy(&text).into_owned())
+            }
+            Self::OpenMetrics => openmetrics(&families),
+        }
+    }
+}
+
+/// OpenMetrics differs from the older format in the names of counters and in its last line.
+fn openmetrics(families: &[MetricFamily]) -> Result<String, prometheus::Error> {
+    let mut text = String::new();
+    for family in families {
+        let mut body = Vec::new();
+        TextEncoder::new().encode(std::slice::from_ref(family), &mut body)?;
+        let body = String::from_utf8_lossy(&body);
+        let name = family.name();
+        let bare = match family.get_field_type() {
+            MetricType::COUNTER => name.strip_suffix("_total").unwrap_or(name),
+            _ => name,
+        };
+        for line in body.lines() {
+            match line.strip_prefix("# HELP ").or(line.strip_prefix("# TYPE ")).and_then(|l| l.strip_prefix(name)) {
+                Some(rest) => _ = writeln!(text, "{}{bare}{rest}", &line[..7]),
+                None => _ = writeln!(text, "{line}"),
+            }
+        }
+    }
+    text.push_str("# EOF\n");
+    Ok(text)
+}
+
+type ServedNow = dyn Fn() -> Served + Send + Sync;
+
+/// Collects the recorder's sums for a `prometheus::Registry`.
+pub struct Exporter {
+    recorder: Arc<Recorder>,
+    served: Box<ServedNow>,
+    descs: Vec<Desc>,
+}
+
+const FAMILIES: [(&str, &str, MetricType); 11] = [
+    ("weir_requests_total", "Requests by version and how they ended.", MetricType::COUNTER),
+    ("weir_request_duration_seconds", "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
+    ("weir_time_to_first_byte_seconds", "From the request's head to the answer's.", MetricType::HISTOGRAM),
+    ("weir_decisions_total", "Decisions by version and why it was chosen.", MetricType::COUNTER),
+    ("weir_split_weight", "Weights: asked for, and in effect.", MetricType::GAUGE),
+    ("weir_active_requests", "Requests in flight.", MetricType::GAUGE),
+    ("weir_active_connections", "Long-lived connections by protocol.", MetricType::GAUGE),
+    ("weir_upstream_endpoints", "Endpoints by state.", MetricType::GAUGE),
+    ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
+    ("weir_rescues_total", "Requests repeated on another version, by cause.", MetricType::COUNTER),
+    ("weir_stream_duration_seconds", "Lifetimes of long-lived connections.", MetricType::HISTOGRAM),
+];
+
+impl Exporter {
+    /// An exporter of `recorder`'s sums for what `served` says is served at the time.
+    pub fn new(
+        recorder: Arc<Recorder>,
+        served: impl Fn() -> Served + Send + Sync + 'static,
+    ) -> Result<Self, prometheus::Error> {
+        let desc =
+            |(name, help, _): &(&str, &str, _)| Desc::new((*name).into(), (*help).into(), vec![], Default::default());
+        let descs = FAMILIES.iter().map(desc).collect::<Result<_, _>>()?;
+        Ok(Self { recorder, served: Box::new(served), descs })
+    }
+}
+
+impl Collector for Exporter {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descs.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let served = (self.served)();
+        let mut families = Families::default();
+        for (id, key) in &served.versions {
+            families.version(&Labels::of(key), &self.recorder.totals(*id));
+        }
+        families.version(&Labels::unrouted(""), &self.recorder.totals(VersionId::UNROUTED));
+        families.version(&Labels::unrouted("_overflow"), &self.recorder.totals(VersionId::OVERFLOW));
+        families.configured(&served.snapshot);
+        families.finish()
+    }
+}
+
+/// Label values that name a version.
+struct Labels {
+    route: Vec<(&'static str, String)>,
+    version: String,
+    revision: String,
+}
+
+impl Labels {
+    fn of(key: &VersionKey) -> Self {
+        let route = vec![
+            ("namespace", key.route.namespace.to_string()),
+            ("kind", key.route.kind.as_str().to_owned()),
+            ("route", key.route.name.to_string()),
+        ];
+        Self { route, version: key.version.to_string(), revision: key.revision.to_string() }
+    }
+
+    fn unrouted(route: &str) -> Self {
+        let route = vec![("namespace", String::new()), ("kind", String::new()), ("route", route.to_owned())];
+        Self { route, version: String::new(), revision: String::new() }
+    }
+
+    /// Route and version, and what else.
+    fn with(&self, more: &[(&'static str, &str)]) -> Series {
+        let mut labels = self.route.clone();
+        labels.push(("version", self.version.clone()));
+        labels.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Series(labels)
+    }
+
+    /// The same with the revision.
+    fn revision_with(&self, more: &[(&'static str, &str)]) -> Series {
+        let mut labels = self.with(more);
+        labels.0.insert(4, ("revision", self.revision.clone()));
+        labels
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
+struct Series(Vec<(&'static str, String)>);
+
+impl Series {
+    fn pairs(&self) -> Vec<LabelPair> {
+        let pair = |(name, value): &(&'static str, String)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value(value.clone());
+            pair
+        };
+        self.0.iter().map(pair).collect()
+    }
+}
+
+/// Families while they are filled; two versions that differ only in a label that a family lacks add up.
+#[derive(Default)]
+struct Families {
+    numbers: BTreeMap<&'static str, BTreeMap<Series, f64>>,
+    histograms: BTreeMap<&'static str, BTreeMap<Series, Distribution>>,
+}
+
+impl Families {
+    fn number(&mut self, family: &'static str, series: Series, value: f64) {
+        *self.numbers.entry(family).or_default().entry(series).or_default() += value;
+    }
+
+    fn histogram(&mut self, family: &'static str, series: Series, distribution: &Distribution) {
+        self.histograms.entry(family).or_default().entry(series).or_default().add(distribution);
+    }
+
+    /// What a version has counted; nothing that it has not.
+    fn version(&mut self, labels: &Labels, totals: &Totals) {
+        for (ending, count) in &totals.endings {
+            self.requests(labels, *ending, *count);
+        }
+        for (reason, count) in &totals.retries {
+            self.number("weir_retries_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
+        }
+        for (reason, count) in &totals.rescues {
+            self.number("weir_rescues_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
+        }
+        for (why, count) in Why::ALL.iter().zip(totals.decisions).filter(|(_, count)| *count > 0) {
+            self.number("weir_decisions_total", labels.with(&[("why", why.as_str())]), count as f64);
+        }
+        for (class, i) in Classification::ALL.iter().zip(0..) {
+            let series = labels.revision_with(&[("classification", class.as_str())]);
+            if totals.durations[i].count() > 0 {
+                self.histogram("weir_request_duration_seconds", series.clone(), &totals.durations[i]);
+            }
+            if totals.first_bytes[i].count() > 0 {
+                self.histogram("weir_time_to_first_byte_seconds", series, &totals.first_bytes[i]);
+            }
+        }
+        for (protocol, i) in StreamProtocol::ALL.iter().zip(0..) {
+            let series = labels.with(&[("protocol", protocol.as_str())]);
+            if totals.streams[i].count() > 0 || totals.active_streams[i] != 0 {
+                self.number("weir_active_connections", series.clone(), totals.active_streams[i] as f64);
+                self.histogram("weir_stream_duration_seconds", series, &totals.streams[i]);
+            }
+        }
+        if totals.active_requests != 0 {
+            self.number("weir_active_requests", labels.with(&[]), totals.active_requests as f64);
+        }
+    }
+
+    fn requests(&mut self, labels: &Labels, ending: Ending, count: u64) {
+        let code = if ending.code == 0 { String::new() } else { ending.code.to_string() };
+        let grpc = ending.grpc_status.map_or_else(String::new, |status| status.to_string());
+        let series = labels.revision_with(&[
+            ("code", &code),
+            ("grpc_status", &grpc),
+            ("classification", ending.classification.as_str()),
+            ("reason", ending.reason.as_str()),
+        ]);
+        self.number("weir_requests_total", series, count as f64);
+    }
+
+    /// Series of configured versions exist from the start, so that a rate over the first requests is right.
+    fn configured(&mut self, snapshot: &Snapshot) {
+        let mut seen = std::collections::HashSet::new();
+        for rule in &snapshot.rules {
+            for (i, version) in rule.body.versions.iter().enumerate().filter(|(_, v)| seen.insert(v.id)) {
+                let labels = Labels::of(&VersionKey {
+                    route: rule.body.route.clone(),
+                    version: Arc::clone(&version.name),
+                    revision: Arc::clone(&version.revision),
+                });
+                let ending = |code, classification, reason| Ending { code, grpc_status: None, classification, reason };
+                self.requests(&labels, ending(200, Classification::Success, Reason::None), 0);
+                self.requests(&labels, ending(500, Classification::Failure, Reason::Status), 0);
+                for why in Why::ALL {
+                    self.number("weir_decisions_total", labels.with(&[("why", why.as_str())]), 0.0);
+                }
+                let none = Distribution::default();
+                for family in ["weir_request_duration_seconds", "weir_time_to_first_byte_seconds"] {
+                    self.histogram(family, labels.revision_with(&[("classification", "success")]), &none);
+                }
+                self.number("weir_active_requests", labels.with(&[]), 0.0);
+                self.number(
+                    "weir_upstream_endpoints",
+                    labels.with(&[("state", "ready")]),
+                    version.endpoints.len() as f64,
+                );
+                let desired = rule.weights.desired.get(i).map_or(0.0, |w| f64::from(w.get()));
+                for (state, weight) in [("desired", desired), ("effective", rule.weights.effective(i))] {
+                    self.number("weir_split_weight", labels.revision_with(&[("state", state)]), weight);
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<MetricFamily> {
+        let mut families = Vec::new();
+        for (name, help, kind) in FAMILIES {
+            let numbers =
+                self.numbers.remove(name).into_iter().flatten().map(|(series, value)| number(kind, &series, value));
+            let histograms =
+                self.histograms.remove(name).into_iter().flatten().map(|(series, d)| histogram(&series, &d));
+            let metrics: Vec<Metric> = numbers.chain(histograms).collect();
+            if metrics.is_empty() {
+                continue;
+            }
+            let mut family = MetricFamily::default();
+            family.set_name(name.to_owned());
+            family.set_help(help.to_owned());
+            family.set_field_type(kind);
+            family.set_metric(metrics);
+            families.push(family);
+        }
+        families
+    }
+}
+
+fn number(kind: MetricType, series: &Series, value: f64) -> Metric {
+    let mut metric = Metric::from_label(series.pairs());
+    match kind {
+        MetricType::COUNTER => {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        }
+        _ => {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+    }
+    metric
+}
+
+fn histogram(series: &Series, distribution: &Distribution) -> Metric {
+    let bucket = |micros: &u64| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(*micros as f64 / 1e6);
+        bucket.set_cumulative_count(distribution.at_most(*micros));
+        bucket
+    };
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(EXPORTED_MICROS.iter().map(bucket).collect());
+    histogram.set_sample_count(distribution.count());
+    histogram.set_sample_sum(distribution.sum_nanos as f64 / 1e9);
+    let mut metric = Metric::from_label(series.pairs());
+    metric.set_histogram(histogram);
+    metric
+}

@@ -1,0 +1,15 @@
+//! What is counted: per version and worker, without a lock; added up when somebody looks.
+//!
+//! The proxy records every request exactly once, in `Drop`. `/metrics`, the dashboard and the guard read the same sums.
+
+mod cell;
+mod export;
+mod histogram;
+mod outcome;
+mod recorder;
+
+pub use cell::{Cell, StreamProtocol, Totals};
+pub use export::{Exporter, Format, Served};
+pub use histogram::{BOUNDS_MICROS, Distribution};
+pub use outcome::{Classification, Ending, Reason};
+pub use recorder::{Recorder, Shard};

@@ -1,0 +1,62 @@
+//! Where all cells are: workers take theirs once, readers add them up.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+use super::cell::{Cell, Totals};
+use crate::endpoint::VersionId;
+
+/// The cells of every version on every worker.
+#[derive(Default)]
+pub struct Recorder {
+    cells: DashMap<VersionId, Vec<Arc<Cell>>>,
+}
+
+impl Recorder {
+    /// A cell of its own for a worker to write into.
+    fn cell(&self, version: VersionId) -> Arc<Cell> {
+        let cell = Arc::new(Cell::default());
+        self.cells.entry(version).or_default().push(Arc::clone(&cell));
+        cell
+    }
+
+    /// What a version's cells add up to.
+    pub fn totals(&self, version: VersionId) -> Totals {
+        let mut totals = Totals::default();
+        if let Some(cells) = self.cells.get(&version) {
+            cells.iter().for_each(|cell| cell.add_to(&mut totals));
+        }
+        totals
+    }
+
+    /// Versions that have had a request.
+    pub fn versions(&self) -> Vec<VersionId> {
+        let mut versions: Vec<VersionId> = self.cells.iter().map(|entry| *entry.key()).collect();
+        versions.sort_unstable();
+        versions
+    }
+}
+
+/// A worker's way to its cells.
+pub struct Shard {
+    recorder: Arc<Recorder>,
+    cells: Vec<Option<Arc<Cell>>>,
+}
+
+impl Shard {
+    /// A shard without cells; each is made when a version has its first request.
+    pub fn new(recorder: Arc<Recorder>) -> Self {
+        Self { recorder, cells: Vec::new() }
+    }
+
+    /// The worker's cell of a version.
+    pub fn cell(&mut self, version: VersionId) -> &Arc<Cell> {
+        let index = version.index();
+        if self.cells.len() <= index {
+            self.cells.resize(index + 1, None);
+        }
+        let recorder = &self.recorder;
+        self.cells[index].get_or_insert_with(|| recorder.cell(version))
+    }
+}

@@ -1,0 +1,4 @@
+//! Judging a release: pure state machines over what was counted.
+
+pub mod evidence;
+pub mod guard;

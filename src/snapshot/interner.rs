@@ -1,0 +1,89 @@
+//! Ids that stay the same from one snapshot to the next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Snapshot;
+use crate::endpoint::{Endpoint, EndpointId, SplitId, VersionId};
+use crate::model::{self, RouteKey, Transport};
+
+/// How many versions have series of their own; more are counted together (`route="_overflow"`).
+pub const MAX_VERSIONS: usize = 20_000;
+
+/// What a [`VersionId`] stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VersionKey {
+    /// The route.
+    pub route: RouteKey,
+    /// The version's name.
+    pub version: Arc<str>,
+    /// What it runs.
+    pub revision: Arc<str>,
+}
+
+/// Gives the same id for the same thing, for as long as the process runs.
+#[derive(Default)]
+pub struct Interner {
+    versions: HashMap<VersionKey, VersionId>,
+    splits: HashMap<(RouteKey, usize), SplitId>,
+    endpoints: HashMap<model::Endpoint, Vec<Arc<Endpoint>>>,
+    next_endpoint: u32,
+    epoch: u64,
+}
+
+impl Interner {
+    /// The id of a version.
+    pub fn version(&mut self, key: VersionKey) -> VersionId {
+        let next = self.versions.len() + 2;
+        if next >= MAX_VERSIONS && !self.versions.contains_key(&key) {
+            return VersionId::OVERFLOW;
+        }
+        *self.versions.entry(key).or_insert(VersionId(next as u32))
+    }
+
+    /// What every id stands for, in the order of the ids.
+    pub fn known_versions(&self) -> Vec<(VersionId, VersionKey)> {
+        let mut known: Vec<_> = self.versions.iter().map(|(key, id)| (*id, key.clone())).collect();
+        known.sort_by_key(|(id, _)| *id);
+        known
+    }
+
+    /// The id of the split of a route's `rule`.
+    pub fn split(&mut self, route: &RouteKey, rule: usize) -> SplitId {
+        let next = SplitId(self.splits.len() as u32);
+        *self.splits.entry((route.clone(), rule)).or_insert(next)
+    }
+
+    /// The endpoint at this address that is spoken to in this way.
+    pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
+        let known = self.endpoints.entry(endpoint.clone()).or_default();
+        if let Some(found) = known.iter().find(|e| e.transport == *transport) {
+            return Arc::clone(found);
+        }
+        let id = EndpointId(self.next_endpoint);
+        self.next_endpoint += 1;
+        let made = Arc::new(Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport)));
+        known.push(Arc::clone(&made));
+        made
+    }
+
+    /// A number for a set of weights, never given before.
+    pub fn epoch(&mut self) -> u64 {
+        self.epoch += 1;
+        self.epoch
+    }
+
+    /// Forgets endpoints that `snapshot` does not name.
+    pub fn keep_only(&mut self, snapshot: &Snapshot) {
+        let named: std::collections::HashSet<EndpointId> = snapshot
+            .rules
+            .iter()
+            .flat_map(|rule| rule.body.versions.iter())
+            .flat_map(|version| version.endpoints.iter().map(|e| e.id))
+            .collect();
+        self.endpoints.retain(|_, endpoints| {
+            endpoints.retain(|e| named.contains(&e.id));
+            !endpoints.is_empty()
+        });
+    }
+}

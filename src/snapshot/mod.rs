@@ -1,0 +1,121 @@
+//! What the workers serve from: an immutable [`Snapshot`], compiled from a model.
+//!
+//! Everything that a request needs is resolved here once: expressions, ids for metrics, endpoints, TLS configurations.
+//! `control` publishes snapshots, workers load the current one per request.
+
+mod compile;
+mod interner;
+mod salt;
+mod table;
+mod tls;
+mod weights;
+
+pub use compile::{CompileError, compile};
+pub use interner::{Interner, MAX_VERSIONS, VersionKey};
+pub use salt::Salt;
+pub use table::{Candidate, MatchSummary, PathRank, PathTable, RouteTable};
+pub use weights::{WeightSource, Weights};
+
+use std::sync::Arc;
+
+use crate::endpoint::{Endpoint, SplitId, VersionId};
+use crate::head::RequestHead;
+use crate::model::{Filter, Forwarding, Listener, RouteKey, Split, TrustedProxies};
+
+/// Everything that is served at one generation.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// Grows with every change that was applied.
+    pub generation: u64,
+    /// Listeners, in the order of the model.
+    pub listeners: Arc<[ListenerEntry]>,
+    /// Rules, addressed by [`Candidate::rule`]; a weight change replaces one entry.
+    pub rules: Vec<Rule>,
+    /// Whose `X-Forwarded-*` are believed.
+    pub trusted_proxies: Arc<TrustedProxies>,
+    /// What the proxy says about itself.
+    pub forwarding: Forwarding,
+}
+
+/// A listener with its routes.
+#[derive(Clone)]
+pub struct ListenerEntry {
+    /// As configured.
+    pub listener: Arc<Listener>,
+    /// Routes on it.
+    pub table: Arc<RouteTable>,
+    /// How it terminates TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// A rule: what it does, and the weights that change without it.
+#[derive(Clone)]
+pub struct Rule {
+    /// All but the weights.
+    pub body: Arc<RuleBody>,
+    /// Weights as they are now.
+    pub weights: Arc<Weights>,
+}
+
+/// All of a rule but its weights.
+pub struct RuleBody {
+    /// The route it belongs to.
+    pub route: RouteKey,
+    /// The split's identity, for what workers keep per split.
+    pub split_id: SplitId,
+    /// Applied in order.
+    pub filters: Vec<Filter>,
+    /// As configured.
+    pub split: Arc<Split>,
+    /// Versions, in the order of the split.
+    pub versions: Box<[VersionEntry]>,
+    /// The revisions of all versions but the first, for stickiness.
+    pub salt: Salt,
+}
+
+/// A version, resolved.
+pub struct VersionEntry {
+    /// Identity for metrics.
+    pub id: VersionId,
+    /// Name.
+    pub name: Arc<str>,
+    /// What it runs.
+    pub revision: Arc<str>,
+    /// Where it runs.
+    pub endpoints: Box<[Arc<Endpoint>]>,
+}
+
+impl VersionEntry {
+    /// What a pinned client remembers: the revision, or the name where nobody tells revisions apart.
+    pub fn pin(&self) -> &str {
+        if self.revision.is_empty() { &self.name } else { &self.revision }
+    }
+}
+
+impl RuleBody {
+    /// Whether a filter answers this request, so that it goes to no version.
+    pub fn answers(&self, head: &RequestHead<'_>) -> bool {
+        self.filters.iter().any(|filter| match filter {
+            Filter::Redirect(_) => true,
+            Filter::Cors(_) => is_preflight(head),
+            _ => false,
+        })
+    }
+}
+
+/// Whether a browser asks for permission (Fetch standard, CORS-preflight request).
+fn is_preflight(head: &RequestHead<'_>) -> bool {
+    *head.method == http::Method::OPTIONS
+        && head.fields.nth(&http::header::ORIGIN, 0).is_some()
+        && head.fields.nth(&http::header::ACCESS_CONTROL_REQUEST_METHOD, 0).is_some()
+}
+
+impl Snapshot {
+    /// Every rule of a route.
+    pub fn rules_of<'s>(&'s self, route: &'s RouteKey) -> impl Iterator<Item = (usize, &'s Rule)> {
+        self.rules.iter().enumerate().filter(move |(_, rule)| rule.body.route == *route)
+    }
+}
+
+#[cfg(test)]
+mod tests;

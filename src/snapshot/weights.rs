@@ -1,0 +1,78 @@
+//! The weights of one split as they are now: asked for, on their way, and taken back.
+
+use crate::model::Weight;
+
+/// Who set the desired weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightSource {
+    /// The configuration.
+    File,
+    /// An operator, over the configuration.
+    Hand,
+}
+
+impl WeightSource {
+    /// As shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Hand => "hand",
+        }
+    }
+}
+
+/// Weights of a split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// Differs from the epoch of any other weights of this split, so that cursors know when to begin anew.
+    pub epoch: u64,
+    /// What was asked for.
+    pub desired: Box<[Weight]>,
+    /// What new requests are divided by: the desired weights, or a step of a ramp on its way there.
+    pub current: Box<[u32]>,
+    /// Versions whose share goes to the first, because a guard tripped.
+    pub diverted: Box<[bool]>,
+    /// Who asked.
+    pub source: WeightSource,
+}
+
+impl Weights {
+    /// Weights in force at once.
+    pub fn new(epoch: u64, desired: Box<[Weight]>, source: WeightSource) -> Self {
+        let current = desired.iter().map(|w| w.get()).collect();
+        let diverted = vec![false; desired.len()].into();
+        Self { epoch, desired, current, diverted, source }
+    }
+
+    /// The share of new requests that a version was asked to have, 0 to 1.
+    pub fn desired_share(&self, version: usize) -> f64 {
+        let total: u64 = self.desired.iter().map(|w| u64::from(w.get())).sum();
+        ratio(self.desired.get(version).map_or(0, |w| u64::from(w.get())), total)
+    }
+
+    /// The share of new requests that a version has, 0 to 1.
+    pub fn effective_share(&self, version: usize) -> f64 {
+        let total: u64 = self.current.iter().map(|w| u64::from(*w)).sum();
+        let weight = |i: usize| self.current.get(i).map_or(0, |w| u64::from(*w));
+        let diverted = |i: usize| self.diverted.get(i).copied().unwrap_or(false);
+        let own = if diverted(version) { 0 } else { weight(version) };
+        let taken: u64 =
+            if version == 0 { (1..self.current.len()).filter(|i| diverted(*i)).map(weight).sum() } else { 0 };
+        ratio(own + taken, total)
+    }
+
+    /// The effective share in the unit of the desired weights.
+    pub fn effective(&self, version: usize) -> f64 {
+        let total: u64 = self.desired.iter().map(|w| u64::from(w.get())).sum();
+        self.effective_share(version) * total as f64
+    }
+
+    /// Whether a ramp is on its way.
+    pub fn ramping(&self) -> bool {
+        self.desired.iter().zip(&self.current).any(|(desired, current)| desired.get() != *current)
+    }
+}
+
+fn ratio(part: u64, total: u64) -> f64 {
+    if total == 0 { 0.0 } else { part as f64 / total as f64 }
+}

@@ -1,0 +1,153 @@
+//! How the requests of a split are treated.
+
+use std::time::Duration;
+
+use crate::model::{
+    GuardAction, GuardPolicy, Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, Timeouts, ValueMatch,
+};
+
+use super::super::problem::{Pointer, Problems, quoted, suggestion};
+use super::super::units::Time;
+use super::super::wire;
+use super::each;
+use super::matching::{bad_regex, header_name};
+use super::sticky::cookie_name;
+
+/// The versions of a split, by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions<'w>(pub &'w [wire::Version]);
+
+impl Versions<'_> {
+    fn find(self, name: &str, at: &Pointer, problems: &mut Problems) -> Option<usize> {
+        let found = self.0.iter().position(|version| &*version.name == name);
+        if found.is_none() {
+            let names = || self.0.iter().map(|version| &*version.name);
+            let suggestion = suggestion(name, names());
+            let separator = if suggestion.is_empty() { ";" } else { "" };
+            problems
+                .error(at, format!("no version \"{name}\" here{suggestion}{separator} versions: {}", quoted(names())));
+        }
+        found
+    }
+}
+
+/// Overrides, in order.
+pub fn overrides(
+    wire: &[wire::Override],
+    versions: Versions<'_>,
+    at: &Pointer,
+    problems: &mut Problems,
+) -> Option<Vec<Override>> {
+    each(wire, at, |wire, at| {
+        let to = versions.find(&wire.to, &at.key("to"), problems);
+        let condition = condition(wire, &at, problems);
+        Some(Override { condition: condition?, to: to? })
+    })
+}
+
+fn condition(wire: &wire::Override, at: &Pointer, problems: &mut Problems) -> Option<OverrideMatch> {
+    let value = match (&wire.value, &wire.pattern) {
+        (None, None) => Some(ValueMatch::Present),
+        (Some(text), None) => Some(ValueMatch::Exact(text.as_str().into())),
+        (None, Some(text)) => {
+            let pattern = OverrideMatch::pattern(text).map_err(|error| bad_regex(text, &error));
+            problems.check(&at.key("pattern"), pattern)
+        }
+        (Some(_), Some(_)) => {
+            problems.error(&at.key("pattern"), "value and pattern cannot stand together: write one of them");
+            None
+        }
+    };
+    match (&wire.header, &wire.cookie) {
+        (Some(name), None) => {
+            let name = header_name(name, &at.key("header"), problems);
+            Some(OverrideMatch::Header(name?, value?))
+        }
+        (None, Some(name)) => {
+            let name = cookie_name(name, &at.key("cookie"), problems);
+            Some(OverrideMatch::Cookie(name?, value?))
+        }
+        _ => {
+            problems.error(at, "write exactly one of header, cookie");
+            None
+        }
+    }
+}
+
+/// Time limits.
+pub fn timeouts(wire: Option<&wire::Timeouts>, at: &Pointer, problems: &mut Problems) -> Option<Timeouts> {
+    let default = Timeouts::default();
+    let Some(wire) = wire else { return Some(default) };
+    let mut positive = |time: Option<Time>, key: &str, default: Duration| {
+        let time = time.map_or(default, |time| time.0);
+        let error = "leaves no time at all: write a duration above 0, like 60s";
+        problems.check(&at.key(key), if time == Duration::ZERO { Err(error) } else { Ok(time) })
+    };
+    let connect = positive(wire.connect, "connect", default.connect);
+    let request = positive(wire.request, "request", default.request);
+    let idle = positive(wire.idle, "idle", default.idle);
+    Some(Timeouts { connect: connect?, request: request?, idle: idle? })
+}
+
+/// What is tried again.
+pub fn retry(wire: Option<&wire::Retry>) -> Retry {
+    let default = Retry::default();
+    let Some(wire) = wire else { return default };
+    let cause = |on: &wire::RetryOn| match on {
+        wire::RetryOn::Connect => RetryOn::Connect,
+        wire::RetryOn::Refused => RetryOn::Refused,
+        wire::RetryOn::Reset => RetryOn::Reset,
+    };
+    Retry {
+        attempts: wire.attempts.unwrap_or(default.attempts),
+        on: wire.on.as_ref().map_or(default.on, |on| on.iter().map(cause).collect()),
+    }
+}
+
+/// What is repeated on the first version.
+pub fn rescue(wire: &wire::Rescue, versions: Versions<'_>, at: &Pointer, problems: &mut Problems) -> Option<Rescue> {
+    let at = at.key("from");
+    let from = versions.find(&wire.from, &at, problems)?;
+    if from == 0 {
+        problems
+            .error(&at, format!("\"{}\" is the first version, where requests are repeated: name another", wire.from));
+        return None;
+    }
+    let cause = |on: &wire::RescueOn| match on {
+        wire::RescueOn::ServerError => RescueOn::ServerError,
+        wire::RescueOn::Connect => RescueOn::Connect,
+        wire::RescueOn::Timeout => RescueOn::Timeout,
+    };
+    let all = || vec![RescueOn::ServerError, RescueOn::Connect, RescueOn::Timeout];
+    Some(Rescue { from, on: wire.on.as_ref().map_or_else(all, |on| on.iter().map(cause).collect()) })
+}
+
+/// Protection against a bad version.
+pub fn guard(wire: &wire::Guard, versions: Versions<'_>, at: &Pointer, problems: &mut Problems) -> Option<GuardPolicy> {
+    let before = problems.errors.len();
+    if versions.0.len() < 2 {
+        problems.error(at, "compares versions with the first one: add a second version, or remove guard");
+    }
+    let window = wire.window.map_or(Duration::from_secs(30), |time| time.0);
+    if window == Duration::ZERO {
+        problems.error(&at.key("window"), "leaves no time at all: write a duration above 0, like 30s");
+    }
+    let max_error_rate_increase = wire.max_error_rate_increase.map_or(0.02, |percent| percent.0);
+    if max_error_rate_increase > 1.0 {
+        problems.error(&at.key("maxErrorRateIncrease"), "is above 100%, which no rate exceeds: write for example 2%");
+    }
+    if wire.max_latency_ratio.is_some_and(|ratio| ratio <= 1.0) {
+        problems
+            .error(&at.key("maxLatencyRatio"), "must be above 1: 2.0 allows twice the latency of the first version");
+    }
+    (problems.errors.len() == before).then_some(GuardPolicy {
+        window,
+        min_requests: wire.min_requests.unwrap_or(100),
+        max_error_rate_increase,
+        max_latency_ratio: wire.max_latency_ratio,
+        action: match wire.action {
+            Some(wire::GuardAction::Report) => GuardAction::Report,
+            Some(wire::GuardAction::Divert) | None => GuardAction::Divert,
+        },
+    })
+}

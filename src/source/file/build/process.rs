@@ -1,0 +1,88 @@
+//! Settings of the process, and what holds for all traffic.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::{Forwarding, Settings, Shutdown, TrustedProxies};
+
+use super::super::problem::{Pointer, Problems};
+use super::super::wire;
+use super::{Checked, Context, address, each, optional};
+
+/// The word that switches the admin listener off.
+const OFF: &str = "off";
+
+/// Settings of the process.
+pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings> {
+    let root = Pointer::root();
+    let default = Settings::default();
+    let (admin, admin_token) = match &wire.admin {
+        None => (Some(default.admin), Some(None)),
+        Some(admin) => admin_listener(admin, &root.key("admin"), default.admin, context),
+    };
+    let ops = optional(wire.ops.as_ref().map(|ops| {
+        let at = root.key("ops").key("address");
+        context.problems.check(&at, address::listen(&ops.address))
+    }));
+    let shutdown = shutdown(wire.shutdown.as_ref(), &root.key("shutdown"), &mut context.problems);
+    Some(Settings {
+        admin: admin?,
+        admin_token: admin_token?,
+        ops: ops?,
+        workers: wire.workers.map_or(default.workers, usize::from),
+        shutdown: shutdown?,
+        state: wire.state.as_ref().map(|state| context.path(state)),
+    })
+}
+
+fn admin_listener(
+    wire: &wire::Admin,
+    at: &Pointer,
+    default: Option<SocketAddr>,
+    context: &mut Context<'_>,
+) -> (Checked<SocketAddr>, Checked<String>) {
+    let address = match wire.address.as_deref() {
+        None => Some(default),
+        Some(OFF) => Some(None),
+        Some(text) => context.problems.check(&at.key("address"), address::listen(text)).map(Some),
+    };
+    let token = optional(wire.token_file.as_ref().map(|name| token(name, &at.key("tokenFile"), context)));
+    (address, token)
+}
+
+fn token(name: &str, at: &Pointer, context: &mut Context<'_>) -> Option<String> {
+    let content = context.read(at, name)?;
+    let token = String::from_utf8(content).ok().map(|text| text.trim().to_owned());
+    let usable = token.filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+    context.problems.check(at, usable.ok_or("the file must hold one token, of printable characters without spaces"))
+}
+
+fn shutdown(wire: Option<&wire::Shutdown>, at: &Pointer, problems: &mut Problems) -> Option<Shutdown> {
+    let default = Shutdown::default();
+    let Some(wire) = wire else { return Some(default) };
+    let delay = wire.delay.map_or(default.delay, |time| time.0);
+    let timeout = wire.timeout.map_or(default.timeout, |time| time.0);
+    if timeout == Duration::ZERO {
+        problems
+            .error(&at.key("timeout"), "cuts every request in flight: write how long they may take to end, like 60s");
+        return None;
+    }
+    Some(Shutdown { delay, timeout })
+}
+
+/// Networks whose forwarding headers are believed.
+pub fn trusted_proxies(wire: &[String], problems: &mut Problems) -> Option<TrustedProxies> {
+    let at = Pointer::root().key("trustedProxies");
+    each(wire, &at, |text, at| problems.check(&at, address::network(text))).map(TrustedProxies)
+}
+
+/// What the proxy says about itself.
+pub fn forwarding(wire: Option<&wire::Forwarding>) -> Forwarding {
+    let default = Forwarding::default();
+    let Some(wire) = wire else { return default };
+    Forwarding {
+        via: wire.via.unwrap_or(default.via),
+        reason_header: wire.reason_header.unwrap_or(default.reason_header),
+        decision_headers: wire.decision_headers.unwrap_or(default.decision_headers),
+    }
+}

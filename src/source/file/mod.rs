@@ -1,0 +1,122 @@
+//! The configuration file: YAML or JSON text to a validated [`Model`].
+//!
+//! The way of a text: [`tree`] keeps the place of every value, [`schema`] checks forms, serde fills the structs of
+//! [`wire`], [`build`] checks meanings and makes the model. Each step collects every error it can find; a later
+//! step runs only on what the one before accepted.
+
+mod build;
+mod diagnostic;
+mod problem;
+mod schema;
+mod tree;
+mod units;
+mod watch;
+mod wire;
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{Model, Settings};
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+use problem::{Pointer, Problem, Problems};
+use tree::{Place, Tree};
+pub use watch::Watcher;
+
+/// What a configuration file says.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Traffic.
+    pub model: Model,
+    /// The process.
+    pub settings: Settings,
+    /// The file itself and every file that it names and whose content counts: a change of one is a change of the
+    /// configuration.
+    pub watched: Vec<PathBuf>,
+    /// What works, but probably not as meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and validates a file. Files that it names are relative to its folder.
+///
+/// Blocks: it reads files and resolves host names.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read the file: {error}");
+        Diagnostics(vec![Positions { name: &name, tree: None }.at(Place::START, message)])
+    })?;
+    let mut loaded = parse(&text, &name, path.parent().unwrap_or(Path::new("")))?;
+    loaded.watched.insert(0, path.to_owned());
+    Ok(loaded)
+}
+
+/// Validates a text. `name` stands for it in messages; files that it names are relative to `folder`.
+pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Diagnostics> {
+    let tree = Tree::parse(text).map_err(|errors| {
+        let positions = Positions { name, tree: None };
+        Diagnostics(errors.into_iter().map(|error| positions.at(error.place, error.message)).collect())
+    })?;
+    let positions = Positions { name, tree: Some(&tree) };
+    let mut problems = Problems::default();
+    schema::check(&tree, &mut problems);
+    if !problems.errors.is_empty() {
+        return Err(Diagnostics(positions.diagnostics(problems.errors)));
+    }
+    let file = serde_json::from_value::<wire::File>(tree.value.clone())
+        .map_err(|error| Diagnostics(vec![positions.at(Place::START, error.to_string())]))?;
+    let mut context = build::Context::new(folder);
+    let built = build::file(&file, &mut context);
+    let build::Context { problems, watched, .. } = context;
+    match built {
+        Some((model, settings)) if problems.errors.is_empty() => {
+            Ok(Loaded { model, settings, watched, warnings: positions.diagnostics(problems.warnings) })
+        }
+        _ => Err(Diagnostics(positions.diagnostics(problems.errors))),
+    }
+}
+
+/// A duration with its unit, as the configuration writes it.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    units::Time::try_from(text).ok().map(|time| time.0)
+}
+
+/// The JSON Schema of the configuration file.
+pub fn schema() -> serde_json::Value {
+    schema::schema().clone()
+}
+
+/// Turns pointers into lines and columns.
+struct Positions<'a> {
+    name: &'a str,
+    tree: Option<&'a Tree>,
+}
+
+impl Positions<'_> {
+    fn at(&self, Place { line, column }: Place, message: String) -> Diagnostic {
+        Diagnostic { file: self.name.to_owned(), line, column, message }
+    }
+
+    fn place(&self, at: &Pointer, on_key: bool) -> Place {
+        self.tree.map_or(Place::START, |tree| tree.place(at, on_key))
+    }
+
+    fn diagnostics(&self, problems: Vec<Problem>) -> Vec<Diagnostic> {
+        let mut diagnostics: Vec<Diagnostic> = problems
+            .into_iter()
+            .map(|Problem { at, on_key, message, other }| {
+                let message = match other.map(|other| self.place(&other, false)) {
+                    Some(Place { line, column }) => format!("{message}; the other is at {line}:{column}"),
+                    None => message,
+                };
+                self.at(self.place(&at, on_key), message)
+            })
+            .collect();
+        diagnostics.sort_by_key(|d| (d.line, d.column));
+        // An anchored value that is wrong is found once per alias.
+        diagnostics.dedup();
+        diagnostics
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! The configuration file as it is written; `schema()` is generated from these structs.
+//!
+//! Their schema is structural (no `oneOf`, `anyOf`), so that a CustomResourceDefinition can use them: "one of" is
+//! a struct of options, and variants have no docs, which would make their enum a `oneOf`. What an absent field means
+//! is said in its description and decided in `build`.
+
+mod policy;
+mod routing;
+
+pub use policy::{
+    Balance, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
+    StickyMode, Timeouts, Version, VersionTls,
+};
+pub use routing::{Cors, Filter, Match, PathMatch, Redirect, Scheme, ValueMatch};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::units::{Name, Time};
+
+/// A configuration of Weir.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct File {
+    /// Dashboard, API and changes by hand. Default: 127.0.0.1:9901.
+    pub admin: Option<Admin>,
+    /// Probes and metrics. Default: off.
+    pub ops: Option<Ops>,
+    /// Worker threads. Default: 0, one per core.
+    pub workers: Option<u16>,
+    /// How the process ends.
+    pub shutdown: Option<Shutdown>,
+    /// File where guard trips are kept over restarts.
+    pub state: Option<String>,
+    /// Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. Default: none.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// What the proxy says about itself.
+    pub forwarding: Option<Forwarding>,
+    /// Sockets to accept on.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+    /// Routed names whose traffic is divided between versions.
+    #[serde(default)]
+    pub splits: Vec<Split>,
+}
+
+/// The admin listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port, or "off". Default: 127.0.0.1:9901.
+    pub address: Option<String>,
+    /// File with the bearer token that allows changes from other hosts. Default: changes from this host only.
+    pub token_file: Option<String>,
+}
+
+/// The ops listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ops {
+    /// Address and port.
+    pub address: String,
+}
+
+/// The phases of a shutdown.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long requests are still served while readiness already fails. Default: 5s.
+    pub delay: Option<Time>,
+    /// How long what is in flight may take after that. Default: 60s.
+    pub timeout: Option<Time>,
+}
+
+/// What the proxy says about itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Forwarding {
+    /// Adds `Via`. Default: false.
+    pub via: Option<bool>,
+    /// Adds `x-weir-reason` to answers of the proxy itself. Default: true.
+    pub reason_header: Option<bool>,
+    /// Adds `x-weir-version` and `x-weir-why` to responses. Default: false.
+    pub decision_headers: Option<bool>,
+}
+
+/// A socket to accept on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// Unique name.
+    pub name: Name,
+    /// Address and port: "0.0.0.0:8080", "[::1]:8080", or ":8080" for all addresses.
+    pub address: String,
+    /// Terminates TLS.
+    pub tls: Option<ListenerTls>,
+    /// Every connection begins with a PROXY protocol header. Default: false.
+    pub proxy_protocol: Option<bool>,
+}
+
+/// How a listener terminates TLS.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListenerTls {
+    /// Chosen by server name; the first serves names that no other has.
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
+    /// The oldest TLS version allowed. Default: "1.2".
+    pub min_version: Option<TlsVersion>,
+    /// File with the CA certificates, one of which must have signed the client's. Default: none is asked for.
+    pub client_ca: Option<String>,
+}
+
+/// A certificate chain with its key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Certificate {
+    /// PEM file with the chain, the server's own certificate first.
+    pub cert: String,
+    /// PEM file with the key.
+    pub key: String,
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// A routed name whose traffic is divided between versions.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Split {
+    /// Unique name.
+    pub name: Name,
+    /// Listeners it is on, by name. Default: all.
+    pub listeners: Option<Vec<String>>,
+    /// Hosts it answers for; "*.example.com" is allowed. Default: all.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Path prefixes, short for matches; with neither, "/".
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Requests that it takes, in addition to paths.
+    #[serde(default)]
+    pub matches: Vec<Match>,
+    /// Changes to requests and responses, in order.
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+    /// The arms of the split; the first is what the others are compared with. Not needed with a redirect.
+    #[serde(default)]
+    pub versions: Vec<Version>,
+    /// Send some requests to a version whatever the weights; the first that matches wins.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
+    /// Keeps a client on its version. Default: off.
+    pub sticky: Option<Sticky>,
+    /// What happens to requests for a version without a ready endpoint. Default: sibling.
+    pub on_empty: Option<OnEmpty>,
+    /// A weight change is spread over this long. Default: 0s.
+    pub ramp: Option<Time>,
+    /// How an endpoint of a version is chosen. Default: roundRobin.
+    pub balance: Option<Balance>,
+    /// Time limits.
+    pub timeouts: Option<Timeouts>,
+    /// What is tried again on another endpoint of the same version.
+    pub retry: Option<Retry>,
+    /// Repeats requests that failed on a version on the first one. Default: off.
+    pub rescue: Option<Rescue>,
+    /// Automatic protection against a bad version. Default: off.
+    pub guard: Option<Guard>,
+    /// Size limits.
+    pub limits: Option<Limits>,
+}

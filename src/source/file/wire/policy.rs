@@ -1,0 +1,207 @@
+//! The versions of a split, and how its requests are treated.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::units::{Name, Percent, Size, Time};
+
+/// One arm of a split.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Version {
+    /// Unique in its split.
+    pub name: Name,
+    /// Share: this weight divided by the sum of all. Default: 1 for the only version, else 0.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub weight: Option<i64>,
+    /// Where it runs: "host:port", "http://host:port", "https://host:port" or "h2c://host:port", all with the same
+    /// scheme; [] for a version that runs nowhere yet.
+    pub endpoints: Vec<String>,
+    /// What it currently runs. Default: "".
+    pub revision: Option<String>,
+    /// HTTP version. Default: auto, which is HTTP/2 where TLS negotiates it, else HTTP/1.1.
+    pub protocol: Option<Protocol>,
+    /// TLS towards https endpoints.
+    pub tls: Option<VersionTls>,
+}
+
+/// An HTTP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    Auto,
+    Http1,
+    Http2,
+}
+
+/// TLS towards endpoints.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VersionTls {
+    /// PEM file with the CA certificates to trust. Default: those of the operating system.
+    pub ca: Option<String>,
+    /// Name to verify and to send. Default: the endpoint's host.
+    pub server_name: Option<String>,
+    /// PEM file with the client certificate.
+    pub cert: Option<String>,
+    /// PEM file with the client certificate's key.
+    pub key: Option<String>,
+    /// Accepts any certificate: for tests only. Default: false.
+    pub insecure_skip_verify: Option<bool>,
+}
+
+/// Sends requests that match to a version, whatever the weights.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Override {
+    /// Header name; not with cookie.
+    pub header: Option<String>,
+    /// Cookie name; not with header.
+    pub cookie: Option<String>,
+    /// The whole value; not with pattern. With neither, any value.
+    pub value: Option<String>,
+    /// A regular expression, which may match anywhere in the value; not with value.
+    pub pattern: Option<String>,
+    /// Name of the version.
+    pub to: String,
+}
+
+/// How a client keeps its version; its identity is exactly one of cookie, header and sourceAddress.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sticky {
+    /// Name of a cookie that the proxy sets.
+    pub cookie: Option<String>,
+    /// Name of a request header.
+    pub header: Option<String>,
+    /// The client's address.
+    #[schemars(extend("enum" = [true]))]
+    pub source_address: Option<bool>,
+    /// Life of the cookie. Default: the browser's session.
+    pub ttl: Option<Time>,
+    /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
+    /// Default: share.
+    pub mode: Option<StickyMode>,
+    /// File with keys that sign the cookie, one per line, each of 16 bytes or more; the first signs, all verify.
+    pub key_file: Option<String>,
+    /// What is kept. Default: version.
+    #[expect(dead_code, reason = "there is one value, which is the default")]
+    pub to: Option<StickyTo>,
+}
+
+/// What stickiness remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StickyMode {
+    Share,
+    Pin,
+}
+
+/// What a client keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StickyTo {
+    Version,
+}
+
+/// What happens to requests for a version without a ready endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnEmpty {
+    Sibling,
+    Reject,
+}
+
+/// How an endpoint of a version is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Balance {
+    RoundRobin,
+    LeastRequest,
+}
+
+/// Time limits; none may be 0.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a connection to an endpoint, TLS included. Default: 5s.
+    pub connect: Option<Time>,
+    /// From the request to the head of its answer, over all tries. Default: 60s.
+    pub request: Option<Time>,
+    /// Between two pieces of a body. Default: 60s.
+    pub idle: Option<Time>,
+}
+
+/// What is tried again on another endpoint of the same version.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retry {
+    /// Tries after the first. Default: 1.
+    #[schemars(range(min = 0, max = 255))]
+    pub attempts: Option<u8>,
+    /// Causes. Default: [connect, refused].
+    pub on: Option<Vec<RetryOn>>,
+}
+
+/// A cause for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RetryOn {
+    Connect,
+    Refused,
+    Reset,
+}
+
+/// Repeats requests that failed on `from` on the first version.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rescue {
+    /// Name of a version other than the first.
+    pub from: String,
+    /// Causes. Default: all.
+    #[schemars(length(min = 1))]
+    pub on: Option<Vec<RescueOn>>,
+}
+
+/// A failure that is rescued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RescueOn {
+    #[serde(rename = "5xx")]
+    ServerError,
+    Connect,
+    Timeout,
+}
+
+/// When a version is taken back without anybody asking.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Guard {
+    /// Evidence is compared within this time. Default: 30s.
+    pub window: Option<Time>,
+    /// Requests that a version must have had before it can trip. Default: 100.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub min_requests: Option<u32>,
+    /// Allowed excess of its failure rate over the first version's. Default: 2%.
+    pub max_error_rate_increase: Option<Percent>,
+    /// Allowed ratio of its latency to the first version's. Default: latency is not judged.
+    pub max_latency_ratio: Option<f64>,
+    /// What a trip does: divert takes the version's traffic away, report only tells. Default: divert.
+    pub action: Option<GuardAction>,
+}
+
+/// What a trip of the guard does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum GuardAction {
+    Divert,
+    Report,
+}
+
+/// Size limits of a request.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a request's body. Default: unlimited.
+    pub request_body: Option<Size>,
+}

@@ -1,0 +1,8 @@
+//! Integration tests: a whole proxy between real clients and real backends, over sockets on loopback.
+//!
+//! One file per subject; what they share is in `support`. Every port comes from the kernel and every wait is bounded, so
+//! that all tests may run at the same time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, missing_docs)]
+
+mod basics;
+mod support;
