@@ -103,9 +103,8 @@ fn is_plain(authority: &str) -> bool {
     let known = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b);
     let Ok(parsed) = authority.parse::<Authority>() else { return false };
     let port = authority.strip_prefix(parsed.host()).unwrap_or_default();
-    authority.bytes().all(known)
-        && !parsed.host().is_empty()
-        && matches!(port, "" | ":") || parsed.port_u16().is_some()
+    let fits = matches!(port, "" | ":") || parsed.port_u16().is_some();
+    fits && !parsed.host().is_empty() && authority.bytes().all(known)
 }
 
 /// The host of an authority, as routes compare it: lower case, without port and final dot.
