@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod control;
 pub mod decide;
+pub mod demo;
 pub mod echo;
 pub mod endpoint;
 pub mod head;

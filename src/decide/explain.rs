@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::head::RequestHead;
+use crate::model::OnEmpty;
 use crate::route;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Rule, Snapshot};
 use crate::split;
 
 /// Where a request goes, and why.
@@ -59,7 +60,7 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
     explanation.route = Some(rule.body.route.to_string());
     explanation.rule = Some(match found.prefix {
         0 => head.path.to_owned(),
-        length => format!("{}*", &head.path[..length]),
+        length => format!("{}/*", &head.path[..length]),
     });
     if rule.body.answers(head) {
         explanation.answer = Some("a filter of the rule answers (redirect or CORS preflight)".to_owned());
@@ -67,21 +68,44 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
     }
     let certain = split::certain(rule, head);
     explanation.why = Some(certain.as_ref().map_or(split::Why::Weight, |choice| choice.why).as_str().to_owned());
-    let share = |i: usize| match &certain {
-        Some(choice) => f64::from(u8::from(choice.version == i)),
-        None => rule.weights.effective_share(i),
-    };
-    explanation.versions = (0..rule.body.versions.len())
-        .filter(|i| share(*i) > 0.0)
-        .map(|i| {
-            let version = &rule.body.versions[i];
-            ExplainedVersion {
-                version: version.name.to_string(),
-                revision: version.revision.to_string(),
-                share: share(i),
-                endpoints: version.endpoints.iter().map(|e| e.address.to_string()).collect(),
-            }
+    let chosen: Vec<f64> = (0..rule.body.versions.len())
+        .map(|i| match &certain {
+            Some(choice) => f64::from(u8::from(choice.version == i)),
+            None => rule.weights.effective_share(i),
+        })
+        .collect();
+    let (shares, refused) = placed(rule, chosen);
+    if refused > 0.0 {
+        let percent = refused * 100.0;
+        explanation.answer = Some(format!("503 for {percent}%: the version has no endpoint, and none takes its place"));
+    }
+    explanation.versions = (rule.body.versions.iter().zip(shares))
+        .filter(|(_, share)| *share > 0.0)
+        .map(|(version, share)| ExplainedVersion {
+            version: version.name.to_string(),
+            revision: version.revision.to_string(),
+            share,
+            endpoints: version.endpoints.iter().map(|e| e.address.to_string()).collect(),
         })
         .collect();
     explanation
+}
+
+/// What becomes of shares once endpoints are looked for: siblings take those of versions that have none, in proportion to
+/// their own; the rest is refused.
+fn placed(rule: &Rule, mut shares: Vec<f64>) -> (Vec<f64>, f64) {
+    let able = |i: usize| !rule.body.versions[i].endpoints.is_empty();
+    let mut lost = 0.0;
+    for (_, share) in shares.iter_mut().enumerate().filter(|(i, _)| !able(*i)) {
+        lost += std::mem::take(share);
+    }
+    let weight = |i: usize| if able(i) { rule.weights.effective_share(i) } else { 0.0 };
+    let total: f64 = (0..shares.len()).map(weight).sum();
+    let first = (0..shares.len()).find(|i| able(*i));
+    match first.filter(|_| rule.body.split.on_empty == OnEmpty::Sibling) {
+        None => return (shares, lost),
+        Some(first) if total == 0.0 => shares[first] += lost,
+        Some(_) => shares.iter_mut().enumerate().for_each(|(i, share)| *share += lost * weight(i) / total),
+    }
+    (shares, 0.0)
 }

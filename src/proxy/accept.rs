@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::exchange::ConnectionInfo;
-use super::serve::{self, Codec};
-use super::stream::{ClientStream, HEAD_TIMEOUT, Transport};
+use super::serve::{self, CLIENT_IDLE, Codec};
+use super::stream::{HEAD_TIMEOUT, Transport};
 use super::worker::Worker;
 use crate::snapshot::ListenerEntry;
 
@@ -130,12 +130,12 @@ async fn connection(
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.name == name).cloned() else { return };
     drop(snapshot);
-    let opened = tokio::time::timeout(HEAD_TIMEOUT, open(&entry, stream, peer.ip())).await;
-    let Ok(Ok(Some(Opened { transport, ahead, codec, peer, local }))) = opened else { return };
+    let Ok(Some(Opened { transport, ahead, codec, peer, local })) = open(&entry, stream, peer.ip()).await else {
+        return;
+    };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     let info = Rc::new(ConnectionInfo { listener: name, peer, local, scheme });
-    let stream = ClientStream::new(transport, ahead, codec == Codec::Http1);
-    serve::serve(worker, info, stream, codec, closed).await;
+    serve::serve(worker, info, (transport, ahead), codec, closed).await;
 }
 
 /// A connection that is ready for a codec.
@@ -153,17 +153,19 @@ async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io:
     let mut peer = peer;
     let mut local = stream.local_addr()?;
     if entry.listener.proxy_protocol
-        && let Some(addresses) = proxy_protocol::read(&mut stream).await?
+        && let Some(addresses) = within(HEAD_TIMEOUT, proxy_protocol::read(&mut stream)).await?
     {
         (peer, local) = (addresses.source.ip(), addresses.destination);
     }
     let opened = |transport, ahead, codec| Some(Opened { transport, ahead, codec, peer, local });
     if let Some(config) = &entry.tls {
-        let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
+        let stream = within(HEAD_TIMEOUT, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await?;
         let codec = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Codec::Http2 } else { Codec::Http1 };
         return Ok(opened(Transport::Tls(Box::new(stream)), Bytes::new(), codec));
     }
-    let (ahead, codec) = sniff(&mut stream).await?;
+    // A connection that was made ahead of its first request may wait as one between two.
+    within(CLIENT_IDLE, stream.peek(&mut [0])).await?;
+    let (ahead, codec) = within(HEAD_TIMEOUT, sniff(&mut stream)).await?;
     match codec {
         Some(codec) => Ok(opened(Transport::Plain(stream), ahead, codec)),
         None => {
@@ -173,6 +175,10 @@ async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io:
             Ok(None)
         }
     }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Reads until it is certain whether the client speaks HTTP/2 with prior knowledge; no codec: a version that is none of

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::body::{Progress, RequestBody};
@@ -81,6 +81,12 @@ pub async fn attempt(
         Connection::H2(connection) => connection.sender.try_send_request(request).await,
     };
     match sent {
+        // Nobody asked for another protocol, so the client must not believe that there is one.
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Failed {
+            fault: Fault::Protocol,
+            stale: false,
+            message: "the endpoint switched protocols without being asked".to_owned(),
+        }),
         Ok(response) => Ok(Answer { response, lease }),
         Err(mut error) => {
             let unsent = error.take_message();

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
@@ -15,7 +15,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::fault::Fault;
 use super::ledger::Ledger;
-use super::stream::Busy;
 use crate::upstream::Lease;
 
 /// A body that ends before its end.
@@ -111,7 +110,10 @@ impl Body for RequestBody {
         this.patience.reset();
         this.progress.last.set(Instant::now());
         match frame {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    strip_trailers(trailers);
+                }
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match this.left {
                     Some(left) if length > left => return this.fail(Fault::BodyTooLarge),
@@ -135,12 +137,7 @@ impl Body for RequestBody {
 }
 
 /// The body of what the client gets.
-pub struct ProxyBody {
-    source: Source,
-    _busy: Option<Busy>,
-}
-
-enum Source {
+pub enum ProxyBody {
     /// Made by the proxy.
     Own(Option<Bytes>),
     /// From an endpoint.
@@ -150,17 +147,12 @@ enum Source {
 impl ProxyBody {
     /// Nothing.
     pub fn empty() -> Self {
-        Self { source: Source::Own(None), _busy: None }
+        Self::Own(None)
     }
 
     /// A short text.
     pub fn text(text: String) -> Self {
-        Self { source: Source::Own(Some(text.into())), _busy: None }
-    }
-
-    /// Keeps its connection marked as busy until it is dropped.
-    pub fn while_busy(self, busy: Busy) -> Self {
-        Self { _busy: Some(busy), ..self }
+        Self::Own(Some(text.into()))
     }
 }
 
@@ -194,7 +186,7 @@ impl Relay {
         if bodiless || self.inner.is_end_stream() {
             self.end();
         }
-        ProxyBody { source: Source::Relay(Box::new(self)), _busy: None }
+        ProxyBody::Relay(Box::new(self))
     }
 
     fn end(&mut self) {
@@ -225,8 +217,9 @@ impl Relay {
         };
         self.patience.reset();
         match frame {
-            Some(Ok(frame)) => {
-                if let Some(trailers) = frame.trailers_ref() {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    strip_trailers(trailers);
                     self.grpc_status = grpc_status(trailers).or(self.grpc_status);
                     self.end();
                 } else if self.inner.is_end_stream() {
@@ -240,6 +233,14 @@ impl Relay {
                 Poll::Ready(None)
             }
         }
+    }
+}
+
+/// Takes out of trailers what frames or routes a message (RFC 9110 section 6.5.1); HTTP/2 would not send the rest of it.
+fn strip_trailers(trailers: &mut HeaderMap) {
+    super::forward::strip_hop_by_hop(trailers);
+    for name in [&header::TE, &header::CONTENT_LENGTH, &header::HOST, &header::TRAILER] {
+        trailers.remove(name);
     }
 }
 
@@ -257,24 +258,24 @@ impl Body for ProxyBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.source {
-            Source::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Relay(relay) if relay.ended => Poll::Ready(None),
-            Source::Relay(relay) => relay.poll(context),
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay(relay) if relay.ended => Poll::Ready(None),
+            Self::Relay(relay) => relay.poll(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Own(bytes) => bytes.is_none(),
-            Source::Relay(relay) => relay.ended,
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Relay(relay) => relay.ended,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Source::Relay(relay) => relay.inner.size_hint(),
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Relay(relay) => relay.inner.size_hint(),
         }
     }
 }

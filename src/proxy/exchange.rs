@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -26,7 +27,7 @@ use crate::head::RequestHead;
 use crate::model::Split;
 use crate::record::StreamProtocol;
 use crate::route::Found;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ListenerEntry, Snapshot};
 use crate::upstream::balance::Tried;
 
 /// The connection that a request came on.
@@ -46,6 +47,8 @@ struct Arrived {
     worker: Rc<Worker>,
     connection: Rc<ConnectionInfo>,
     snapshot: Arc<Snapshot>,
+    /// Index of the listener in the snapshot.
+    listener: usize,
     started: Instant,
     manner: Manner,
     uri: Uri,
@@ -72,21 +75,22 @@ pub struct Exchange {
     secure: bool,
 }
 
-/// Answers a request.
+/// Answers a request. `verdict`: what is wrong with how it arrived.
 pub async fn exchange(
     worker: Rc<Worker>,
     connection: Rc<ConnectionInfo>,
     mut request: Request<Incoming>,
+    verdict: Option<Fault>,
 ) -> Response<ProxyBody> {
     let upgrade = upgrade::asked(&mut request);
     let (mut parts, body) = request.into_parts();
-    let arrived = match Arrived::check(worker, connection, &mut parts, upgrade.is_some()) {
+    let arrived = match Arrived::check((worker, connection), &mut parts, upgrade.is_some(), verdict) {
         Ok(arrived) => arrived,
         Err(response) => return *response,
     };
     let decision = match arrived.decide(&parts, upgrade.as_ref()) {
         Outcome::Forward(decision) => decision,
-        Outcome::Respond(found) => return arrived.answer_by_filter(found, &parts.headers),
+        Outcome::Respond(found) => return arrived.answer_by_filter(found, &parts),
         Outcome::Reject(refusal) => return arrived.reject(refusal),
     };
     let split = Arc::clone(&decision.rule(&arrived.snapshot).body.split);
@@ -103,17 +107,23 @@ pub async fn exchange(
 impl Arrived {
     /// Takes a request that may be looked at; answers one that may not, or that is for the proxy itself.
     fn check(
-        worker: Rc<Worker>,
-        connection: Rc<ConnectionInfo>,
+        (worker, connection): (Rc<Worker>, Rc<ConnectionInfo>),
         parts: &mut Parts,
         upgrade: bool,
+        verdict: Option<Fault>,
     ) -> Result<Self, Box<Response<ProxyBody>>> {
         let started = Instant::now();
         let snapshot = worker.snapshot();
         let manner = Manner::of(parts, &snapshot);
         let unrouted = || Ledger::open(&worker, crate::endpoint::VersionId::UNROUTED, started);
-        if worker.phase() >= Phase::Refusing {
+        let known = |entry: &ListenerEntry| entry.listener.name == connection.listener;
+        // A listener that has gone has no routes; its connections are on their way out.
+        let listener = snapshot.listeners.iter().position(known);
+        let (Some(listener), true) = (listener, worker.phase() < Phase::Refusing) else {
             return Err(Box::new(refusal::refuse(unrouted(), &manner, Fault::ShuttingDown, true)));
+        };
+        if let Some(fault) = verdict {
+            return Err(Box::new(refusal::refuse(unrouted(), &manner, fault, true)));
         }
         let authority = validate::authority(parts, upgrade)
             .map_err(|refused| Box::new(refusal::refuse(unrouted(), &manner, refused.fault, refused.close)))?;
@@ -121,15 +131,13 @@ impl Arrived {
             return Err(Box::new(refusal::answer(unrouted(), answer)));
         }
         let host = validate::host_of(&authority);
-        Ok(Self { snapshot, started, manner, uri: parts.uri.clone(), authority, host, worker, connection })
+        Ok(Self { snapshot, listener, started, manner, uri: parts.uri.clone(), authority, host, worker, connection })
     }
 
     fn decide(&self, parts: &Parts, upgrade: Option<&Upgrade>) -> Outcome {
         let client = forward::client_address(self.connection.peer, &self.snapshot.trusted_proxies, &parts.headers);
-        let named = |name: &str| self.snapshot.listeners.iter().position(|entry| *entry.listener.name == *name);
         let head = RequestHead {
-            // A listener that has gone has no routes; its connections are on their way out.
-            listener: named(&self.connection.listener).unwrap_or(usize::MAX),
+            listener: self.listener,
             // An extended CONNECT is what a GET with Upgrade is in HTTP/1.1, and takes the same route.
             method: upgrade.map_or(&parts.method, |_| &Method::GET),
             host: &self.host,
@@ -152,7 +160,7 @@ impl Arrived {
         }
     }
 
-    fn answer_by_filter(self, found: Found, request: &HeaderMap) -> Response<ProxyBody> {
+    fn answer_by_filter(self, found: Found, request: &Parts) -> Response<ProxyBody> {
         let ledger = Ledger::open(&self.worker, crate::endpoint::VersionId::UNROUTED, self.started);
         match filter::answer(&self.snapshot.rules[found.rule].body.filters, &self.original(found), request) {
             Some((status, headers)) => {
@@ -225,7 +233,9 @@ fn announces_too_much(split: &Split, headers: &HeaderMap) -> bool {
 impl Exchange {
     async fn run(mut self, parts: Parts, body: Incoming, target: Target, split: &Split) -> Response<ProxyBody> {
         let progress = Progress::new();
-        let body = RequestBody::new(body, split.limits.request_body, split.timeouts.idle, Rc::clone(&progress));
+        // A gRPC stream may be silent for as long as it likes, both ways.
+        let idle = if self.manner.grpc { Duration::MAX } else { split.timeouts.idle };
+        let body = RequestBody::new(body, split.limits.request_body, idle, Rc::clone(&progress));
         let repeatable = parts.method.is_idempotent() && http_body::Body::is_end_stream(&body);
         let mut outbound = Outbound { parts, body: Some(body), target, progress, repeatable };
         match self.tries(&mut outbound, split).await {

@@ -1,6 +1,7 @@
 //! Filters of a rule: what they do to a request and its answer, and what they answer themselves.
 
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode};
 
@@ -23,18 +24,24 @@ pub struct Original<'a> {
 }
 
 /// The answer that a filter gives instead of an endpoint: its status and headers.
-pub fn answer(filters: &[Filter], original: &Original<'_>, request: &HeaderMap) -> Option<(StatusCode, HeaderMap)> {
+pub fn answer(filters: &[Filter], original: &Original<'_>, request: &Parts) -> Option<(StatusCode, HeaderMap)> {
     filters.iter().find_map(|filter| match filter {
         Filter::Redirect(redirect) => {
             let mut headers = HeaderMap::new();
             headers.insert(header::LOCATION, HeaderValue::try_from(location(redirect, original)).ok()?);
             Some((redirect.status, headers))
         }
-        Filter::Cors(cors) if request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => {
-            Some((StatusCode::NO_CONTENT, preflight(cors, request)))
+        Filter::Cors(cors) if is_preflight(request) => {
+            Some((StatusCode::NO_CONTENT, preflight(cors, &request.headers)))
         }
         _ => None,
     })
+}
+
+/// Whether a browser asks for permission (Fetch standard, CORS-preflight request).
+fn is_preflight(request: &Parts) -> bool {
+    let has = |name| request.headers.contains_key(name);
+    request.method == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// `Location` of a redirect (Gateway API `HTTPRequestRedirectFilter`).

@@ -10,6 +10,7 @@ mod exchange;
 mod fault;
 mod filter;
 mod forward;
+mod gate;
 mod ledger;
 mod refusal;
 mod serve;

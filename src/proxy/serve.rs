@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -15,14 +17,15 @@ use tokio::time::Instant;
 
 use super::exchange::{self, ConnectionInfo};
 use super::fault::Fault;
+use super::gate::Gate;
 use super::ledger::Ledger;
-use super::stream::{Busy, ClientStream};
+use super::stream::{ClientStream, Transport, lock};
 use super::worker::{Phase, Worker};
 use crate::endpoint::VersionId;
 use crate::upstream::LocalExecutor;
 
-/// How long a client may idle between requests.
-const CLIENT_IDLE: Duration = Duration::from_secs(75);
+/// How long a client may idle, before its first request and between two.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
 /// Fields in a head, and bytes of it.
 const MOST_HEADERS: usize = 100;
 const LONGEST_HEAD: usize = 32 * 1024;
@@ -38,17 +41,21 @@ pub enum Codec {
     Http2,
 }
 
-/// Serves a connection to its end. `closed`: its listener goes.
+/// Serves a connection, of which `ahead` has been read, to its end. `closed`: its listener goes.
 pub async fn serve(
     worker: Rc<Worker>,
     info: Rc<ConnectionInfo>,
-    stream: ClientStream,
+    (transport, ahead): (Transport, Bytes),
     codec: Codec,
     closed: watch::Receiver<bool>,
 ) {
     match codec {
-        Codec::Http1 => serve_http1(worker, info, stream, closed).await,
-        Codec::Http2 => serve_http2(worker, info, stream, closed).await,
+        Codec::Http1 => {
+            let gate = Arc::new(Mutex::new(Gate::default()));
+            let stream = ClientStream::new(transport, ahead, Some(Arc::clone(&gate)));
+            serve_http1(worker, info, stream, gate, closed).await;
+        }
+        Codec::Http2 => serve_http2(worker, info, ClientStream::new(transport, ahead, None), closed).await,
     }
 }
 
@@ -56,15 +63,18 @@ async fn serve_http1(
     worker: Rc<Worker>,
     info: Rc<ConnectionInfo>,
     stream: ClientStream,
+    gate: Arc<Mutex<Gate>>,
     mut closed: watch::Receiver<bool>,
 ) {
-    let busy = stream.busy();
     let service = service_fn(|request: Request<Incoming>| {
-        let busy = Busy::new(&busy);
-        let (worker, info) = (Rc::clone(&worker), Rc::clone(&info));
+        let verdict = lock(&gate).verdict();
+        let (worker, info, gate) = (Rc::clone(&worker), Rc::clone(&info), &gate);
         async move {
-            let response = exchange::exchange(worker, info, request).await;
-            Ok::<_, Infallible>(response.map(|body| body.while_busy(busy)))
+            let response = exchange::exchange(worker, info, request, verdict).await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                lock(gate).open();
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()
@@ -73,7 +83,6 @@ async fn serve_http1(
         .max_headers(MOST_HEADERS)
         .max_header_size(LONGEST_HEAD)
         .max_buf_size(64 * 1024)
-        .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -107,7 +116,7 @@ async fn serve_http2(
     let mut phases = worker.phases();
     let service = service_fn(move |request: Request<Incoming>| {
         let (worker, info) = (Rc::clone(&worker), Rc::clone(&info));
-        async move { Ok::<_, Infallible>(exchange::exchange(worker, info, request).await) }
+        async move { Ok::<_, Infallible>(exchange::exchange(worker, info, request, None).await) }
     });
     let connection = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())

@@ -5,8 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,25 +15,10 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
+use super::gate::Gate;
+
 /// How long a request head may take from its first byte (slowloris).
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Marks a connection as busy for as long as it lives: from a request's head to the end of its answer.
-pub struct Busy(Arc<AtomicBool>);
-
-impl Busy {
-    /// Marks it.
-    pub fn new(flag: &Arc<AtomicBool>) -> Self {
-        flag.store(true, Relaxed);
-        Self(Arc::clone(flag))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(false, Relaxed);
-    }
-}
 
 /// Plain or TLS.
 pub enum Transport {
@@ -49,21 +33,16 @@ pub struct ClientStream {
     transport: Transport,
     /// Read already, not yet given to the codec.
     ahead: Bytes,
-    /// Whether a request is being worked on, so that what arrives is its body.
-    busy: Arc<AtomicBool>,
-    head: Option<Pin<Box<Sleep>>>,
-    watched: bool,
+    /// What arrives is looked at; shared with who asks for its verdicts.
+    gate: Option<Arc<Mutex<Gate>>>,
+    /// When the head that has begun must have ended.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientStream {
-    /// A connection of which `ahead` has been read. `watched`: heads come one at a time (HTTP/1), and each must be quick.
-    pub fn new(transport: Transport, ahead: Bytes, watched: bool) -> Self {
-        Self { transport, ahead, busy: Arc::default(), head: None, watched }
-    }
-
-    /// To be marked with [`Busy`] while a request is being worked on.
-    pub fn busy(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.busy)
+    /// A connection of which `ahead` has been read; HTTP/1 passes a `gate`.
+    pub fn new(transport: Transport, ahead: Bytes, gate: Option<Arc<Mutex<Gate>>>) -> Self {
+        Self { transport, ahead, gate, deadline: None }
     }
 
     fn poll_transport(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -87,22 +66,30 @@ impl AsyncRead for ClientStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let before = buffer.filled().len();
         let result = this.poll_transport(context, buffer);
-        if !this.watched || this.busy.load(Relaxed) {
-            this.head = None;
-            return result;
-        }
-        match (result, &mut this.head) {
-            (Poll::Ready(Ok(())), None) => {
-                this.head = Some(Box::pin(tokio::time::sleep(HEAD_TIMEOUT)));
-                Poll::Ready(Ok(()))
+        let Some(gate) = &this.gate else { return result };
+        if let Poll::Ready(Ok(())) = result {
+            let mut gate = lock(gate);
+            gate.see(&buffer.filled()[before..]);
+            match (gate.in_head(), &this.deadline) {
+                (false, _) => this.deadline = None,
+                (true, None) => this.deadline = Some(Box::pin(tokio::time::sleep(HEAD_TIMEOUT))),
+                (true, Some(_)) => {}
             }
+        }
+        match (&result, &mut this.deadline) {
             (Poll::Pending, Some(deadline)) => {
                 deadline.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
-            (result, _) => result,
+            _ => result,
         }
     }
+}
+
+/// The gate. A connection lives on one thread, so nobody ever waits; a panic while it was held leaves it whole.
+pub fn lock(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AsyncWrite for ClientStream {

@@ -179,6 +179,9 @@ fn as_http2(parts: &mut Parts, target: &Target, upgrade: &Upgrade, scheme: http:
 fn agreed(upgrade: &Upgrade, answer: &UpgradeAnswer) -> Result<bool, String> {
     let response = &answer.answer.response;
     if answer.extended {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err("the endpoint answered 101, which HTTP/2 does not have".to_owned());
+        }
         return Ok(response.status().is_success());
     }
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -429,6 +431,10 @@ const HOSTS: [&str; 6] =
     ["a.example.com", "b.a.example.com", "*.example.com", "*.a.example.com", "*.com", "other.test"];
 const PATHS: [&str; 8] = ["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "//a"];
 
+/// Compiled once, since that is what takes time.
+static REGEXES: LazyLock<[PathMatch; 5]> = LazyLock::new(|| ["/.*", "/a/?b?", "/[ab]", "/a.*", "/(a|b)"].map(regex));
+static ONE_OR_TWO: LazyLock<ValueMatch> = LazyLock::new(|| expression("[12]"));
+
 fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
     proptest::sample::select(texts)
 }
@@ -437,12 +443,12 @@ fn any_path() -> impl Strategy<Value = PathMatch> {
     prop_oneof![
         4 => one_of(&["/", "/a", "/a/b", "/b"]).prop_map(prefix),
         2 => one_of(&PATHS).prop_map(exact),
-        1 => one_of(&["/.*", "/a/?b?", "/[ab]", "/a.*", "/(a|b)"]).prop_map(regex),
+        1 => proptest::sample::select(&REGEXES[..]),
     ]
 }
 
 fn any_value() -> impl Strategy<Value = ValueMatch> {
-    prop_oneof![Just(ValueMatch::Present), Just(is("1")), Just(is("2")), Just(expression("[12]"))]
+    prop_oneof![Just(ValueMatch::Present), Just(is("1")), Just(is("2")), Just(ONE_OR_TWO.clone())]
 }
 
 fn any_method() -> impl Strategy<Value = Method> {
@@ -488,7 +494,7 @@ fn any_request() -> impl Strategy<Value = Asked> {
 }
 
 proptest! {
-    #![proptest_config(fixed(1024))]
+    #![proptest_config(fixed(512))]
 
     /// The rule that is found is the one with the greatest summary among all that match.
     #[test]

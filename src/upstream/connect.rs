@@ -55,6 +55,10 @@ pub enum Demand {
     Upgrade,
 }
 
+/// How often a new HTTP/2 connection looks for its endpoint's settings, and for how long.
+const LOOK: Duration = Duration::from_millis(5);
+const SETTLED: Duration = Duration::from_secs(2);
+
 /// Runs hyper's tasks on the worker that they belong to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalExecutor;
@@ -155,7 +159,11 @@ where
     let (tell, peer) = watch::channel(Peer::default());
     tokio::task::spawn_local(async move {
         let mut connection = std::pin::pin!(connection);
+        // hyper reads settings in a task of its own, which does not wake this one: it looks for them itself at first.
+        let mut looks = tokio::time::interval(LOOK);
+        let begun = tokio::time::Instant::now();
         let _ = std::future::poll_fn(|context| {
+            while begun.elapsed() < SETTLED && looks.poll_tick(context).is_ready() {}
             let result = connection.as_mut().poll(context);
             tell.send_if_modified(|peer| {
                 let now = Peer {

@@ -23,7 +23,10 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 
 /// Module, and the crates that it may not know.
 const MAY_NOT_KNOW: [(&[&str], &[&str]); 2] = [
-    (&["model", "head", "snapshot", "route", "split", "decide", "rollout"], &["tokio", "hyper", "hyper_util", "clap", "kube"]),
+    (
+        &["model", "head", "snapshot", "route", "split", "decide", "rollout"],
+        &["tokio", "hyper", "hyper_util", "clap", "kube"],
+    ),
     (&["proxy", "upstream", "record"], &["serde", "serde_json", "clap", "kube"]),
 ];
 
@@ -37,7 +40,9 @@ fn sources() -> Vec<(String, PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") && !path.components().any(|c| c.as_os_str() == "tests") {
+            } else if path.extension().is_some_and(|e| e == "rs")
+                && !path.components().any(|c| c.as_os_str() == "tests")
+            {
                 let name = path.strip_prefix(&root).unwrap().components().next().unwrap().as_os_str().to_str().unwrap();
                 let module = name.trim_end_matches(".rs").to_owned();
                 if !path.ends_with("tests.rs") && module != "testing" {
@@ -81,7 +86,9 @@ fn modules_that_decide_know_no_runtime_and_the_proxy_no_wire_format() {
     for (module, path, text) in sources() {
         for (modules, crates) in MAY_NOT_KNOW {
             for banned in crates.iter().filter(|_| modules.contains(&module.as_str())) {
-                let used = text.lines().any(|line| line.starts_with(&format!("use {banned}::")) || line.contains(&format!(" {banned}::")));
+                let used = text
+                    .lines()
+                    .any(|line| line.starts_with(&format!("use {banned}::")) || line.contains(&format!(" {banned}::")));
                 if used {
                     breaches.push(format!("{}: {module} knows {banned}", path.display()));
                 }

@@ -4,5 +4,26 @@
 //! that all tests may run at the same time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo, missing_docs)]
 
-mod basics;
 mod support;
+
+mod admin_api;
+mod architecture;
+mod basics;
+mod commands;
+mod counters;
+mod forwarding;
+mod grpc;
+mod guards;
+mod large;
+mod load;
+mod malformed;
+mod mocks;
+mod proxy_protocol;
+mod reload;
+mod reload_files;
+mod shutdown;
+mod streaming;
+mod tls;
+mod upgrades;
+mod upstreams;
+mod weights;

@@ -448,7 +448,9 @@ fn via_is_added_to() {
     let mut headers = headers([("via", "1.0 other")]);
     via(&mut headers, Version::HTTP_11);
     assert_eq!(all(&headers, "via"), ["1.0 other", "1.1 weir"]);
-    for (version, expected) in [(Version::HTTP_10, "1.0 weir"), (Version::HTTP_11, "1.1 weir"), (Version::HTTP_2, "2 weir")] {
+    for (version, expected) in
+        [(Version::HTTP_10, "1.0 weir"), (Version::HTTP_11, "1.1 weir"), (Version::HTTP_2, "2 weir")]
+    {
         let mut headers = HeaderMap::new();
         via(&mut headers, version);
         assert_eq!(all(&headers, "via"), [expected]);

@@ -1,13 +1,15 @@
 //! The JSON Schema of the file, and what it finds said in words.
 
+mod structural;
+
 use std::sync::LazyLock;
 
-use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
+use self::structural::Breach;
 use super::problem::{Pointer, Problems, quoted, suggestion};
 use super::tree::Tree;
 use super::wire;
@@ -45,10 +47,14 @@ fn without_null(schema: &mut Schema) {
 
 /// Checks the tree against the schema; every violation becomes an error.
 pub fn check(tree: &Tree, problems: &mut Problems) {
-    match jsonschema::draft202012::new(schema()) {
-        Ok(validator) => validator.iter_errors(&tree.value).for_each(|error| report(&error, tree, problems)),
-        Err(error) => problems.error(&Pointer::root(), format!("the schema is invalid: {error}")),
-    }
+    structural::check(&tree.value, schema(), &mut |at, rule, value, breach| {
+        let violation = Violation { value, rule, tree, at: at.clone() };
+        match breach {
+            Breach::UnknownKey(key) => problems.error_on_key(&at.key(key), violation.unknown_key(key)),
+            _ if violation.is_bare_zero() => {}
+            breach => problems.error(at, violation.message(&breach)),
+        }
+    });
 }
 
 /// One violation, with the part of the schema that it violates.
@@ -59,36 +65,22 @@ struct Violation<'a> {
     tree: &'a Tree,
 }
 
-fn report(error: &ValidationError<'_>, tree: &Tree, problems: &mut Problems) {
-    let at = Pointer::from(error.instance_path().as_str());
-    let rule = Pointer::from(error.schema_path().as_str()).parent();
-    let rule = rule.and_then(|rule| schema().pointer(rule.as_str())).unwrap_or(&Value::Null);
-    let violation = Violation { at, value: error.instance(), rule, tree };
-    let message = match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            return unexpected.iter().for_each(|key| {
-                problems.error_on_key(&violation.at.key(key), violation.unknown_key(key));
-            });
-        }
-        ValidationErrorKind::Type { .. } if violation.is_bare_zero() => return,
-        // A value of the wrong type is also not among those allowed: one of the two errors helps.
-        ValidationErrorKind::Type { .. } if violation.has_options() && !violation.lacks_quotes() => return,
-        ValidationErrorKind::Enum { .. } if violation.lacks_quotes() => return,
-        ValidationErrorKind::Type { kind } => violation.wrong_type(kind),
-        ValidationErrorKind::Required { property } => violation.missing_key(property.as_str().unwrap_or_default()),
-        ValidationErrorKind::Enum { options } => violation.not_among(options),
-        ValidationErrorKind::Pattern { .. } => violation.no_such_text(),
-        ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } => violation.out_of_range(),
-        ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MaxProperties { .. } => {
-            violation.not_one_key()
-        }
-        ValidationErrorKind::MinItems { .. } | ValidationErrorKind::MinLength { .. } => "must not be empty".to_owned(),
-        _ => error.to_string(),
-    };
-    problems.error(&violation.at, message);
-}
-
 impl Violation<'_> {
+    fn message(&self, breach: &Breach<'_>) -> String {
+        match breach {
+            Breach::UnknownKey(key) => self.unknown_key(key),
+            Breach::Missing(key) => self.missing_key(key),
+            // A value of the wrong type is not among those allowed either: one of the two helps.
+            Breach::Type(_) if self.has_options() && !self.lacks_quotes() => self.not_among(),
+            Breach::Type(wanted) => self.wrong_type(wanted),
+            Breach::Options => self.not_among(),
+            Breach::Pattern => self.no_such_text(),
+            Breach::Range => self.out_of_range(),
+            Breach::Keys => self.not_one_key(),
+            Breach::Empty => "must not be empty".to_owned(),
+        }
+    }
+
     fn allowed_keys(&self) -> Vec<&str> {
         let properties = self.rule.get("properties").and_then(Value::as_object);
         properties.map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
@@ -121,8 +113,9 @@ impl Violation<'_> {
         }
     }
 
-    fn not_among(&self, options: &Value) -> String {
-        let options: Vec<String> = options.as_array().map(|o| o.iter().map(text_or_json).collect()).unwrap_or_default();
+    fn not_among(&self) -> String {
+        let options = self.rule.get("enum").and_then(Value::as_array);
+        let options: Vec<String> = options.map(|o| o.iter().map(text_or_json).collect()).unwrap_or_default();
         let value = text_or_json(self.value);
         let shown = if self.value.is_string() { quoted([value.as_str()]) } else { value.clone() };
         let suggestion = suggestion(&value, options.iter().map(String::as_str));
@@ -186,13 +179,9 @@ impl Violation<'_> {
         self.tree.text(&self.at).map_or_else(|| self.value.to_string(), str::to_owned)
     }
 
-    fn wrong_type(&self, kind: &TypeKind) -> String {
-        let wanted = match kind {
-            TypeKind::Single(kind) => kind.to_string(),
-            TypeKind::Multiple(kinds) => kinds.iter().map(|k| k.to_string()).collect::<Vec<_>>().join(" or "),
-        };
+    fn wrong_type(&self, wanted: &str) -> String {
         if self.value.is_null() {
-            return format!("is empty: write {} or remove the key", type_name(&wanted));
+            return format!("is empty: write {} or remove the key", type_name(wanted));
         }
         let scalar = !self.value.is_object() && !self.value.is_array();
         if wanted == "string" && scalar {
@@ -201,13 +190,13 @@ impl Violation<'_> {
                 _ => format!("must be text: put it in quotes, \"{}\"", self.written()),
             };
         }
-        match (wanted.as_str(), self.value) {
+        match (wanted, self.value) {
             ("array", value) if scalar => format!("must be a list: write [{}]", text_or_json(value)),
             ("integer" | "number", Value::String(text)) if text.parse::<f64>().is_ok() => {
-                format!("must be {}: write it without quotes, {text}", type_name(&wanted))
+                format!("must be {}: write it without quotes, {text}", type_name(wanted))
             }
             ("integer", Value::Number(_)) => format!("must be a whole number, not {}", self.written()),
-            _ => format!("must be {}, not {}", type_name(&wanted), type_of(self.value)),
+            _ => format!("must be {}, not {}", type_name(wanted), type_of(self.value)),
         }
     }
 }

@@ -116,10 +116,12 @@ pub fn client_config_of(
 /// certificates that they signed.
 pub fn server_config(identity: &Identity, protocols: &[&str], clients: Option<&Authority>) -> Arc<ServerConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
     let builder = match clients {
         Some(authority) => {
-            let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(authority.roots()), provider);
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(authority.roots()), provider);
             builder.with_client_cert_verifier(verifier.build().unwrap())
         }
         None => builder.with_no_client_auth(),

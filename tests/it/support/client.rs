@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -98,7 +98,19 @@ pub async fn get(address: SocketAddr, target: &str) -> Answer {
 
 /// A request over HTTP/1.1 on a connection of its own.
 pub async fn send(address: SocketAddr, request: Request<Sent>) -> Answer {
-    let mut client = h1(address).await;
+    ask_h1(&mut h1(address).await, request).await
+}
+
+/// A request on an HTTP/1.1 connection, once that is free.
+pub async fn ask_h1(client: &mut H1, request: Request<Sent>) -> Answer {
+    within(client.ready()).await.unwrap();
+    let response = within(client.send_request(request)).await.unwrap();
+    Answer::read(response).await
+}
+
+/// A request on an HTTP/2 connection.
+pub async fn ask_h2(client: &mut H2, request: Request<Sent>) -> Answer {
+    within(client.ready()).await.unwrap();
     let response = within(client.send_request(request)).await.unwrap();
     Answer::read(response).await
 }

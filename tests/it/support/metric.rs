@@ -7,10 +7,9 @@ pub fn metric(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
         let (series_name, series_labels) = series.split_once('{').unwrap_or((series, ""));
         // Label values of the tests have no quotes in them.
-        let series_labels = series_labels.trim_end_matches('}');
-        let has = |(key, value): &(&str, &str)| {
-            series_labels.split("\",").any(|pair| pair.trim_end_matches('"') == format!("{key}=\"{value}"))
-        };
+        let series_labels = series_labels.strip_suffix("\"}").unwrap_or(series_labels);
+        let has =
+            |(key, value): &(&str, &str)| series_labels.split("\",").any(|pair| pair == format!("{key}=\"{value}"));
         if series_name == name && labels.iter().all(has) {
             sum += value.parse::<f64>().unwrap();
         }
@@ -20,7 +19,8 @@ pub fn metric(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
 
 #[test]
 fn series_with_all_labels_are_added_up() {
-    let text = "# TYPE a counter\na{x=\"1\",y=\"\"} 3\na{x=\"1\",y=\"2\"} 4\na{x=\"11\",y=\"2\"} 5\nab{x=\"1\"} 9\nb 7\n";
+    let text =
+        "# TYPE a counter\na{x=\"1\",y=\"\"} 3\na{x=\"1\",y=\"2\"} 4\na{x=\"11\",y=\"2\"} 5\nab{x=\"1\"} 9\nb 7\n";
     assert_eq!(metric(text, "a", &[("x", "1")]), 7.0);
     assert_eq!(metric(text, "a", &[("y", "2"), ("x", "1")]), 4.0);
     assert_eq!(metric(text, "a", &[("y", "")]), 3.0);

@@ -1,10 +1,10 @@
 //! What the tests stand on.
 //!
-//! - [`Proxy`]: a proxy in this process, from YAML; [`Binary`]: the `weir` program, spawned and killed on drop.
-//! - [`echo`]: a backend that tells what it got; [`Script`]: a backend that answers with given bytes; [`TlsFront`]: TLS
+//! - `Proxy`: a proxy in this process, from YAML; [`Binary`]: the `weir` program, spawned and killed on drop.
+//! - `echo`: a backend that tells what it got; [`Script`]: a backend that answers with given bytes; [`TlsFront`]: TLS
 //!   before any backend.
 //! - [`get`], [`raw`], [`h1`], [`h2`], [`tls`] and [`Answer`]: clients.
-//! - [`Authority`]: certificates.
+//! - `Authority`: certificates.
 //! - [`within`] bounds a wait, [`wait_until`] polls a condition; nothing sleeps to synchronise.
 #![allow(dead_code, reason = "not every helper is used by every set of tests")]
 
@@ -20,8 +20,10 @@ use std::time::Duration;
 pub use backend::{Script, TlsFront, echo};
 pub use binary::Binary;
 pub use certificate::{Authority, Identity, client_config, client_config_of, server_config};
+#[allow(unused_imports, reason = "not every set of tests names them")]
 pub use client::{
-    Answer, H1, H2, Sent, all, extended_connect, fed, get, h1, h1_over, h2, h2_over, nothing, raw, request, send, tls,
+    Answer, H1, H2, Sent, all, ask_h1, ask_h2, extended_connect, fed, get, h1, h1_over, h2, h2_over, nothing, raw,
+    request, send, tls,
 };
 pub use metric::metric;
 pub use proxy::Proxy;

@@ -94,7 +94,8 @@ impl Drop for Proxy {
 
 /// The YAML of one split `shop` with one version `stable` at the given endpoints.
 fn shop(endpoints: impl IntoIterator<Item = impl ToString>) -> String {
-    let endpoints: Vec<String> = endpoints.into_iter().map(|endpoint| format!("\"{}\"", endpoint.to_string())).collect();
+    let endpoints: Vec<String> =
+        endpoints.into_iter().map(|endpoint| format!("\"{}\"", endpoint.to_string())).collect();
     format!("splits:\n  - name: shop\n    versions: [{{name: stable, endpoints: [{}]}}]\n", endpoints.join(", "))
 }
 
