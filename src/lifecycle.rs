@@ -21,7 +21,7 @@ use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
 use crate::source::file::{self, Diagnostics, Watcher};
 
-/// How long connections that wait in a socket's queue at the very end may take to be answered.
+/// How long connections that were accepted at the very end have to send their request and get their refusal.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Why a process cannot start.
@@ -112,6 +112,8 @@ impl Process {
         let cut = idle(&self.control, deadline).await;
         // What the kernel has accepted in our name is still answered.
         self.control.stop_listening();
+        // Such a connection is in flight only once its request has been read.
+        tokio::time::sleep(LAST_WORDS).await;
         idle(&self.control, deadline.min(Instant::now() + LAST_WORDS)).await;
         self.stop();
         cut

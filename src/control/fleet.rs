@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::model::Listener;
+use crate::model::{Listener, SocketKey};
 use crate::proxy::{self, BindError, Command, WorkerHandle};
 
 /// All workers.
@@ -15,9 +15,7 @@ pub struct Fleet {
 /// A listener that the workers accept for.
 #[derive(Clone)]
 struct Listening {
-    name: Arc<str>,
-    /// As configured; port 0 means any.
-    asked: SocketAddr,
+    key: SocketKey,
     bound: SocketAddr,
 }
 
@@ -36,11 +34,11 @@ impl Fleet {
     ///
     /// An address cannot be bound; what was bound meanwhile is let go.
     pub fn bind(&self, listeners: &[Arc<Listener>]) -> Result<Bound, BindError> {
-        let missing = listeners.iter().filter(|listener| !self.listening.iter().any(|known| is(known, listener)));
+        let missing = listeners.iter().filter(|listener| !self.listening.iter().any(|known| listener.is(&known.key)));
         let bound = missing.map(|listener| {
             let sockets = proxy::bind(&listener.name, listener.address, self.workers.len())?;
             let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
-            Ok((Listening { name: Arc::clone(&listener.name), asked: listener.address, bound }, sockets))
+            Ok((Listening { key: listener.key(), bound }, sockets))
         });
         Ok(Bound(bound.collect::<Result<_, _>>()?))
     }
@@ -48,23 +46,23 @@ impl Fleet {
     /// Stops accepting for listeners that are not in `listeners`, and begins for what was bound.
     pub fn listen(&mut self, listeners: &[Arc<Listener>], bound: Bound) {
         let (kept, gone): (Vec<_>, Vec<_>) =
-            self.listening.drain(..).partition(|known| listeners.iter().any(|listener| is(known, listener)));
+            self.listening.drain(..).partition(|known| listeners.iter().any(|listener| listener.is(&known.key)));
         self.listening = kept;
-        for Listening { name, .. } in gone {
-            self.tell(|| Command::Unlisten(Arc::clone(&name)));
+        for Listening { key, .. } in gone {
+            self.tell(|| Command::Unlisten(key.clone()));
         }
         for (listening, sockets) in bound.0 {
             for (worker, socket) in self.workers.iter().zip(sockets) {
                 // A worker that is gone accepts nothing; the process is ending then.
-                let _ = worker.commands.send(Command::Listen(Arc::clone(&listening.name), socket));
+                let _ = worker.commands.send(Command::Listen(listening.key.clone(), socket));
             }
             self.listening.push(listening);
         }
     }
 
     /// Where a listener really listens.
-    pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        self.listening.iter().find(|listening| *listening.name == *name).map(|listening| listening.bound)
+    pub fn address(&self, listener: &Listener) -> Option<SocketAddr> {
+        self.listening.iter().find(|listening| listener.is(&listening.key)).map(|listening| listening.bound)
     }
 
     /// Requests and tunnels in flight, over all workers.
@@ -79,8 +77,8 @@ impl Fleet {
 
     /// Stops accepting on every listener.
     pub fn stop_listening(&mut self) {
-        for Listening { name, .. } in std::mem::take(&mut self.listening) {
-            self.tell(|| Command::Unlisten(Arc::clone(&name)));
+        for Listening { key, .. } in std::mem::take(&mut self.listening) {
+            self.tell(|| Command::Unlisten(key.clone()));
         }
     }
 
@@ -94,8 +92,4 @@ impl Fleet {
             let _ = worker.commands.send(command());
         }
     }
-}
-
-fn is(known: &Listening, listener: &Listener) -> bool {
-    known.name == listener.name && known.asked == listener.address
 }

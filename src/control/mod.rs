@@ -167,7 +167,9 @@ impl Control {
 
     /// Where a listener really listens: port 0 in the configuration means any.
     pub fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
-        lock(&self.state).fleet.address(listener)
+        let state = lock(&self.state);
+        let found = state.model.listeners.iter().find(|known| *known.name == *listener)?;
+        state.fleet.address(found)
     }
 
     /// Requests and tunnels in flight.
@@ -351,8 +353,9 @@ impl Control {
 /// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
 fn settle(rule: &mut Rule, previous: &Snapshot, state: &mut State) {
     let id = rule.body.split_id;
-    if state.hand.contains_key(&rule.body.route) && rule.weights.source != WeightSource::Hand {
-        rule.weights = Arc::new(Weights { source: WeightSource::Hand, ..(*rule.weights).clone() });
+    let source = if state.hand.contains_key(&rule.body.route) { WeightSource::Hand } else { WeightSource::File };
+    if rule.weights.source != source {
+        rule.weights = Arc::new(Weights { source, ..(*rule.weights).clone() });
     }
     let before = previous.rules.iter().find(|before| before.body.split_id == id);
     match before {

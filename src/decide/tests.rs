@@ -401,7 +401,7 @@ fn an_explanation_names_listener_route_rule_revision_and_endpoints() {
     let explanation = explain(&snapshot, &Asked::get("shop.example.com/api/x").head());
     assert_eq!(explanation.listener, "http (0.0.0.0:8080)");
     assert_eq!(explanation.route.as_deref(), Some("shop"));
-    assert_eq!(explanation.rule.as_deref(), Some("/api*"));
+    assert_eq!(explanation.rule.as_deref(), Some("/api/*"));
     assert_eq!(explanation.versions[0].revision, "r1");
     assert_eq!(explanation.versions[0].endpoints, ["10.0.0.1:80", "10.0.0.2:80"]);
     assert_eq!(explanation.answer, None);

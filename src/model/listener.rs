@@ -21,6 +21,33 @@ pub struct Listener {
     pub proxy_protocol: bool,
 }
 
+/// What makes a socket the same one over configurations: its address, so that a listener can be renamed; where the
+/// kernel chooses the port, its name, too.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SocketKey {
+    address: SocketAddr,
+    name: Option<Arc<str>>,
+}
+
+impl Listener {
+    /// The identity of its socket.
+    pub fn key(&self) -> SocketKey {
+        let name = (self.address.port() == 0).then(|| Arc::clone(&self.name));
+        SocketKey { address: self.address, name }
+    }
+
+    /// Whether this is the listener of a socket.
+    pub fn is(&self, key: &SocketKey) -> bool {
+        self.address == key.address && key.name.as_ref().is_none_or(|name| *name == self.name)
+    }
+}
+
+impl std::fmt::Display for SocketKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
 /// How a listener terminates TLS.
 #[derive(Clone, Debug)]
 pub struct TlsServer {

@@ -13,7 +13,7 @@ mod split;
 mod weight;
 
 pub use filter::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
-pub use listener::{Certificate, Listener, TlsServer};
+pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use route::{Kind, Route, RouteKey, Rule};
 pub use settings::{Forwarding, Settings, Shutdown, TrustedProxies};

@@ -19,6 +19,7 @@ use super::exchange::ConnectionInfo;
 use super::serve::{self, CLIENT_IDLE, Codec};
 use super::stream::{HEAD_TIMEOUT, Transport};
 use super::worker::Worker;
+use crate::model::SocketKey;
 use crate::snapshot::ListenerEntry;
 
 mod proxy_protocol;
@@ -87,10 +88,10 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 }
 
 /// Accepts until `closed`; what waits in the kernel's queue by then is still taken.
-pub async fn run(worker: Rc<Worker>, name: Arc<str>, listener: TcpListener, mut closed: watch::Receiver<bool>) {
+pub async fn run(worker: Rc<Worker>, key: SocketKey, listener: TcpListener, mut closed: watch::Receiver<bool>) {
     let signal = closed.clone();
     let take = |stream: TcpStream, peer: SocketAddr| {
-        tokio::task::spawn_local(connection(Rc::clone(&worker), Arc::clone(&name), stream, peer, signal.clone()));
+        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, peer, signal.clone()));
     };
     loop {
         tokio::select! {
@@ -101,7 +102,7 @@ pub async fn run(worker: Rc<Worker>, name: Arc<str>, listener: TcpListener, mut 
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     // Out of file descriptors, most likely: those in use come free as requests end.
-                    tracing::error!(listener = %name, %error, "accepting failed");
+                    tracing::error!(listener = %key, %error, "accepting failed");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -122,19 +123,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Serves one connection from its first byte.
 async fn connection(
     worker: Rc<Worker>,
-    name: Arc<str>,
+    key: SocketKey,
     stream: TcpStream,
     peer: SocketAddr,
     closed: watch::Receiver<bool>,
 ) {
     let snapshot = worker.snapshot();
-    let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.name == name).cloned() else { return };
+    let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);
     let Ok(Some(Opened { transport, ahead, codec, peer, local })) = open(&entry, stream, peer.ip()).await else {
         return;
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-    let info = Rc::new(ConnectionInfo { listener: name, peer, local, scheme });
+    let info = Rc::new(ConnectionInfo { listener: key, peer, local, scheme });
     serve::serve(worker, info, (transport, ahead), codec, closed).await;
 }
 

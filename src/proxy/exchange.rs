@@ -24,7 +24,7 @@ use super::validate;
 use super::worker::{Phase, Worker};
 use crate::decide::{self, Decision, Outcome, Refusal};
 use crate::head::RequestHead;
-use crate::model::Split;
+use crate::model::{SocketKey, Split};
 use crate::record::StreamProtocol;
 use crate::route::Found;
 use crate::snapshot::{ListenerEntry, Snapshot};
@@ -32,8 +32,8 @@ use crate::upstream::balance::Tried;
 
 /// The connection that a request came on.
 pub struct ConnectionInfo {
-    /// Listener that accepted it.
-    pub listener: Arc<str>,
+    /// The socket that accepted it.
+    pub listener: SocketKey,
     /// The other end, as the PROXY protocol says where it is spoken.
     pub peer: IpAddr,
     /// This end.
@@ -116,7 +116,7 @@ impl Arrived {
         let snapshot = worker.snapshot();
         let manner = Manner::of(parts, &snapshot);
         let unrouted = || Ledger::open(&worker, crate::endpoint::VersionId::UNROUTED, started);
-        let known = |entry: &ListenerEntry| entry.listener.name == connection.listener;
+        let known = |entry: &ListenerEntry| entry.listener.is(&connection.listener);
         // A listener that has gone has no routes; its connections are on their way out.
         let listener = snapshot.listeners.iter().position(known);
         let (Some(listener), true) = (listener, worker.phase() < Phase::Refusing) else {

@@ -114,6 +114,11 @@ impl Fault {
         self.facts().1
     }
 
+    /// The status as it is counted; 0: there is nobody left to get one.
+    pub fn code(self) -> u16 {
+        self.facts().2
+    }
+
     /// The status that the client gets.
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.facts().2).unwrap_or(StatusCode::BAD_GATEWAY)

@@ -66,7 +66,7 @@ pub fn refuse(mut ledger: Ledger, manner: &Manner, fault: Fault, close: bool) ->
         ledger.close(fault.ending(200, Some(fault.grpc_status())));
         as_grpc(&mut response, fault);
     } else {
-        ledger.close(fault.ending(fault.status().as_u16(), None));
+        ledger.close(fault.ending(fault.code(), None));
         as_http(&mut response, fault);
     }
     let headers = response.headers_mut();

@@ -21,15 +21,17 @@ impl Exchange {
     pub async fn tries(&mut self, outbound: &mut Outbound, split: &Split) -> Result<Answer, Failed> {
         let mut left = split.retry.attempts;
         let mut fresh = false;
+        let mut begun = Instant::now();
         loop {
             let endpoint = self.try_endpoint(outbound);
             let progress = Rc::clone(&outbound.progress);
             let tried = attempt::attempt(&self.worker, &endpoint, outbound, split.timeouts.connect, fresh);
-            let failed = match within(split.timeouts.request, self.manner.grpc, &progress, tried).await {
+            let failed = match within(begun, split.timeouts.request, self.manner.grpc, &progress, tried).await {
                 Ok(answer) if answer.response.status().is_server_error() && outbound.repeatable => {
                     self.ledger.answered(answer.response.status());
                     let failure = Ending::of_answer(answer.response.status(), None);
                     if self.rescued(RescueOn::ServerError, failure) {
+                        begun = Instant::now();
                         continue;
                     }
                     return Ok(answer);
@@ -51,9 +53,12 @@ impl Exchange {
             }
             let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
             let cause = failed.fault.rescue_cause();
-            if !(repeatable && cause.is_some_and(|cause| self.rescued(cause, failure))) {
+            // A version that is being tried out may have begun to work on it: that is what idempotent means.
+            let rescuable = repeatable || outbound.repeatable;
+            if !(rescuable && cause.is_some_and(|cause| self.rescued(cause, failure))) {
                 return Err(failed);
             }
+            begun = Instant::now();
         }
     }
 
@@ -109,6 +114,7 @@ fn may_repeat(failed: &Failed, outbound: &Outbound) -> bool {
 /// Limits the wait for the head of an answer. While the client's body still arrives its time has not begun, and a gRPC
 /// stream may answer as late as it likes: its deadlines are its own.
 async fn within(
+    begun: Instant,
     limit: Duration,
     unlimited: bool,
     progress: &Progress,
@@ -118,7 +124,6 @@ async fn within(
     if unlimited {
         return tried.await;
     }
-    let begun = Instant::now();
     loop {
         let deadline = progress.last().max(begun) + limit;
         match tokio::time::timeout_at(deadline, &mut tried).await {

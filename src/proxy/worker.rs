@@ -18,6 +18,7 @@ use super::body::RequestBody;
 use super::exchange::Exchange;
 use crate::decide::Cursors;
 use crate::endpoint::VersionId;
+use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
 use crate::snapshot::Snapshot;
 use crate::upstream::Pool;
@@ -41,10 +42,10 @@ pub enum Phase {
 
 /// What a worker is told.
 pub enum Command {
-    /// Accept on a socket for a listener.
-    Listen(Arc<str>, std::net::TcpListener),
-    /// Stop accepting for a listener, and let its connections go.
-    Unlisten(Arc<str>),
+    /// Accept on a socket.
+    Listen(SocketKey, std::net::TcpListener),
+    /// Stop accepting, and let the connections go.
+    Unlisten(SocketKey),
 }
 
 /// A worker. It lives on one thread's local runtime.
@@ -104,21 +105,21 @@ impl Worker {
             active,
             complaints: Cell::new((None, 0)),
         });
-        let mut listening: HashMap<Arc<str>, watch::Sender<bool>> = HashMap::new();
+        let mut listening: HashMap<SocketKey, watch::Sender<bool>> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Listen(name, socket)) => match TcpListener::from_std(socket) {
+                    Some(Command::Listen(key, socket)) => match TcpListener::from_std(socket) {
                         Ok(listener) => {
                             let (closing, closed) = watch::channel(false);
-                            tokio::task::spawn_local(accept::run(Rc::clone(&worker), Arc::clone(&name), listener, closed));
-                            listening.insert(name, closing);
+                            tokio::task::spawn_local(accept::run(Rc::clone(&worker), key.clone(), listener, closed));
+                            listening.insert(key, closing);
                         }
-                        Err(error) => tracing::error!(listener = %name, %error, "a socket cannot be used"),
+                        Err(error) => tracing::error!(listener = %key, %error, "a socket cannot be used"),
                     },
-                    Some(Command::Unlisten(name)) => {
-                        if let Some(closing) = listening.remove(&name) {
+                    Some(Command::Unlisten(key)) => {
+                        if let Some(closing) = listening.remove(&key) {
                             closing.send_replace(true);
                         }
                     }

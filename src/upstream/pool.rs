@@ -21,6 +21,8 @@ use crate::model::UpstreamProtocol;
 
 /// How long a connection may idle. Shorter than the keep-alive timeouts of most servers, to lose few races against them.
 const IDLE: Duration = Duration::from_secs(50);
+/// How long the rest of a request may take that was answered early.
+const REST: Duration = Duration::from_secs(1);
 /// Idle HTTP/1.1 connections kept per endpoint.
 const MOST_IDLE: usize = 512;
 /// Streams on an HTTP/2 connection before another is opened, if its peer allows more.
@@ -110,7 +112,7 @@ where
     ) -> Result<Lease<B>, ConnectError> {
         let shelf = Rc::clone(self.endpoints.borrow_mut().entry(endpoint.id).or_default());
         if demand == Demand::Any
-            && let Some(lease) = pooled(&shelf).await
+            && let Some(lease) = pooled(&shelf)
         {
             return Ok(lease);
         }
@@ -165,6 +167,13 @@ impl<B> Default for Shelf<B> {
 }
 
 impl<B> Shelf<B> {
+    fn keep(&self, sender: http1::SendRequest<B>) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MOST_IDLE {
+            idle.push(Idle { sender, since: Instant::now() });
+        }
+    }
+
     fn shared(&self) -> Option<Lease<B>> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|s| !s.connection.sender.is_closed());
@@ -179,14 +188,13 @@ impl<B> Shelf<B> {
 }
 
 /// A connection that is there and alive.
-async fn pooled<B>(shelf: &Rc<Shelf<B>>) -> Option<Lease<B>> {
+fn pooled<B>(shelf: &Rc<Shelf<B>>) -> Option<Lease<B>> {
     if let Some(lease) = shelf.shared() {
         return Some(lease);
     }
     loop {
-        let Idle { mut sender, .. } = shelf.idle.borrow_mut().pop()?;
-        // Just put back, it may still be finishing its last answer's bookkeeping; a dead one fails at once.
-        if sender.is_ready() || (!sender.is_closed() && sender.ready().await.is_ok()) {
+        let Idle { sender, .. } = shelf.idle.borrow_mut().pop()?;
+        if sender.is_ready() {
             let place = Some(Place::Idle(Rc::clone(shelf)));
             return Some(Lease { connection: Connection::H1(sender), reused: true, place });
         }
@@ -209,14 +217,22 @@ fn place<B>(shelf: &Rc<Shelf<B>>, connection: Connection<B>) -> Lease<B> {
     Lease { connection, reused: false, place: Some(place) }
 }
 
-impl<B> Lease<B> {
+impl<B: 'static> Lease<B> {
     /// Gives the connection back after an answer that was read to its end.
+    ///
+    /// It can be used again once the request has been sent to its end, too: nearly always at once. A client that still
+    /// sends although it has its answer gets a moment, then its connection is not used again.
     pub fn give_back(self) {
-        if let (Some(Place::Idle(shelf)), Connection::H1(sender)) = (&self.place, self.connection) {
-            let mut idle = shelf.idle.borrow_mut();
-            if !sender.is_closed() && idle.len() < MOST_IDLE {
-                idle.push(Idle { sender, since: Instant::now() });
+        if let (Some(Place::Idle(shelf)), Connection::H1(mut sender)) = (&self.place, self.connection) {
+            let shelf = Rc::clone(shelf);
+            if sender.is_ready() {
+                return shelf.keep(sender);
             }
+            tokio::task::spawn_local(async move {
+                if let Ok(Ok(())) = tokio::time::timeout(REST, sender.ready()).await {
+                    shelf.keep(sender);
+                }
+            });
         }
     }
 }

@@ -173,7 +173,10 @@ async fn one(address: SocketAddr) -> End {
     match within(answer).await {
         Ok(200) => End::Served,
         Ok(503) => End::Refused503,
-        Ok(_) | Err(_) => End::Lost,
+        lost => {
+            println!("lost: {lost:?}");
+            End::Lost
+        }
     }
 }
 

@@ -50,10 +50,13 @@ impl Watcher {
         watcher
     }
 
-    /// Watches these files from now on, whose content now is taken as known.
+    /// Watches these files from now on. What was known of them before a reload stays known: a change that came while
+    /// they were being loaded is still one.
     pub fn watch(&mut self, files: &[PathBuf]) {
-        self.files = files.to_vec();
-        self.seen = content(&self.files);
+        if self.files != files {
+            self.files = files.to_vec();
+            self.seen = content(&self.files);
+        }
         let folders: BTreeSet<PathBuf> = files.iter().flat_map(|file| folders_of(file)).collect();
         if let Some(system) = &mut self.system {
             for gone in self.folders.difference(&folders) {
