@@ -108,7 +108,7 @@ struct State {
 
 struct Hand {
     weights: Vec<Weight>,
-    configured: Vec<Weight>,
+    configured: Vec<(Arc<str>, Weight)>,
 }
 
 impl Control {
@@ -210,8 +210,13 @@ impl Control {
         let bound = state.fleet.bind(&model.listeners)?;
         state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
         let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
+        let before: HashMap<SplitId, &Rule> = previous.rules.iter().map(|rule| (rule.body.split_id, rule)).collect();
         for rule in &mut snapshot.rules {
-            settle(rule, &previous, state);
+            let before = before.get(&rule.body.split_id).copied();
+            settle(rule, before, state);
+            if before.is_some_and(|before| before.weights.desired != rule.weights.desired) {
+                self.tell_weights(rule);
+            }
         }
         let generation = snapshot.generation;
         self.served.store(Arc::new(snapshot));
@@ -248,17 +253,16 @@ impl Control {
             return Err(WeightsError::AllZero(split.to_owned()));
         }
         let configured = configured(&state.model, &route).unwrap_or_default();
-        let text =
-            join(rule.body.versions.iter().zip(&weights).map(|(version, weight)| format!("{}={weight}", version.name)));
         state.hand.insert(route.clone(), Hand { weights: weights.clone(), configured });
         let mut snapshot = (*previous).clone();
         for rule in snapshot.rules.iter_mut().filter(|rule| rule.body.route == route) {
             let desired: Box<[Weight]> = weights.clone().into();
             rule.weights = Arc::new(Weights::new(state.interner.epoch(), desired, WeightSource::Hand));
-            settle(rule, &previous, state);
+            let before = previous.rules.iter().find(|before| before.body.split_id == rule.body.split_id);
+            settle(rule, before, state);
+            self.tell_weights(rule);
         }
         self.publish(snapshot);
-        self.events.tell(EventKind::WeightsChanged, split, "", format!("by hand: {text}"));
         Ok(())
     }
 
@@ -333,6 +337,13 @@ impl Control {
         self.publish(snapshot);
     }
 
+    fn tell_weights(&self, rule: &Rule) {
+        let versions = rule.body.versions.iter().zip(&rule.weights.desired);
+        let weights = join(versions.map(|(version, weight)| format!("{}={weight}", version.name)));
+        let message = format!("by {}: {weights}", rule.weights.source.as_str());
+        self.events.tell(EventKind::WeightsChanged, &rule.body.route.to_string(), "", message);
+    }
+
     fn publish(&self, mut snapshot: Snapshot) {
         snapshot.generation += 1;
         self.metrics.published(snapshot.generation);
@@ -351,13 +362,12 @@ impl Control {
 }
 
 /// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
-fn settle(rule: &mut Rule, previous: &Snapshot, state: &mut State) {
+fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
     let id = rule.body.split_id;
     let source = if state.hand.contains_key(&rule.body.route) { WeightSource::Hand } else { WeightSource::File };
     if rule.weights.source != source {
         rule.weights = Arc::new(Weights { source, ..(*rule.weights).clone() });
     }
-    let before = previous.rules.iter().find(|before| before.body.split_id == id);
     match before {
         // The same weights: a ramp that is on its way goes on.
         Some(before) if before.weights.epoch == rule.weights.epoch => {}
@@ -382,10 +392,12 @@ fn divert(rule: &mut Rule, trips: &Trips) {
     }
 }
 
-/// The weights that a model gives to the splits of a route.
-fn configured(model: &Model, route: &RouteKey) -> Option<Vec<Weight>> {
+/// The versions of a route's splits with the weights that a model gives them.
+fn configured(model: &Model, route: &RouteKey) -> Option<Vec<(Arc<str>, Weight)>> {
     let found = model.routes.iter().find(|known| known.key == *route)?;
-    Some(found.rules.first()?.split.versions.iter().map(|version| version.weight).collect())
+    Some(
+        found.rules.first()?.split.versions.iter().map(|version| (Arc::clone(&version.name), version.weight)).collect(),
+    )
 }
 
 /// The model with weights set by hand in the place of its own.

@@ -13,12 +13,16 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::exchange::ConnectionInfo;
+use super::fault::Fault;
+use super::ledger::Ledger;
 use super::serve::{self, CLIENT_IDLE, Codec};
 use super::stream::{HEAD_TIMEOUT, Transport};
 use super::worker::Worker;
+use crate::endpoint::VersionId;
 use crate::model::SocketKey;
 use crate::snapshot::ListenerEntry;
 
@@ -131,8 +135,14 @@ async fn connection(
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);
-    let Ok(Some(Opened { transport, ahead, codec, peer, local })) = open(&entry, stream, peer.ip()).await else {
-        return;
+    let Opened { transport, ahead, codec, peer, local } = match open(&entry, stream, peer.ip()).await {
+        Ok(Some(opened)) => opened,
+        Ok(None) => {
+            return Ledger::open(&worker, VersionId::UNROUTED, Instant::now()).close(Fault::Version.ending(505, None));
+        }
+        Err(error) => {
+            return tracing::debug!(listener = %key, %peer, %error, "a connection did not get to its first request");
+        }
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     let info = Rc::new(ConnectionInfo { listener: key, peer, local, scheme });
@@ -148,7 +158,7 @@ struct Opened {
     local: SocketAddr,
 }
 
-/// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface. None: nothing to serve.
+/// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface. None: refused for its version of HTTP.
 async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io::Result<Option<Opened>> {
     stream.set_nodelay(true)?;
     let mut peer = peer;

@@ -37,6 +37,8 @@ pub enum Fault {
     UriTooLong,
     /// A transfer coding that is not known.
     UnknownCoding,
+    /// Another major version of HTTP.
+    Version,
     /// CONNECT and TRACE are not carried.
     MethodNotAllowed,
     /// An expectation that is not known.
@@ -83,6 +85,7 @@ impl Fault {
             Self::BadRequest => (Client, Never, 400, Reason::BadRequest),
             Self::UriTooLong => (Client, Never, 414, Reason::BadRequest),
             Self::UnknownCoding => (Client, Never, 501, Reason::BadRequest),
+            Self::Version => (Client, Never, 505, Reason::BadRequest),
             Self::MethodNotAllowed => (Client, Never, 405, Reason::MethodNotAllowed),
             Self::Expectation => (Client, Never, 417, Reason::Expectation),
             Self::BodyTooLarge => (Client, Never, 413, Reason::BodyTooLarge),

@@ -12,14 +12,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::exchange::{self, ConnectionInfo};
 use super::fault::Fault;
 use super::gate::Gate;
 use super::ledger::Ledger;
-use super::stream::{ClientStream, Transport, lock};
+use super::stream::{ClientStream, HEAD_TIMEOUT, Transport, lock};
 use super::worker::{Phase, Worker};
 use crate::endpoint::VersionId;
 use crate::upstream::LocalExecutor;
@@ -66,7 +66,9 @@ async fn serve_http1(
     gate: Arc<Mutex<Gate>>,
     mut closed: watch::Receiver<bool>,
 ) {
+    let first = Notify::new();
     let service = service_fn(|request: Request<Incoming>| {
+        first.notify_one();
         let verdict = lock(&gate).verdict();
         let (worker, info, gate) = (Rc::clone(&worker), Rc::clone(&info), &gate);
         async move {
@@ -88,7 +90,8 @@ async fn serve_http1(
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        _ = closed.changed() => {
+        // hyper would drop a connection that has not had its first request.
+        () = going(&mut closed, &first) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -96,6 +99,12 @@ async fn serve_http1(
     if let Err(error) = result {
         malformed(&worker, &error);
     }
+}
+
+/// The listener goes, and the connection has had a request, or shows no sign of one.
+async fn going(closed: &mut watch::Receiver<bool>, first: &Notify) {
+    let _ = closed.changed().await;
+    let _ = tokio::time::timeout(HEAD_TIMEOUT, first.notified()).await;
 }
 
 /// hyper answers a head that it cannot read by itself; it is counted all the same.

@@ -177,7 +177,11 @@ impl<B> Shelf<B> {
     fn shared(&self) -> Option<Lease<B>> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|s| !s.connection.sender.is_closed());
-        let most = |s: &Shared<B>| MOST_STREAMS.min(s.connection.peer.borrow().streams.max(1));
+        let most = |s: &Shared<B>| match s.connection.peer.borrow().streams {
+            // It has not said yet; what is too much waits in line.
+            0 => MOST_STREAMS,
+            streams => streams.min(MOST_STREAMS),
+        };
         let free = |s: &&Shared<B>| s.streams.get() < most(s);
         shared.iter().find(free).map(|found| {
             found.streams.set(found.streams.get() + 1);
