@@ -112,8 +112,12 @@ pub async fn run(worker: Rc<Worker>, key: SocketKey, listener: TcpListener, mut 
             },
         }
     }
-    while let Some(Ok((stream, peer))) = futures_util::FutureExt::now_or_never(listener.accept()) {
-        take(stream, peer);
+    // Straight from the kernel: the runtime may not have heard of the last ones yet.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, peer)) = listener.accept() {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            take(stream, peer);
+        }
     }
 }
 
