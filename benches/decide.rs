@@ -206,8 +206,21 @@ fn allocations(cases: &[Case]) {
     }
 }
 
+/// Makes `decisions` for one case and nothing else, for a count of instructions (benches/callgrind).
+fn count(case: &Case, decisions: u64) {
+    let mut cursors = Cursors::new(7);
+    (0..decisions).for_each(|_| drop(black_box(case.decide(&mut cursors))));
+}
+
 fn main() {
     let cases = cases();
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, name, decisions] = &arguments[..]
+        && flag == "--count"
+    {
+        let case = cases.iter().find(|case| case.name == *name).expect("a case of this name");
+        return count(case, decisions.parse().expect("a number"));
+    }
     allocations(&cases);
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("decide");
