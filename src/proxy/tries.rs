@@ -16,6 +16,14 @@ use crate::endpoint::Endpoint;
 use crate::model::{RescueOn, Split};
 use crate::record::Ending;
 
+/// Where a request goes on.
+pub enum Moved {
+    /// To an endpoint that was not tried.
+    Retry,
+    /// To the first version.
+    Rescue,
+}
+
 impl Exchange {
     /// Tries endpoints until one answers, or nothing more may be tried.
     pub async fn tries(&mut self, outbound: &mut Outbound, split: &Split) -> Result<Answer, Failed> {
@@ -39,27 +47,34 @@ impl Exchange {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            let repeatable = may_repeat(&failed, outbound);
             // A pooled connection may die on its own just before it is used; that says nothing about the endpoint.
-            if failed.stale && !fresh && repeatable {
+            if failed.stale && !fresh && may_repeat(&failed, outbound) {
                 fresh = true;
                 continue;
             }
             fresh = false;
-            let retried = failed.fault.retry_cause().is_some_and(|cause| split.retry.on.contains(&cause));
-            if left > 0 && retried && repeatable && self.moved_on(&endpoint, &failed) {
-                left -= 1;
-                continue;
+            match self.elsewhere(&endpoint, &failed, outbound, &mut left) {
+                Some(Moved::Retry) => {}
+                Some(Moved::Rescue) => begun = Instant::now(),
+                None => return Err(failed),
             }
-            let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
-            let cause = failed.fault.rescue_cause();
-            // A version that is being tried out may have begun to work on it: that is what idempotent means.
-            let rescuable = repeatable || outbound.repeatable;
-            if !(rescuable && cause.is_some_and(|cause| self.rescued(cause, failure))) {
-                return Err(failed);
-            }
-            begun = Instant::now();
         }
+    }
+
+    /// Moves to another endpoint, or version, if the request may be repeated there. `left`: retries that are left.
+    pub fn elsewhere(&mut self, from: &Endpoint, failed: &Failed, outbound: &Outbound, left: &mut u8) -> Option<Moved> {
+        let retry = &self.decision.rule(&self.snapshot).body.split.retry;
+        let allowed = failed.fault.retry_cause().is_some_and(|cause| retry.on.contains(&cause));
+        let repeatable = may_repeat(failed, outbound);
+        if *left > 0 && allowed && repeatable && self.moved_on(from, failed) {
+            *left -= 1;
+            return Some(Moved::Retry);
+        }
+        // A version that is being tried out may have begun to work on it: that is what idempotent means.
+        let rescuable = repeatable || outbound.repeatable;
+        let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
+        let cause = failed.fault.rescue_cause().filter(|_| rescuable)?;
+        self.rescued(cause, failure).then_some(Moved::Rescue)
     }
 
     /// The endpoint that is tried now.
@@ -72,7 +87,7 @@ impl Exchange {
     }
 
     /// Moves to an endpoint that was not tried, of the same version if it has one.
-    pub fn moved_on(&mut self, from: &Endpoint, failed: &Failed) -> bool {
+    fn moved_on(&mut self, from: &Endpoint, failed: &Failed) -> bool {
         self.tried.add(from.id);
         let cursors = &mut self.worker.cursors.borrow_mut();
         let Some(decision) = decide::again(&self.snapshot, cursors, &self.decision, &self.tried) else { return false };

@@ -24,8 +24,9 @@ use super::fault::Fault;
 use super::forward::Target;
 use super::ledger::Tunnel;
 use super::refusal;
+use crate::endpoint::Endpoint;
 use crate::record::StreamProtocol;
-use crate::upstream::{Connection, Demand, Multiplexed};
+use crate::upstream::{Connection, Demand, Lease, Multiplexed};
 
 static SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 static SEC_WEBSOCKET_ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
@@ -107,46 +108,51 @@ async fn send(
     target: Target,
 ) -> Result<UpgradeAnswer, Failed> {
     let mut outbound = Outbound { parts, body: None, target, progress: Progress::new(), repeatable: true };
+    let (endpoint, mut lease) = lease(exchange, &mut outbound).await?;
+    let Outbound { mut parts, target, .. } = outbound;
+    let key = upgrade.key.clone().or_else(|| new_key(exchange).filter(|_| upgrade.is_websocket()));
+    let (sent, extended) = match &mut lease.connection {
+        Connection::H1(sender) => {
+            as_http1(&mut parts, &target, upgrade, key.as_ref());
+            (sender.send_request(Request::from_parts(parts, RequestBody::empty())).await, false)
+        }
+        Connection::H2(Multiplexed { sender, peer }) => {
+            // A new connection has not heard its endpoint's settings yet.
+            let told = peer.wait_for(|peer| peer.extended_connect);
+            if !matches!(tokio::time::timeout(SETTINGS, told).await, Ok(Ok(_))) {
+                let message = "the endpoint speaks HTTP/2 without extended CONNECT".to_owned();
+                return Err(Failed { fault: Fault::UpgradeFailed, stale: false, message });
+            }
+            as_http2(&mut parts, &target, upgrade, attempt::scheme_of(&endpoint));
+            (sender.send_request(Request::from_parts(parts, RequestBody::empty())).await, true)
+        }
+    };
+    let response = sent.map_err(|error| Failed {
+        fault: attempt::fault_of(&error, false),
+        stale: false,
+        message: attempt::describe(&error),
+    })?;
+    Ok(UpgradeAnswer { answer: Answer { response, lease }, extended, key })
+}
+
+/// A connection that can be upgraded. An endpoint that cannot be connected to costs nothing but another try.
+async fn lease(
+    exchange: &mut Exchange,
+    outbound: &mut Outbound,
+) -> Result<(Arc<Endpoint>, Lease<RequestBody>), Failed> {
     let split = Arc::clone(&exchange.decision.rule(&exchange.snapshot).body.split);
     let mut left = split.retry.attempts;
     loop {
-        let endpoint = exchange.try_endpoint(&mut outbound);
-        let leased = exchange.worker.pool.lease(&endpoint, Demand::Upgrade, split.timeouts.connect).await;
-        let mut lease = match leased {
-            Ok(lease) => lease,
+        let endpoint = exchange.try_endpoint(outbound);
+        match exchange.worker.pool.lease(&endpoint, Demand::Upgrade, split.timeouts.connect).await {
+            Ok(lease) => return Ok((endpoint, lease)),
             Err(error) => {
                 let failed = Failed { fault: (&error).into(), stale: false, message: error.to_string() };
-                if left > 0 && exchange.moved_on(&endpoint, &failed) {
-                    left -= 1;
-                    continue;
+                if exchange.elsewhere(&endpoint, &failed, outbound, &mut left).is_none() {
+                    return Err(failed);
                 }
-                return Err(failed);
             }
-        };
-        let broken = |error: hyper::Error| Failed {
-            fault: attempt::fault_of(&error, false),
-            stale: false,
-            message: attempt::describe(&error),
-        };
-        let mut parts = outbound.parts.clone();
-        let key = upgrade.key.clone().or_else(|| new_key(exchange).filter(|_| upgrade.is_websocket()));
-        let (response, extended) = match &mut lease.connection {
-            Connection::H1(sender) => {
-                as_http1(&mut parts, &outbound.target, upgrade, key.as_ref());
-                (sender.send_request(Request::from_parts(parts, RequestBody::empty())).await.map_err(broken)?, false)
-            }
-            Connection::H2(Multiplexed { sender, peer }) => {
-                // A new connection has not heard its endpoint's settings yet.
-                let told = peer.wait_for(|peer| peer.extended_connect);
-                if !matches!(tokio::time::timeout(SETTINGS, told).await, Ok(Ok(_))) {
-                    let message = "the endpoint speaks HTTP/2 without extended CONNECT".to_owned();
-                    return Err(Failed { fault: Fault::UpgradeFailed, stale: false, message });
-                }
-                as_http2(&mut parts, &outbound.target, upgrade, attempt::scheme_of(&endpoint));
-                (sender.send_request(Request::from_parts(parts, RequestBody::empty())).await.map_err(broken)?, true)
-            }
-        };
-        return Ok(UpgradeAnswer { answer: Answer { response, lease }, extended, key });
+        }
     }
 }
 

@@ -331,3 +331,18 @@ async fn an_upgrade_moves_on_from_an_endpoint_that_is_down() {
     }
     assert_eq!(proxy.metric("weir_requests_total", &[("classification", "failure")]).await, 0.0);
 }
+
+/// The time that a request's head may take is none of a tunnel's business.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_may_be_silent_for_as_long_as_it_likes() {
+    let echo = echo("v1").await;
+    let proxy = Proxy::before([echo.address()]).await;
+    let (mut socket, _) = websocket_h1(proxy.http(), None).await;
+    for text in ["GET before the silence", "after it"] {
+        within(socket.send(Message::text(text))).await.unwrap();
+        assert_eq!(within(socket.next()).await.unwrap().unwrap(), Message::text(text));
+        tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    }
+    within(socket.send(Message::text("at last"))).await.unwrap();
+    assert_eq!(within(socket.next()).await.unwrap().unwrap(), Message::text("at last"));
+}

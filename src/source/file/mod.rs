@@ -1,7 +1,7 @@
 //! The configuration file: YAML or JSON text to a validated [`Model`].
 //!
-//! The way of a text: [`tree`] keeps the place of every value, [`schema`] checks forms, serde fills the structs of
-//! [`wire`], [`build`] checks meanings and makes the model. Each step collects every error it can find; a later
+//! The way of a text: `tree` keeps the place of every value, `schema` checks forms, serde fills the structs of
+//! `wire`, `build` checks meanings and makes the model. Each step collects every error it can find; a later
 //! step runs only on what the one before accepted.
 
 mod build;

@@ -91,7 +91,7 @@ pub struct Forwarding {
 pub struct Listener {
     /// Unique name.
     pub name: Name,
-    /// Address and port: "0.0.0.0:8080", "[::1]:8080", or ":8080" for all addresses.
+    /// Address and port: `0.0.0.0:8080`, `[::1]:8080`, or `:8080` for all addresses.
     pub address: String,
     /// Terminates TLS.
     pub tls: Option<ListenerTls>,

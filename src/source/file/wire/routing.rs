@@ -112,7 +112,7 @@ pub enum Scheme {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cors {
-    /// Origins: "https://app.example.com", "https://*.example.com" or "*".
+    /// Origins: `https://app.example.com`, `https://*.example.com` or `*`.
     #[schemars(length(min = 1))]
     pub allow_origins: Vec<String>,
     /// Methods. Default: the method asked for.
