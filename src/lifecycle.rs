@@ -189,9 +189,11 @@ async fn idle(control: &Control, deadline: Instant) -> usize {
     control.in_flight()
 }
 
+/// What a configuration serves, in a line.
 fn summary(model: &Model) -> String {
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!("{}, {}", count(model.listeners.len(), "listener"), count(model.routes.len(), "split"))
+    let listeners: Vec<String> = model.listeners.iter().map(|l| format!("{} on {}", l.name, l.address)).collect();
+    let splits = model.routes.len();
+    format!("{}; {splits} split{}", listeners.join(", "), if splits == 1 { "" } else { "s" })
 }
 
 /// Serves from a file until a signal ends the process; a change of the file, or SIGHUP, brings it into force.

@@ -23,6 +23,7 @@ use super::upgrade::{self, Upgrade};
 use super::validate;
 use super::worker::{Phase, Worker};
 use crate::decide::{self, Decision, Outcome, Refusal};
+use crate::endpoint::VersionId;
 use crate::head::RequestHead;
 use crate::model::{SocketKey, Split};
 use crate::record::StreamProtocol;
@@ -115,7 +116,7 @@ impl Arrived {
         let started = Instant::now();
         let snapshot = worker.snapshot();
         let manner = Manner::of(parts, &snapshot);
-        let unrouted = || Ledger::open(&worker, crate::endpoint::VersionId::UNROUTED, started);
+        let unrouted = || Ledger::open(&worker, VersionId::UNROUTED, started);
         let known = |entry: &ListenerEntry| entry.listener.is(&connection.listener);
         // A listener that has gone has no routes; its connections are on their way out.
         let listener = snapshot.listeners.iter().position(known);
@@ -161,7 +162,7 @@ impl Arrived {
     }
 
     fn answer_by_filter(self, found: Found, request: &Parts) -> Response<ProxyBody> {
-        let ledger = Ledger::open(&self.worker, crate::endpoint::VersionId::UNROUTED, self.started);
+        let ledger = Ledger::open(&self.worker, VersionId::UNROUTED, self.started);
         match filter::answer(&self.snapshot.rules[found.rule].body.filters, &self.original(found), request) {
             Some((status, headers)) => {
                 let mut response = Response::new(ProxyBody::empty());
@@ -180,7 +181,7 @@ impl Arrived {
                 (self.snapshot.rules[found.rule].body.versions.get(version), Fault::NoEndpoint)
             }
         };
-        let version = version.map_or(crate::endpoint::VersionId::UNROUTED, |version| version.id);
+        let version = version.map_or(VersionId::UNROUTED, |version| version.id);
         refusal::refuse(Ledger::open(&self.worker, version, self.started), &self.manner, fault, false)
     }
 
