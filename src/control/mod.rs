@@ -210,6 +210,7 @@ impl Control {
         let bound = state.fleet.bind(&model.listeners)?;
         state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
         let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
+        state.interner.take_forgotten().into_iter().for_each(|version| self.recorder.forget(version));
         let before: HashMap<SplitId, &Rule> = previous.rules.iter().map(|rule| (rule.body.split_id, rule)).collect();
         for rule in &mut snapshot.rules {
             let before = before.get(&rule.body.split_id).copied();

@@ -30,11 +30,9 @@ impl Recorder {
         totals
     }
 
-    /// Versions that have had a request.
-    pub fn versions(&self) -> Vec<VersionId> {
-        let mut versions: Vec<VersionId> = self.cells.iter().map(|entry| *entry.key()).collect();
-        versions.sort_unstable();
-        versions
+    /// Forgets what a version has counted.
+    pub fn forget(&self, version: VersionId) {
+        self.cells.remove(&version);
     }
 }
 

@@ -25,6 +25,9 @@ pub struct VersionKey {
 #[derive(Default)]
 pub struct Interner {
     versions: HashMap<VersionKey, VersionId>,
+    /// Versions that were ever given an id.
+    made: u32,
+    forgotten: Vec<VersionId>,
     splits: HashMap<(RouteKey, usize), SplitId>,
     endpoints: HashMap<model::Endpoint, Vec<Arc<Endpoint>>>,
     next_endpoint: u32,
@@ -34,11 +37,17 @@ pub struct Interner {
 impl Interner {
     /// The id of a version.
     pub fn version(&mut self, key: VersionKey) -> VersionId {
-        let next = self.versions.len() + 2;
-        if next >= MAX_VERSIONS && !self.versions.contains_key(&key) {
+        if let Some(known) = self.versions.get(&key) {
+            return *known;
+        }
+        // The two ids that stand for no version of their own count, too.
+        if self.versions.len() + 2 >= MAX_VERSIONS {
             return VersionId::OVERFLOW;
         }
-        *self.versions.entry(key).or_insert(VersionId(next as u32))
+        self.made += 1;
+        let id = VersionId(VersionId::OVERFLOW.0 + self.made);
+        self.versions.insert(key, id);
+        id
     }
 
     /// What every id stands for, in the order of the ids.
@@ -73,7 +82,13 @@ impl Interner {
         self.epoch
     }
 
-    /// Forgets endpoints that `snapshot` does not name.
+    /// The versions that were forgotten since the last call; nobody will be given their ids again.
+    pub fn take_forgotten(&mut self) -> Vec<VersionId> {
+        std::mem::take(&mut self.forgotten)
+    }
+
+    /// Forgets endpoints that `snapshot` does not name, and versions, too, once half of their number is taken: until then
+    /// what a version that has gone has counted can still be read.
     pub fn keep_only(&mut self, snapshot: &Snapshot) {
         let named: std::collections::HashSet<EndpointId> = snapshot
             .rules
@@ -85,5 +100,11 @@ impl Interner {
             endpoints.retain(|e| named.contains(&e.id));
             !endpoints.is_empty()
         });
+        if self.versions.len() >= MAX_VERSIONS / 2 {
+            let served = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter().map(|version| version.id));
+            let served: std::collections::HashSet<VersionId> = served.collect();
+            let gone = self.versions.extract_if(|_, id| !served.contains(id));
+            self.forgotten.extend(gone.map(|(_, id)| id));
+        }
     }
 }

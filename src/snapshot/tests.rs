@@ -430,3 +430,20 @@ fn a_pin_is_the_revision_or_else_the_name() {
     let versions = &snapshot.rules[0].body.versions;
     assert_eq!((versions[0].pin(), versions[1].pin()), ("r1", "canary"));
 }
+
+#[test]
+fn versions_that_have_gone_make_room_for_new_ones() {
+    let mut interner = Interner::default();
+    let mut snapshot = Snapshot::default();
+    let mut seen = std::collections::HashSet::new();
+    for release in 0..3 * MAX_VERSIONS {
+        let shop = split(&[("stable", 9), ("canary", 1)]).revisions(&["", &format!("r{release}")]);
+        snapshot = compile(&model([route("shop", &[], shop)]), &snapshot, &mut interner).unwrap();
+        let canary = snapshot.rules[0].body.versions[1].id;
+        assert_ne!(canary, VersionId::OVERFLOW, "release {release}");
+        assert!(seen.insert(canary), "an id is never given twice");
+    }
+    let forgotten = interner.take_forgotten();
+    assert!(!forgotten.contains(&snapshot.rules[0].body.versions[0].id), "what is served is kept");
+    assert!(interner.known_versions().len() < MAX_VERSIONS);
+}
