@@ -215,15 +215,19 @@ impl Control {
         for rule in &mut snapshot.rules {
             let before = before.get(&rule.body.split_id).copied();
             settle(rule, before, state);
+        }
+        let snapshot = Arc::new(snapshot);
+        let generation = snapshot.generation;
+        self.served.store(Arc::clone(&snapshot));
+        // Workers find a listener's routes in the snapshot, so that one comes first.
+        state.fleet.listen(&model.listeners, bound);
+        state.model = model;
+        for rule in &snapshot.rules {
+            let before = before.get(&rule.body.split_id);
             if before.is_some_and(|before| before.weights.desired != rule.weights.desired) {
                 self.tell_weights(rule);
             }
         }
-        let generation = snapshot.generation;
-        self.served.store(Arc::new(snapshot));
-        // Workers find a listener's routes in the snapshot, so that one comes first.
-        state.fleet.listen(&model.listeners, bound);
-        state.model = model;
         self.metrics.applied(generation, begun.elapsed());
         Ok(generation)
     }
@@ -261,9 +265,9 @@ impl Control {
             rule.weights = Arc::new(Weights::new(state.interner.epoch(), desired, WeightSource::Hand));
             let before = previous.rules.iter().find(|before| before.body.split_id == rule.body.split_id);
             settle(rule, before, state);
-            self.tell_weights(rule);
         }
         self.publish(snapshot);
+        self.served.load().rules_of(&route).for_each(|(_, rule)| self.tell_weights(rule));
         Ok(())
     }
 

@@ -67,20 +67,21 @@ impl Patience {
 pub struct RequestBody {
     inner: Option<Incoming>,
     left: Option<u64>,
-    idle: Duration,
+    /// None: a stream, which may be silent for as long as it likes.
+    idle: Option<Duration>,
     patience: Patience,
     progress: Rc<Progress>,
 }
 
 impl RequestBody {
     /// The body of a client, of at most `limit` bytes.
-    pub fn new(inner: Incoming, limit: Option<u64>, idle: Duration, progress: Rc<Progress>) -> Self {
+    pub fn new(inner: Incoming, limit: Option<u64>, idle: Option<Duration>, progress: Rc<Progress>) -> Self {
         Self { inner: Some(inner), left: limit, idle, patience: Patience::default(), progress }
     }
 
     /// No body.
     pub fn empty() -> Self {
-        Self { inner: None, left: None, idle: Duration::MAX, patience: Patience::default(), progress: Progress::new() }
+        Self { inner: None, left: None, idle: None, patience: Patience::default(), progress: Progress::new() }
     }
 
     fn fail(&mut self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -103,7 +104,8 @@ impl Body for RequestBody {
         let frame = match Pin::new(inner).poll_frame(context) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                ready!(this.patience.poll(this.idle, context));
+                let Some(idle) = this.idle else { return Poll::Pending };
+                ready!(this.patience.poll(idle, context));
                 return this.fail(Fault::ClientBody);
             }
         };

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -235,7 +234,7 @@ impl Exchange {
     async fn run(mut self, parts: Parts, body: Incoming, target: Target, split: &Split) -> Response<ProxyBody> {
         let progress = Progress::new();
         // A gRPC stream may be silent for as long as it likes, both ways.
-        let idle = if self.manner.grpc { Duration::MAX } else { split.timeouts.idle };
+        let idle = (!self.manner.grpc).then_some(split.timeouts.idle);
         let body = RequestBody::new(body, split.limits.request_body, idle, Rc::clone(&progress));
         let repeatable = parts.method.is_idempotent() && http_body::Body::is_end_stream(&body);
         let mut outbound = Outbound { parts, body: Some(body), target, progress, repeatable };

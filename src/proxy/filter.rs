@@ -6,6 +6,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::model::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
+use crate::snapshot::is_preflight;
 
 /// What a redirect or rewrite starts from.
 pub struct Original<'a> {
@@ -31,17 +32,11 @@ pub fn answer(filters: &[Filter], original: &Original<'_>, request: &Parts) -> O
             headers.insert(header::LOCATION, HeaderValue::try_from(location(redirect, original)).ok()?);
             Some((redirect.status, headers))
         }
-        Filter::Cors(cors) if is_preflight(request) => {
+        Filter::Cors(cors) if is_preflight(&request.method, &request.headers) => {
             Some((StatusCode::NO_CONTENT, preflight(cors, &request.headers)))
         }
         _ => None,
     })
-}
-
-/// Whether a browser asks for permission (Fetch standard, CORS-preflight request).
-fn is_preflight(request: &Parts) -> bool {
-    let has = |name| request.headers.contains_key(name);
-    request.method == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// `Location` of a redirect (Gateway API `HTTPRequestRedirectFilter`).

@@ -20,9 +20,10 @@ pub struct Gate {
 
 #[derive(Default)]
 enum State {
-    /// In a head, of which this has come.
+    /// Before a head.
     #[default]
     Idle,
+    /// In a head, of which this has come.
     Head(Vec<u8>),
     /// In a body with this many bytes to come.
     Body(u64),
@@ -64,9 +65,10 @@ impl Gate {
         matches!(self.state, State::Head(_))
     }
 
-    /// What is wrong with the head that the codec has just given; heads come in order.
+    /// What is wrong with the head that the codec has just given; heads come in order. One that the gate has not seen is
+    /// where the two understood the bytes differently, which is what no request may rest on.
     pub fn verdict(&mut self) -> Option<Fault> {
-        self.verdicts.pop_front().flatten()
+        self.verdicts.pop_front().unwrap_or(Some(Fault::BadRequest))
     }
 
     /// Stops looking: what follows is another protocol.
@@ -305,13 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_about_what_follows_a_refusal_or_an_upgrade() {
+    fn what_follows_a_refusal_or_an_upgrade_is_no_request() {
         let refused = "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n";
         assert_eq!(verdicts(&format!("{refused}{refused}")), [Some(Fault::BadRequest)]);
         let mut gate = Gate::default();
         gate.open();
-        gate.see(refused.as_bytes());
+        gate.see(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(gate.verdict(), Some(Fault::BadRequest));
+    }
+
+    #[test]
+    fn a_head_that_only_the_codec_found_is_refused() {
+        let mut gate = Gate::default();
+        gate.see(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert_eq!(gate.verdict(), None);
+        gate.see(b"zz\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(gate.verdict(), Some(Fault::BadRequest));
     }
 
     #[test]

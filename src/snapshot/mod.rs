@@ -18,8 +18,10 @@ pub use weights::{WeightSource, Weights};
 
 use std::sync::Arc;
 
+use http::{Method, header};
+
 use crate::endpoint::{Endpoint, SplitId, VersionId};
-use crate::head::RequestHead;
+use crate::head::{Fields, RequestHead};
 use crate::model::{Filter, Forwarding, Listener, RouteKey, Split, TrustedProxies};
 
 /// Everything that is served at one generation.
@@ -97,17 +99,16 @@ impl RuleBody {
     pub fn answers(&self, head: &RequestHead<'_>) -> bool {
         self.filters.iter().any(|filter| match filter {
             Filter::Redirect(_) => true,
-            Filter::Cors(_) => is_preflight(head),
+            Filter::Cors(_) => is_preflight(head.method, head.fields),
             _ => false,
         })
     }
 }
 
 /// Whether a browser asks for permission (Fetch standard, CORS-preflight request).
-fn is_preflight(head: &RequestHead<'_>) -> bool {
-    *head.method == http::Method::OPTIONS
-        && head.fields.nth(&http::header::ORIGIN, 0).is_some()
-        && head.fields.nth(&http::header::ACCESS_CONTROL_REQUEST_METHOD, 0).is_some()
+pub fn is_preflight(method: &Method, fields: &dyn Fields) -> bool {
+    let has = |name| fields.nth(name, 0).is_some();
+    *method == Method::OPTIONS && has(&header::ORIGIN) && has(&header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 impl Snapshot {
