@@ -15,9 +15,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use weir::decide::{Cursors, Decision, Outcome, decide};
 use weir::head::RequestHead;
 use weir::model::{
-    Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Override, OverrideMatch,
-    PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts, Transport, ValueMatch, Version,
-    Weight,
+    Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
+    Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts, Transport,
+    ValueMatch, Version, Weight,
 };
 use weir::snapshot::{Interner, Snapshot, compile};
 
@@ -59,7 +59,15 @@ struct Case {
 impl Case {
     fn new(name: &'static str, routes: Vec<Route>, host: &str, path: &str) -> Self {
         let address = SocketAddr::from(([0, 0, 0, 0], 8080));
-        let listener = Listener { name: "http".into(), address, tls: None, proxy_protocol: false };
+        let listener = Listener {
+            name: "http".into(),
+            address,
+            tls: None,
+            proxy_protocol: false,
+            advertised_port: None,
+            reserved: false,
+            isolated: Vec::new(),
+        };
         let model = Model {
             listeners: vec![Arc::new(listener)],
             routes: routes.into_iter().map(Arc::new).collect(),
@@ -125,10 +133,14 @@ fn split(weights: &[i64]) -> Split {
         weight: Weight::try_from(*weight).expect("a weight"),
         endpoints: (1..=3).map(|n| endpoint(index, n)).collect(),
         transport: Arc::clone(&transport),
+        filters: Vec::new(),
+        invalid: false,
+        origin: None,
     };
     Split {
         versions: weights.iter().enumerate().map(version).collect(),
         overrides: Vec::new(),
+        order: Order::OverridesFirst,
         sticky: None,
         on_empty: OnEmpty::Sibling,
         ramp: Duration::ZERO,
@@ -145,8 +157,11 @@ fn route(index: usize, host: Option<String>, path: &str, split: Split) -> Route 
     let condition = Match { path: PathMatch::Prefix(path.into()), method: None, headers: vec![], query: vec![] };
     Route {
         key: RouteKey { namespace: "".into(), kind: Kind::Split, name: format!("route-{index}").into() },
-        listeners: None,
-        hosts: host.iter().map(|host| HostPattern::parse(host).expect("a host")).collect(),
+        part: 0,
+        attachments: vec![Attachment {
+            listeners: None,
+            hosts: host.iter().map(|host| HostPattern::parse(host).expect("a host")).collect(),
+        }],
         rules: vec![Rule { matches: vec![condition], filters: vec![], split: Arc::new(split) }],
     }
 }

@@ -103,6 +103,13 @@ pub enum Refusal {
         /// Index of the version.
         version: usize,
     },
+    /// The version points to what does not exist or may not be used.
+    Invalid {
+        /// The rule that took it.
+        found: Found,
+        /// Index of the version.
+        version: usize,
+    },
 }
 
 /// Decides where a request goes.
@@ -142,6 +149,9 @@ pub fn rescue(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tri
 /// Finds an endpoint for a choice, or for a sibling of it.
 fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut Cursors) -> Outcome {
     let Choice { version, why, cookie } = choice;
+    if rule.body.versions.get(version).is_some_and(|version| version.invalid) {
+        return Outcome::Reject(Refusal::Invalid { found, version });
+    }
     if let Some(endpoint) = pick(rule, version, tried, cursors) {
         return Outcome::Forward(Decision { found, version, endpoint, why, cookie });
     }

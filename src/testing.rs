@@ -8,9 +8,9 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use crate::head::RequestHead;
 use crate::model::{
-    Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Override, OverrideMatch,
-    PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts, Transport, ValueMatch,
-    Version, Weight,
+    Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
+    Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts,
+    Transport, ValueMatch, Version, Weight,
 };
 use crate::snapshot::{Interner, Snapshot, WeightSource, Weights, compile};
 
@@ -116,10 +116,14 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         weight: Weight::try_from(*weight).expect("a weight"),
         endpoints: (1..=2).map(|n| endpoint([10, 0, index as u8, n])).collect(),
         transport: Arc::clone(&transport),
+        filters: Vec::new(),
+        invalid: false,
+        origin: None,
     };
     Split {
         versions: versions.iter().enumerate().map(version).collect(),
         overrides: Vec::new(),
+        order: Order::OverridesFirst,
         sticky: None,
         on_empty: OnEmpty::Sibling,
         ramp: std::time::Duration::ZERO,
@@ -194,12 +198,21 @@ pub fn key(name: &str) -> RouteKey {
 /// A route for hosts, with one rule that takes every path.
 pub fn route(name: &str, hosts: &[&str], split: Split) -> Route {
     let rule = Rule { matches: vec![on(prefix("/"))], filters: Vec::new(), split: Arc::new(split) };
-    Route { key: key(name), listeners: None, hosts: hosts.iter().map(|h| host(h)).collect(), rules: vec![rule] }
+    let attachment = Attachment { listeners: None, hosts: hosts.iter().map(|h| host(h)).collect() };
+    Route { key: key(name), part: 0, attachments: vec![attachment], rules: vec![rule] }
 }
 
 /// A listener in clear text.
 pub fn listener(name: &str) -> Listener {
-    Listener { name: name.into(), address: SocketAddr::from(([0, 0, 0, 0], 8080)), tls: None, proxy_protocol: false }
+    Listener {
+        name: name.into(),
+        address: SocketAddr::from(([0, 0, 0, 0], 8080)),
+        tls: None,
+        proxy_protocol: false,
+        advertised_port: None,
+        reserved: false,
+        isolated: Vec::new(),
+    }
 }
 
 /// Routes on one listener, `http`.
@@ -229,7 +242,7 @@ pub fn fixed(cases: u32) -> ProptestConfig {
 /// What a tripped guard does to a rule: this version's share is diverted to the first.
 pub fn divert(snapshot: &mut Snapshot, rule: usize, version: usize) {
     let before = &snapshot.rules[rule].weights;
-    let mut weights = Weights::new(before.epoch, before.desired.clone(), WeightSource::File);
+    let mut weights = Weights::new(before.epoch, before.desired.clone(), WeightSource::Configured);
     weights.diverted[version] = true;
     snapshot.rules[rule].weights = Arc::new(weights);
 }

@@ -345,7 +345,7 @@ impl Control {
     fn tell_weights(&self, rule: &Rule) {
         let versions = rule.body.versions.iter().zip(&rule.weights.desired);
         let weights = join(versions.map(|(version, weight)| format!("{}={weight}", version.name)));
-        let message = format!("by {}: {weights}", rule.weights.source.as_str());
+        let message = format!("by {}: {weights}", rule.weights_from());
         self.events.tell(EventKind::WeightsChanged, &rule.body.route.to_string(), "", message);
     }
 
@@ -369,7 +369,7 @@ impl Control {
 /// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
 fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
     let id = rule.body.split_id;
-    let source = if state.hand.contains_key(&rule.body.route) { WeightSource::Hand } else { WeightSource::File };
+    let source = if state.hand.contains_key(&rule.body.route) { WeightSource::Hand } else { WeightSource::Configured };
     if rule.weights.source != source {
         rule.weights = Arc::new(Weights { source, ..(*rule.weights).clone() });
     }

@@ -150,7 +150,7 @@ impl Control {
 
     fn split_status(&self, rule: &Rule, state: &State) -> SplitStatus {
         let route = &rule.body.route;
-        let hosts = state.model.routes.iter().find(|known| known.key == *route).map(|known| &known.hosts);
+        let configured = state.model.routes.iter().find(|known| known.key == *route);
         let mut versions: Vec<VersionStatus> =
             (0..rule.body.versions.len()).map(|i| self.version_status(rule, i, state)).collect();
         let rate: f64 = versions.iter().filter_map(|version| version.rate).sum();
@@ -161,8 +161,8 @@ impl Control {
             namespace: route.namespace.to_string(),
             name: route.name.to_string(),
             kind: route.kind.as_str().to_owned(),
-            hosts: hosts.into_iter().flatten().map(ToString::to_string).collect(),
-            weights_from: rule.weights.source.as_str().to_owned(),
+            hosts: configured.into_iter().flat_map(|route| route.hosts()).map(ToString::to_string).collect(),
+            weights_from: rule.weights_from().to_owned(),
             ramping: rule.weights.ramping(),
             versions,
         }

@@ -57,7 +57,7 @@ fn weights_by_hand_lie_over_the_file_until_that_splits_weights_change_there() {
     control.apply(serving(shop)).unwrap();
     assert_eq!((current(&control), source(&control)), (vec![1, 1], WeightSource::Hand));
     control.apply(serving(split(&[("stable", 8), ("canary", 2)]))).unwrap();
-    assert_eq!((current(&control), source(&control)), (vec![8, 2], WeightSource::File));
+    assert_eq!((current(&control), source(&control)), (vec![8, 2], WeightSource::Configured));
 }
 
 #[test]

@@ -74,11 +74,13 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
             None => rule.weights.effective_share(i),
         })
         .collect();
-    let (shares, refused) = placed(rule, chosen);
-    if refused > 0.0 {
-        let percent = refused * 100.0;
-        explanation.answer = Some(format!("503 for {percent}%: the version has no endpoint, and none takes its place"));
-    }
+    let Placed { shares, refused, invalid } = placed(rule, chosen);
+    let told = |status: u16, share: f64, reason: &str| format!("{status} for {}%: {reason}", share * 100.0);
+    let answers = [
+        (invalid > 0.0).then(|| told(500, invalid, "the version points to what does not exist or may not be used")),
+        (refused > 0.0).then(|| told(503, refused, "the version has no endpoint, and none takes its place")),
+    ];
+    explanation.answer = answers.into_iter().flatten().reduce(|all, one| format!("{all}; {one}"));
     explanation.versions = (rule.body.versions.iter().zip(shares))
         .filter(|(_, share)| *share > 0.0)
         .map(|(version, share)| ExplainedVersion {
@@ -91,9 +93,22 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
     explanation
 }
 
-/// What becomes of shares once endpoints are looked for: siblings take those of versions that have none, in proportion to
-/// their own; the rest is refused.
-fn placed(rule: &Rule, mut shares: Vec<f64>) -> (Vec<f64>, f64) {
+/// What becomes of shares once endpoints are looked for.
+struct Placed {
+    /// What versions get.
+    shares: Vec<f64>,
+    /// What is answered with 503.
+    refused: f64,
+    /// What is answered with 500.
+    invalid: f64,
+}
+
+/// Siblings take the shares of versions without endpoints, in proportion to their own; the rest is refused.
+fn placed(rule: &Rule, mut shares: Vec<f64>) -> Placed {
+    let mut invalid = 0.0;
+    for (share, _) in shares.iter_mut().zip(&rule.body.versions).filter(|(_, version)| version.invalid) {
+        invalid += std::mem::take(share);
+    }
     let able = |i: usize| !rule.body.versions[i].endpoints.is_empty();
     let mut lost = 0.0;
     for (_, share) in shares.iter_mut().enumerate().filter(|(i, _)| !able(*i)) {
@@ -103,9 +118,9 @@ fn placed(rule: &Rule, mut shares: Vec<f64>) -> (Vec<f64>, f64) {
     let total: f64 = (0..shares.len()).map(weight).sum();
     let first = (0..shares.len()).find(|i| able(*i));
     match first.filter(|_| rule.body.split.on_empty == OnEmpty::Sibling) {
-        None => return (shares, lost),
+        None => return Placed { shares, refused: lost, invalid },
         Some(first) if total == 0.0 => shares[first] += lost,
         Some(_) => shares.iter_mut().enumerate().for_each(|(i, share)| *share += lost * weight(i) / total),
     }
-    (shares, 0.0)
+    Placed { shares, refused: 0.0, invalid }
 }

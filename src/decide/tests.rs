@@ -81,7 +81,7 @@ fn a_request_on_a_listener_that_has_gone_is_refused() {
 #[test]
 fn a_route_takes_requests_on_its_own_listeners_only() {
     let mut inner = route("inner", &[], split(&[("stable", 1)]));
-    inner.listeners = Some(vec!["internal".into()]);
+    inner.attachments[0].listeners = Some(vec!["internal".into()]);
     let mut model = model([inner]);
     model.listeners.push(listener("internal").into());
     let snapshot = compiled(&model);
@@ -89,6 +89,30 @@ fn a_route_takes_requests_on_its_own_listeners_only() {
     let on = |listener| decide(&snapshot, &mut Cursors::new(1), &RequestHead { listener, ..asked.head() });
     assert_eq!(on(0), Outcome::Reject(Refusal::NoRoute));
     assert_eq!(forwarded(on(1)).rule(&snapshot).body.route, key("inner"));
+}
+
+#[test]
+fn a_reserved_listener_has_only_the_routes_that_name_it() {
+    let mut model = model([route("everywhere", &[], split(&[("stable", 1)]))]);
+    model.listeners.push(Arc::new(crate::model::Listener { reserved: true, ..listener("gateway") }));
+    let snapshot = compiled(&model);
+    let asked = asked();
+    let on = |listener| decide(&snapshot, &mut Cursors::new(1), &RequestHead { listener, ..asked.head() });
+    assert_eq!(forwarded(on(0)).rule(&snapshot).body.route, key("everywhere"));
+    assert_eq!(on(1), Outcome::Reject(Refusal::NoRoute));
+}
+
+#[test]
+fn a_version_that_points_nowhere_keeps_its_share_and_refuses_it() {
+    let mut halves = split(&[("stable", 1), ("gone", 1)]);
+    halves.versions[1].invalid = true;
+    let snapshot = serving(halves);
+    let asked = asked();
+    let mut cursors = Cursors::new(1);
+    let outcomes: Vec<Outcome> = (0..10).map(|_| decide(&snapshot, &mut cursors, &asked.head())).collect();
+    let refused = outcomes.iter().filter(|o| matches!(o, Outcome::Reject(Refusal::Invalid { version: 1, .. }))).count();
+    let served = outcomes.into_iter().filter(|o| matches!(o, Outcome::Forward(d) if d.version == 0)).count();
+    assert_eq!((served, refused), (5, 5));
 }
 
 #[test]

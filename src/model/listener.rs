@@ -19,6 +19,13 @@ pub struct Listener {
     pub tls: Option<Arc<TlsServer>>,
     /// Every connection begins with a PROXY protocol header, v1 or v2.
     pub proxy_protocol: bool,
+    /// Port that clients know it by, where it differs from the one it binds: in redirects and `X-Forwarded-Port`.
+    pub advertised_port: Option<u16>,
+    /// Only routes that name it are on it.
+    pub reserved: bool,
+    /// Hosts at which the search for a rule ends, so that less specific hosts take none of their requests (Gateway API,
+    /// `Listener.hostname`: a request goes to the listener that fits best).
+    pub isolated: Vec<HostPattern>,
 }
 
 /// What makes a socket the same one over configurations: its address, so that a listener can be renamed; where the

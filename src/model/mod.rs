@@ -15,11 +15,12 @@ mod weight;
 pub use filter::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
-pub use route::{Kind, Route, RouteKey, Rule};
+pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{Forwarding, Settings, Shutdown, TrustedProxies};
 pub use split::{
-    Balance, ClientId, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Override, OverrideMatch, Rescue, RescueOn,
-    Retry, RetryOn, Split, Sticky, StickyMode, Timeouts, TlsClient, Transport, UpstreamProtocol, Version,
+    Balance, ClientId, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override, OverrideMatch,
+    Rescue, RescueOn, Retry, RetryOn, Split, Sticky, StickyMode, Timeouts, TlsClient, Transport, UpstreamProtocol,
+    Version,
 };
 pub use weight::{MAX_WEIGHT, Weight, WeightError};
 

@@ -3,13 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Filter, HostPattern, Match, Split};
+use super::{Filter, HostPattern, Listener, Match, Split};
 
 /// What kind of object a route was written as; a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A split of the file, or a `Split` resource.
     Split,
+    /// `HTTPRoute` of the Gateway API.
+    HttpRoute,
+    /// `GRPCRoute` of the Gateway API.
+    GrpcRoute,
+    /// `Ingress`.
+    Ingress,
+    /// `TrafficSplit` of the Service Mesh Interface.
+    TrafficSplit,
 }
 
 impl Kind {
@@ -17,6 +25,10 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Split => "Split",
+            Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
+            Self::Ingress => "Ingress",
+            Self::TrafficSplit => "TrafficSplit",
         }
     }
 }
@@ -43,12 +55,38 @@ impl fmt::Display for RouteKey {
 pub struct Route {
     /// Identity.
     pub key: RouteKey,
-    /// Listeners it is on, by name; none: all.
+    /// Tells apart the routes that one object makes: an `Ingress` may lead each of its hosts elsewhere.
+    pub part: usize,
+    /// Where it is reached; nowhere if empty.
+    pub attachments: Vec<Attachment>,
+    /// Rules; precedence between them comes from their matches, then from their order.
+    pub rules: Vec<Rule>,
+}
+
+/// Hosts for which a route is on listeners.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment {
+    /// Listeners, by name; none: all that are not [`reserved`](super::Listener::reserved).
     pub listeners: Option<Vec<Arc<str>>>,
     /// Hosts it answers for; empty: all.
     pub hosts: Vec<HostPattern>,
-    /// Rules; precedence between them comes from their matches, then from their order.
-    pub rules: Vec<Rule>,
+}
+
+impl Attachment {
+    /// Whether `listener` is meant.
+    pub fn is_on(&self, listener: &Listener) -> bool {
+        match &self.listeners {
+            Some(names) => names.contains(&listener.name),
+            None => !listener.reserved,
+        }
+    }
+}
+
+impl Route {
+    /// Every host it answers for, on any listener.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        self.attachments.iter().flat_map(|attachment| &attachment.hosts)
+    }
 }
 
 /// Matches that lead to one split.

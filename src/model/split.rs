@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::{Pattern, ValueMatch, Weight};
+use super::{Filter, Pattern, ValueMatch, Weight};
 
 /// Versions of a service and how requests are divided between them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     /// The first is what the others are compared with (stable).
     pub versions: Vec<Version>,
-    /// Beat stickiness and weights; the first that matches wins.
+    /// Beat weights, and stickiness unless `order` says otherwise; the first that matches wins.
     pub overrides: Vec<Override>,
+    /// What is asked first.
+    pub order: Order,
     /// Keeps a client on its version.
     pub sticky: Option<Sticky>,
     /// What happens to requests for a version without a ready endpoint.
@@ -48,6 +50,36 @@ pub struct Version {
     pub endpoints: Vec<Endpoint>,
     /// How its endpoints are spoken to.
     pub transport: Arc<Transport>,
+    /// Applied after the rule's, to requests for this version only (Gateway API, `HTTPBackendRef.filters`).
+    pub filters: Vec<Filter>,
+    /// It points to what does not exist or may not be used: its share is kept, and answered with 500 (Gateway API,
+    /// `HTTPRouteRule.backendRefs`).
+    pub invalid: bool,
+    /// The Service it came from; none outside a cluster.
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// The Service that a version came from, for metrics that name it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub service: Arc<str>,
+    /// Port of the Service.
+    pub port: u16,
+    /// The value of `app` in its selector, if there is one.
+    pub app: Option<Arc<str>>,
+}
+
+/// Whether stickiness or overrides are asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Overrides, stickiness, weights.
+    #[default]
+    OverridesFirst,
+    /// Stickiness, overrides, weights: the order of ingress-nginx.
+    StickyFirst,
 }
 
 /// A place where a version runs.

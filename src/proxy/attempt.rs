@@ -11,9 +11,11 @@ use hyper::body::Incoming;
 
 use super::body::{Progress, RequestBody};
 use super::fault::Fault;
+use super::filter;
 use super::forward::Target;
 use super::worker::Worker;
 use crate::endpoint::Endpoint;
+use crate::model::HeaderEdit;
 use crate::upstream::{Connection, Demand, Lease};
 
 /// A request that can be sent, in a form that fits every endpoint.
@@ -24,6 +26,8 @@ pub struct Outbound {
     pub body: Option<RequestBody>,
     /// What the endpoint is asked for.
     pub target: Target,
+    /// Changes that are for the version that is tried only.
+    pub edits: Vec<HeaderEdit>,
     /// What the body has to tell.
     pub progress: Rc<Progress>,
     /// Whether it may be sent twice: idempotent, and without a body.
@@ -51,6 +55,7 @@ pub struct Failed {
 impl Outbound {
     fn request(&mut self, connection: &Connection<RequestBody>, scheme: Scheme) -> Request<RequestBody> {
         let mut parts = self.parts.clone();
+        filter::edit(self.edits.iter().cloned(), &mut parts.headers);
         match connection {
             Connection::H1(_) => self.target.http1(&mut parts),
             Connection::H2(_) => self.target.http2(&mut parts, scheme),

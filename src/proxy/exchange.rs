@@ -149,11 +149,17 @@ impl Arrived {
         decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &head)
     }
 
+    /// The port that clients know the listener by.
+    fn port(&self) -> u16 {
+        let listener = self.snapshot.listeners.get(self.listener);
+        listener.and_then(|entry| entry.listener.advertised_port).unwrap_or(self.connection.local.port())
+    }
+
     fn original(&self, found: Found) -> Original<'_> {
         Original {
             scheme: &self.connection.scheme,
             host: &self.host,
-            port: self.connection.local.port(),
+            port: self.port(),
             path: self.uri.path(),
             query: self.uri.query(),
             prefix: found.prefix,
@@ -179,6 +185,9 @@ impl Arrived {
             Refusal::NoEndpoint { found, version } => {
                 (self.snapshot.rules[found.rule].body.versions.get(version), Fault::NoEndpoint)
             }
+            Refusal::Invalid { found, version } => {
+                (self.snapshot.rules[found.rule].body.versions.get(version), Fault::InvalidBackend)
+            }
         };
         let version = version.map_or(VersionId::UNROUTED, |version| version.id);
         refusal::refuse(Ledger::open(&self.worker, version, self.started), &self.manner, fault, false)
@@ -198,7 +207,7 @@ impl Arrived {
         let origin = parts.headers.get(header::ORIGIN).cloned();
         let arrival = Arrival {
             peer: self.connection.peer,
-            local: self.connection.local,
+            port: self.port(),
             scheme: &self.connection.scheme,
             authority: &self.authority,
         };
@@ -237,7 +246,7 @@ impl Exchange {
         let idle = (!self.manner.grpc).then_some(split.timeouts.idle);
         let body = RequestBody::new(body, split.limits.request_body, idle, Rc::clone(&progress));
         let repeatable = parts.method.is_idempotent() && http_body::Body::is_end_stream(&body);
-        let mut outbound = Outbound { parts, body: Some(body), target, progress, repeatable };
+        let mut outbound = Outbound { parts, body: Some(body), target, edits: Vec::new(), progress, repeatable };
         match self.tries(&mut outbound, split).await {
             Ok(answer) => self.answer(answer),
             Err(failed) => {
@@ -270,7 +279,9 @@ impl Exchange {
     /// What the proxy adds to the head of every answer of an endpoint.
     pub fn finish_head(&mut self, headers: &mut HeaderMap) {
         let rule = self.decision.rule(&self.snapshot);
+        let version = rule.body.split.versions.get(self.decision.version);
         filter::edit(filter::response_edits(&rule.body.filters), headers);
+        filter::edit(filter::response_edits(version.map_or(&[], |version| &version.filters)), headers);
         filter::share(&rule.body.filters, self.origin.as_ref(), headers);
         if let Some(cookie) = self.decision.cookie.take().and_then(|cookie| cookie.header(self.secure)) {
             headers.append(header::SET_COOKIE, cookie);

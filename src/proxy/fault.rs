@@ -53,6 +53,8 @@ pub enum Fault {
     NoRoute,
     /// No endpoint.
     NoEndpoint,
+    /// The version points to what does not exist or may not be used.
+    InvalidBackend,
     /// The process is ending.
     ShuttingDown,
     /// No connection.
@@ -93,6 +95,7 @@ impl Fault {
             Self::ClientGone => (Client, Never, 0, Reason::ClientGone),
             Self::NoRoute => (Proxy, Never, 404, Reason::NoRoute),
             Self::NoEndpoint => (Proxy, Never, 503, Reason::NoEndpoint),
+            Self::InvalidBackend => (Proxy, Never, 500, Reason::InvalidBackend),
             Self::ShuttingDown => (Proxy, Never, 503, Reason::ShuttingDown),
             Self::Connect => (Upstream, Safe, 503, Reason::ConnectFailed),
             Self::ConnectTimeout => (Upstream, Safe, 503, Reason::ConnectTimeout),

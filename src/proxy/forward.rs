@@ -45,8 +45,8 @@ const OWN: [&str; 9] = [
 pub struct Arrival<'a> {
     /// The other end of the connection.
     pub peer: IpAddr,
-    /// This end of it.
-    pub local: SocketAddr,
+    /// Port that the client knows this end by.
+    pub port: u16,
     /// Scheme of the connection.
     pub scheme: &'a Scheme,
     /// The authority that the client asked for.
@@ -169,7 +169,7 @@ fn forwarded(headers: &mut HeaderMap, arrival: &Arrival<'_>, trusted: bool) {
     };
     say(headers, &X_FORWARDED_PROTO, arrival.scheme.to_string());
     say(headers, &X_FORWARDED_HOST, arrival.authority.to_owned());
-    say(headers, &X_FORWARDED_PORT, arrival.local.port().to_string());
+    say(headers, &X_FORWARDED_PORT, arrival.port.to_string());
 }
 
 /// Appends to a list that is believed, or begins it anew.

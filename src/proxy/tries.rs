@@ -10,7 +10,7 @@ use super::attempt::{self, Answer, Failed, Outbound};
 use super::body::Progress;
 use super::exchange::Exchange;
 use super::fault::{Again, Fault};
-use super::forward;
+use super::{filter, forward};
 use crate::decide;
 use crate::endpoint::Endpoint;
 use crate::model::{RescueOn, Split};
@@ -80,6 +80,8 @@ impl Exchange {
     /// The endpoint that is tried now.
     pub fn try_endpoint(&mut self, outbound: &mut Outbound) -> Arc<Endpoint> {
         let version = &self.decision.version(&self.snapshot).name;
+        let configured = self.decision.rule(&self.snapshot).body.split.versions.get(self.decision.version);
+        outbound.edits = filter::request_edits(configured.map_or(&[], |version| &version.filters)).collect();
         forward::tell_decision(&mut outbound.parts.headers, version, self.decision.why);
         let endpoint = Arc::clone(self.decision.endpoint(&self.snapshot));
         self.ledger.trying(&endpoint);

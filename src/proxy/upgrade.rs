@@ -107,7 +107,8 @@ async fn send(
     parts: Parts,
     target: Target,
 ) -> Result<UpgradeAnswer, Failed> {
-    let mut outbound = Outbound { parts, body: None, target, progress: Progress::new(), repeatable: true };
+    let mut outbound =
+        Outbound { parts, body: None, target, edits: Vec::new(), progress: Progress::new(), repeatable: true };
     let (endpoint, mut lease) = lease(exchange, &mut outbound).await?;
     let Outbound { mut parts, target, .. } = outbound;
     let key = upgrade.key.clone().or_else(|| new_key(exchange).filter(|_| upgrade.is_websocket()));

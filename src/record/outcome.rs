@@ -56,6 +56,8 @@ reasons! {
     Filter = "filter",
     /// No version has an endpoint.
     NoEndpoint = "no_endpoint",
+    /// The version points to what does not exist or may not be used.
+    InvalidBackend = "invalid_backend",
     /// No connection to the endpoint.
     ConnectFailed = "connect_failed",
     /// No connection to the endpoint in time.

@@ -22,23 +22,22 @@ pub struct Found {
 
 /// Finds the rule with the highest precedence (see [`crate::snapshot::MatchSummary`]) that takes the request.
 pub fn find(table: &RouteTable, head: &RequestHead<'_>) -> Option<Found> {
-    let exact = if table.exact.is_empty() { None } else { table.exact.get(head.host) };
-    exact
-        .and_then(|paths| by_path(paths, head))
-        .or_else(|| by_wildcard(table, head))
-        .or_else(|| by_path(&table.any, head))
+    for paths in hosts(table, head.host) {
+        let found = by_path(paths, head);
+        if found.is_some() || paths.isolated {
+            return found;
+        }
+    }
+    by_path(&table.any, head)
 }
 
-fn by_wildcard(table: &RouteTable, head: &RequestHead<'_>) -> Option<Found> {
-    if table.wildcards.is_empty() {
-        return None;
-    }
+/// The tables of the hosts that fit, the most specific first.
+fn hosts<'t>(table: &'t RouteTable, host: &'t str) -> impl Iterator<Item = &'t PathTable> {
+    let exact = if table.exact.is_empty() { None } else { table.exact.get(host) };
     // Every suffix that begins after a dot, the longest first.
-    head.host
-        .match_indices('.')
-        .filter(|(dot, _)| *dot > 0)
-        .filter_map(|(dot, _)| table.wildcards.get(&head.host[dot + 1..]))
-        .find_map(|paths| by_path(paths, head))
+    let dots = if table.wildcards.is_empty() { "" } else { host };
+    let suffixes = dots.match_indices('.').filter(|(dot, _)| *dot > 0).map(|(dot, _)| &host[dot + 1..]);
+    exact.into_iter().chain(suffixes.filter_map(|suffix| table.wildcards.get(suffix)))
 }
 
 fn by_path(table: &PathTable, head: &RequestHead<'_>) -> Option<Found> {

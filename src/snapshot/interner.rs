@@ -28,7 +28,7 @@ pub struct Interner {
     /// Versions that were ever given an id.
     made: u32,
     forgotten: Vec<VersionId>,
-    splits: HashMap<(RouteKey, usize), SplitId>,
+    splits: HashMap<(RouteKey, usize, usize), SplitId>,
     endpoints: HashMap<model::Endpoint, Vec<Arc<Endpoint>>>,
     next_endpoint: u32,
     epoch: u64,
@@ -57,10 +57,10 @@ impl Interner {
         known
     }
 
-    /// The id of the split of a route's `rule`.
-    pub fn split(&mut self, route: &RouteKey, rule: usize) -> SplitId {
+    /// The id of the split of the `rule` of a route's `part`.
+    pub fn split(&mut self, route: &RouteKey, part: usize, rule: usize) -> SplitId {
         let next = SplitId(self.splits.len() as u32);
-        *self.splits.entry((route.clone(), rule)).or_insert(next)
+        *self.splits.entry((route.clone(), part, rule)).or_insert(next)
     }
 
     /// The endpoint at this address that is spoken to in this way.

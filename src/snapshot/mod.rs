@@ -5,6 +5,7 @@
 
 mod compile;
 mod interner;
+mod listeners;
 mod salt;
 mod table;
 mod tls;
@@ -22,7 +23,7 @@ use http::{Method, header};
 
 use crate::endpoint::{Endpoint, SplitId, VersionId};
 use crate::head::{Fields, RequestHead};
-use crate::model::{Filter, Forwarding, Listener, RouteKey, Split, TrustedProxies};
+use crate::model::{Filter, Forwarding, Listener, Route, RouteKey, Split, TrustedProxies};
 
 /// Everything that is served at one generation.
 #[derive(Clone, Default)]
@@ -31,7 +32,9 @@ pub struct Snapshot {
     pub generation: u64,
     /// Listeners, in the order of the model.
     pub listeners: Arc<[ListenerEntry]>,
-    /// Rules, addressed by [`Candidate::rule`]; a weight change replaces one entry.
+    /// Routes, in the order of the model.
+    pub routes: Arc<[Arc<Route>]>,
+    /// Rules of all routes, one after the other, addressed by [`Candidate::rule`]; a weight change replaces one entry.
     pub rules: Vec<Rule>,
     /// Whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Arc<TrustedProxies>,
@@ -85,12 +88,25 @@ pub struct VersionEntry {
     pub revision: Arc<str>,
     /// Where it runs.
     pub endpoints: Box<[Arc<Endpoint>]>,
+    /// Points to what does not exist or may not be used.
+    pub invalid: bool,
 }
 
 impl VersionEntry {
     /// What a pinned client remembers: the revision, or the name where nobody tells revisions apart.
     pub fn pin(&self) -> &str {
         if self.revision.is_empty() { &self.name } else { &self.revision }
+    }
+}
+
+impl Rule {
+    /// Who set its weights, as shown: `hand`, `file`, or the kind of the object.
+    pub fn weights_from(&self) -> &'static str {
+        match self.weights.source {
+            WeightSource::Hand => "hand",
+            WeightSource::Configured if self.body.route.namespace.is_empty() => "file",
+            WeightSource::Configured => self.body.route.kind.as_str(),
+        }
     }
 }
 

@@ -89,6 +89,8 @@ pub struct PathTable {
     pub regexes: Vec<(Pattern, Candidate)>,
     /// By prefix, without a trailing `/`; the root is the empty text.
     pub prefixes: Map<Vec<Candidate>>,
+    /// The search ends here, whatever less specific hosts have.
+    pub isolated: bool,
 }
 
 /// All rules of a listener.
@@ -105,11 +107,7 @@ pub struct RouteTable {
 impl RouteTable {
     /// Adds a rule's condition for one of its hosts (none: every host).
     pub fn add(&mut self, host: Option<&HostPattern>, condition: &Match, rule: usize, position: (usize, usize)) {
-        let table = match host {
-            Some(HostPattern::Exact(name)) => self.exact.entry(Arc::clone(name)).or_default(),
-            Some(HostPattern::Wildcard(suffix)) => self.wildcards.entry(Arc::clone(suffix)).or_default(),
-            None => &mut self.any,
-        };
+        let table = self.paths(host);
         let candidate = Candidate {
             summary: MatchSummary::new(host, condition, position),
             method: condition.method.clone(),
@@ -124,6 +122,19 @@ impl RouteTable {
                 table.prefixes.entry(key).or_default().push(candidate);
             }
             PathMatch::Regex(pattern) => table.regexes.push((pattern.clone(), candidate)),
+        }
+    }
+
+    /// Ends the search for requests for `host` at its own rules.
+    pub fn isolate(&mut self, host: &HostPattern) {
+        self.paths(Some(host)).isolated = true;
+    }
+
+    fn paths(&mut self, host: Option<&HostPattern>) -> &mut PathTable {
+        match host {
+            Some(HostPattern::Exact(name)) => self.exact.entry(Arc::clone(name)).or_default(),
+            Some(HostPattern::Wildcard(suffix)) => self.wildcards.entry(Arc::clone(suffix)).or_default(),
+            None => &mut self.any,
         }
     }
 

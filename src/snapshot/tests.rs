@@ -131,9 +131,29 @@ fn compiling_the_same_model_again_changes_nothing_but_the_generation() {
 }
 
 #[test]
+fn a_route_that_is_the_same_object_keeps_its_rules_and_one_that_only_changes_weights_keeps_the_table() {
+    let (mut first, mut interner) =
+        (model([shop(halves()), route("other", &["other.test"], halves())]), Interner::default());
+    let before = compile(&first, &Snapshot::default(), &mut interner).unwrap();
+    let mut heavier = halves();
+    heavier.versions[0].weight = Weight::try_from(9).unwrap();
+    first.routes[0] = Arc::new(shop(heavier));
+    let after = compile(&first, &before, &mut interner).unwrap();
+    assert!(Arc::ptr_eq(&before.rules[1].body, &after.rules[1].body));
+    assert!(!Arc::ptr_eq(&before.rules[0].body, &after.rules[0].body));
+    assert_eq!(before.rules[0].body.split_id, after.rules[0].body.split_id);
+    assert_eq!(after.rules[0].weights.desired[0].get(), 9);
+    assert!(Arc::ptr_eq(&before.listeners[0].table, &after.listeners[0].table));
+    first.routes.remove(0);
+    let without = compile(&first, &after, &mut interner).unwrap();
+    assert!(!Arc::ptr_eq(&after.listeners[0].table, &without.listeners[0].table));
+    assert!(Arc::ptr_eq(&after.rules[1].body, &without.rules[0].body));
+}
+
+#[test]
 fn listeners_with_the_same_routes_share_one_table() {
     let mut inner = route("inner", &["inner.test"], halves());
-    inner.listeners = Some(vec!["c".into()]);
+    inner.attachments[0].listeners = Some(vec!["c".into()]);
     let mut model = model([shop(halves()), inner]);
     model.listeners = ["a", "b", "c"].map(|name| Arc::new(crate::testing::listener(name))).to_vec();
     let snapshot = compiled(&model);
@@ -370,7 +390,7 @@ fn a_diversion_outlives_a_recompile_that_leaves_the_weights_alone() {
 
 fn weights(desired: &[i64]) -> Weights {
     let desired = desired.iter().map(|weight| Weight::try_from(*weight).unwrap()).collect();
-    Weights::new(1, desired, WeightSource::File)
+    Weights::new(1, desired, WeightSource::Configured)
 }
 
 fn effective(weights: &Weights) -> Vec<f64> {

@@ -5,20 +5,10 @@ use crate::model::Weight;
 /// Who set the desired weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightSource {
-    /// The configuration.
-    File,
+    /// The configuration: a file, or objects of a cluster.
+    Configured,
     /// An operator, over the configuration.
     Hand,
-}
-
-impl WeightSource {
-    /// As shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Hand => "hand",
-        }
-    }
 }
 
 /// Weights of a split.

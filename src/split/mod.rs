@@ -8,7 +8,7 @@ pub use cookie::{SetCookie, StickyCookie};
 pub use schedule::Schedule;
 
 use crate::head::RequestHead;
-use crate::model::{ClientId, OverrideMatch, StickyMode};
+use crate::model::{ClientId, Order, OverrideMatch, StickyMode};
 use crate::snapshot::{Rule, RuleBody};
 
 /// Why a request goes to its version; a metric label, a log field and the header `x-weir-why`.
@@ -66,25 +66,26 @@ impl Choice {
 
 /// Chooses the version for a request; none if every weight is 0 and nothing else decides.
 pub fn choose(rule: &Rule, head: &RequestHead<'_>, schedule: &mut Schedule, rng: &mut fastrand::Rng) -> Option<Choice> {
-    if let Some(version) = overridden(&rule.body, head) {
-        return Some(Choice::of(version, Why::Override));
+    if let Some(choice) = certain(rule, head) {
+        return Some(choice);
     }
     let choice = match sticky(rule, head) {
-        Stickiness::None => Choice::of(by_weight(rule, schedule, rng)?, Why::Weight),
-        Stickiness::Known(version) => Choice::of(version, Why::Sticky),
         Stickiness::New => newcomer(rule, schedule, rng)?,
+        Stickiness::None | Stickiness::Known(_) => Choice::of(by_weight(rule, schedule, rng)?, Why::Weight),
     };
     Some(divert(rule, choice))
 }
 
-/// Where a request would go, without moving any schedule: the version if it is certain, or that weights decide.
+/// Where a request would go, without moving any schedule: the version if it is certain, not the weights' to decide.
 pub fn certain(rule: &Rule, head: &RequestHead<'_>) -> Option<Choice> {
-    if let Some(version) = overridden(&rule.body, head) {
-        return Some(Choice::of(version, Why::Override));
-    }
-    match sticky(rule, head) {
+    let overridden = || overridden(&rule.body, head).map(|version| Choice::of(version, Why::Override));
+    let known = || match sticky(rule, head) {
         Stickiness::Known(version) => Some(divert(rule, Choice::of(version, Why::Sticky))),
         Stickiness::None | Stickiness::New => None,
+    };
+    match rule.body.split.order {
+        Order::OverridesFirst => overridden().or_else(known),
+        Order::StickyFirst => known().or_else(overridden),
     }
 }
 

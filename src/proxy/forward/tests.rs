@@ -19,8 +19,7 @@ fn trusted() -> TrustedProxies {
 }
 
 fn arrival(peer: IpAddr) -> Arrival<'static> {
-    let local = SocketAddr::from(([198, 51, 100, 7], 8080));
-    Arrival { peer, local, scheme: &Scheme::HTTP, authority: "shop.example.com" }
+    Arrival { peer, port: 8080, scheme: &Scheme::HTTP, authority: "shop.example.com" }
 }
 
 fn headers<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> HeaderMap {

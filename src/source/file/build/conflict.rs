@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{HeaderMatch, Match, PathMatch, QueryMatch, Route, ValueMatch};
+use crate::model::{Attachment, HeaderMatch, Match, PathMatch, QueryMatch, Route, ValueMatch};
 
 use super::super::problem::{Pointer, Problems};
 use super::super::wire;
@@ -33,15 +33,19 @@ pub fn check(wire: &wire::File, routes: &[Option<Route>], problems: &mut Problem
 
 /// The listeners of a route with each of its hosts.
 fn scopes<'r>(route: &'r Route, all: &[&'r str]) -> Vec<(&'r str, String)> {
-    let listeners: Vec<&str> = match &route.listeners {
-        Some(names) => names.iter().map(|name| &**name).collect(),
-        None => all.to_vec(),
+    let scopes = |attachment: &'r Attachment| {
+        let listeners: Vec<&str> = match &attachment.listeners {
+            Some(names) => names.iter().map(|name| &**name).collect(),
+            None => all.to_vec(),
+        };
+        let hosts: Vec<String> = match attachment.hosts.as_slice() {
+            [] => vec!["every host".to_owned()],
+            hosts => hosts.iter().map(|host| format!("host {host}")).collect(),
+        };
+        let scope = |listener: &'r str| hosts.iter().map(move |host| (listener, host.clone())).collect::<Vec<_>>();
+        listeners.into_iter().flat_map(scope).collect::<Vec<_>>()
     };
-    let hosts: Vec<String> = match route.hosts.as_slice() {
-        [] => vec!["every host".to_owned()],
-        hosts => hosts.iter().map(|host| format!("host {host}")).collect(),
-    };
-    listeners.iter().flat_map(|listener| hosts.iter().map(|host| (*listener, host.clone()))).collect()
+    route.attachments.iter().flat_map(scopes).collect()
 }
 
 /// Notes a match in all its scopes; gives the first host that another split takes already, and who does.

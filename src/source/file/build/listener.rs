@@ -26,6 +26,9 @@ fn listener(wire: &wire::Listener, at: &Pointer, context: &mut Context<'_>) -> O
         address: address?,
         tls: tls?.map(Arc::new),
         proxy_protocol: wire.proxy_protocol.unwrap_or(false),
+        advertised_port: wire.advertised_port,
+        reserved: false,
+        isolated: Vec::new(),
     })
 }
 

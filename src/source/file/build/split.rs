@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Balance, Filter, GuardAction, Kind, Limits, Match, OnEmpty, PathMatch, Route, RouteKey, Rule, Split,
+    Attachment, Balance, Filter, GuardAction, Kind, Limits, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule,
+    Split,
 };
 
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
@@ -32,7 +33,12 @@ pub fn route(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let split = split(wire, scope, context);
     let key = RouteKey { namespace: "".into(), kind: Kind::Split, name: (*wire.name).into() };
     let rule = Rule { matches: matches?, filters: filters?, split: Arc::new(split?) };
-    Some(Route { key, listeners: listeners?, hosts: hosts?, rules: vec![rule] })
+    Some(Route {
+        key,
+        part: 0,
+        attachments: vec![Attachment { listeners: listeners?, hosts: hosts? }],
+        rules: vec![rule],
+    })
 }
 
 fn on_listeners(names: &[String], scope: &Scope<'_>, problems: &mut Problems) -> Option<Vec<Arc<str>>> {
@@ -88,6 +94,7 @@ fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -> Op
     Some(Split {
         versions: versions?,
         overrides: overrides?,
+        order: Order::OverridesFirst,
         sticky: sticky?,
         on_empty: on_empty(wire.on_empty),
         ramp: wire.ramp.map_or(Duration::ZERO, |time| time.0),

@@ -35,6 +35,9 @@ fn version(wire: &wire::Version, at: &Pointer, default: i64, context: &mut Conte
         weight: weight?,
         endpoints: endpoints?,
         transport: Arc::new(Transport { protocol: protocol?, tls: tls? }),
+        filters: Vec::new(),
+        invalid: false,
+        origin: None,
     })
 }
 

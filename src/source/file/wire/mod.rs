@@ -97,6 +97,9 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Every connection begins with a PROXY protocol header. Default: false.
     pub proxy_protocol: Option<bool>,
+    /// Port that clients know it by, for redirects and X-Forwarded-Port. Default: the one they connect to.
+    #[schemars(range(min = 1))]
+    pub advertised_port: Option<u16>,
 }
 
 /// How a listener terminates TLS.

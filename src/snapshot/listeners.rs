@@ -1,0 +1,101 @@
+//! The listeners of a snapshot, each with the table of the routes that are on it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{CompileError, ListenerEntry, RouteTable, Snapshot, tls};
+use crate::model::{Attachment, HostPattern, Listener, Model, Route};
+
+/// What decides which requests of a listener go where: listeners that agree in it, nearly always all of them, share a table.
+#[derive(PartialEq, Eq, Hash)]
+struct Scope<'m> {
+    /// The attachments that are on it, as positions in the model.
+    attachments: Vec<(usize, usize)>,
+    isolated: &'m [HostPattern],
+}
+
+/// The listeners of `model`. Tables are taken over from `previous` when no route changed its shape.
+pub(super) fn listeners(model: &Model, previous: &Snapshot) -> Result<Arc<[ListenerEntry]>, CompileError> {
+    if let Some(entries) = same_tables(model, previous) {
+        return entries;
+    }
+    let mut tables: HashMap<Scope<'_>, Arc<RouteTable>> = HashMap::new();
+    let mut entries = Vec::with_capacity(model.listeners.len());
+    for listener in &model.listeners {
+        let scope = Scope { attachments: attachments(model, listener), isolated: &listener.isolated };
+        let table = tables.entry(scope).or_insert_with_key(|scope| Arc::new(table(model, scope)));
+        entries.push(entry(listener, Arc::clone(table), previous)?);
+    }
+    Ok(entries.into())
+}
+
+/// The entries with the tables that they had, if routes and listeners lead requests as they did.
+fn same_tables(model: &Model, previous: &Snapshot) -> Option<Result<Arc<[ListenerEntry]>, CompileError>> {
+    let same = |a: &Listener, b: &Listener| a.name == b.name && a.reserved == b.reserved && a.isolated == b.isolated;
+    let pairs = || model.listeners.iter().zip(previous.listeners.iter());
+    let unchanged = model.listeners.len() == previous.listeners.len()
+        && pairs().all(|(listener, entry)| same(listener, &entry.listener))
+        && model.routes.len() == previous.routes.len()
+        && model.routes.iter().zip(previous.routes.iter()).all(|(a, b)| Arc::ptr_eq(a, b) || same_shape(a, b));
+    let entries = || pairs().map(|(listener, before)| entry(listener, Arc::clone(&before.table), previous)).collect();
+    unchanged.then(entries)
+}
+
+/// Whether two routes take the same requests.
+fn same_shape(a: &Route, b: &Route) -> bool {
+    a.attachments == b.attachments
+        && a.rules.len() == b.rules.len()
+        && a.rules.iter().zip(&b.rules).all(|(a, b)| a.matches == b.matches)
+}
+
+fn entry(listener: &Arc<Listener>, table: Arc<RouteTable>, previous: &Snapshot) -> Result<ListenerEntry, CompileError> {
+    Ok(ListenerEntry { listener: Arc::clone(listener), table, tls: server_tls(listener, previous)? })
+}
+
+/// An unchanged listener keeps its TLS configuration, and so its session tickets.
+fn server_tls(listener: &Listener, previous: &Snapshot) -> Result<Option<Arc<rustls::ServerConfig>>, CompileError> {
+    let Some(tls) = &listener.tls else { return Ok(None) };
+    let same = previous.listeners.iter().find(|entry| entry.listener.tls.as_ref() == Some(tls));
+    match same.and_then(|entry| entry.tls.clone()) {
+        Some(config) => Ok(Some(config)),
+        None => tls::server_config(listener, tls).map(Some),
+    }
+}
+
+fn attachments(model: &Model, listener: &Listener) -> Vec<(usize, usize)> {
+    let on = |route: &Route| {
+        let on = |(_, attachment): &(usize, &Attachment)| attachment.is_on(listener);
+        route.attachments.iter().enumerate().filter(on).map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    model.routes.iter().enumerate().flat_map(|(route, r)| on(r).into_iter().map(move |index| (route, index))).collect()
+}
+
+fn table(model: &Model, scope: &Scope<'_>) -> RouteTable {
+    let mut table = RouteTable::default();
+    let first_rules: Vec<usize> = model
+        .routes
+        .iter()
+        .scan(0, |next, route| {
+            let first = *next;
+            *next += route.rules.len();
+            Some(first)
+        })
+        .collect();
+    for (route, attachment) in &scope.attachments {
+        let (first, route) = (first_rules[*route], &model.routes[*route]);
+        let hosts = &route.attachments[*attachment].hosts;
+        for (index, rule) in (first..).zip(&route.rules) {
+            for (position, condition) in rule.matches.iter().enumerate() {
+                if hosts.is_empty() {
+                    table.add(None, condition, index, (index, position));
+                }
+                for host in hosts {
+                    table.add(Some(host), condition, index, (index, position));
+                }
+            }
+        }
+    }
+    scope.isolated.iter().for_each(|host| table.isolate(host));
+    table.sort();
+    table
+}
