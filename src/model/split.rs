@@ -70,6 +70,8 @@ pub struct Origin {
     pub port: u16,
     /// The value of `app` in its selector, if there is one.
     pub app: Option<Arc<str>>,
+    /// The Deployment, Rollout or the like that the version's pods belong to, if they are known.
+    pub workload: Option<Arc<str>>,
 }
 
 /// Whether stickiness or overrides are asked first.
