@@ -2,6 +2,9 @@
 //!
 //! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
 
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +23,9 @@ use crate::proxy::{Phase, Worker, WorkerHandle, WorkerParts};
 use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
 use crate::source::file::{self, Diagnostics, Watcher};
+
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::{ClusterArgs, run_kubernetes};
 
 /// How long connections that were accepted at the very end have to send their request and get their refusal.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -68,7 +74,7 @@ impl Process {
     pub async fn start(model: Model, settings: &Settings) -> Result<Self, StartError> {
         let served = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
         let recorder = Arc::new(Recorder::default());
-        let (phase, phases) = watch::channel(Phase::Serving);
+        let (phase, phases) = watch::channel(Phase::Starting);
         let (workers, threads) = start_workers(settings.workers, &served, &recorder, &phases)?;
         let control = Control::new(served, recorder, Fleet::new(workers), settings.state.clone());
         let control =
@@ -87,6 +93,17 @@ impl Process {
         }
         let ticker = tokio::spawn(tick(Arc::clone(&control)));
         Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker })
+    }
+
+    /// Everything is known: readiness succeeds from now on.
+    pub fn ready(&self) {
+        self.phase.send_if_modified(|phase| {
+            let starting = *phase == Phase::Starting;
+            if starting {
+                *phase = Phase::Serving;
+            }
+            starting
+        });
     }
 
     /// The control side.
@@ -207,6 +224,7 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
     let mut watcher = Watcher::new(&loaded.watched);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let process = Process::start(loaded.model, &loaded.settings).await?;
+    process.ready();
     let mut settings = loaded.settings;
     loop {
         tokio::select! {
@@ -218,6 +236,12 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
         }
         reload(&path, process.control(), &mut settings, &mut watcher).await;
     }
+    leave(process, &mut signals).await;
+    Ok(())
+}
+
+/// Ends the process in peace, or at once on a second signal.
+async fn leave(process: Process, signals: &mut Signals) {
     tokio::select! {
         cut = process.end() => match cut {
             0 => tracing::info!("ended; nothing was cut"),
@@ -225,7 +249,6 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
         },
         () = signals.end() => tracing::warn!("ended at once, as a second signal asked"),
     }
-    Ok(())
 }
 
 /// Why `run` ended badly.
@@ -234,6 +257,10 @@ pub enum RunError {
     /// The configuration.
     #[error("{0}")]
     Config(#[from] Diagnostics),
+    /// The way to the cluster.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Cluster(#[from] crate::source::kubernetes::ConnectError),
     /// The start.
     #[error(transparent)]
     Start(#[from] StartError),

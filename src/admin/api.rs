@@ -77,8 +77,8 @@ impl Api {
 
     fn ready(&self) -> Reply {
         match *self.phase.borrow() {
-            Phase::Serving if self.control.snapshot().generation > 0 => text(StatusCode::OK, "ok"),
-            Phase::Serving => text(StatusCode::SERVICE_UNAVAILABLE, "no configuration yet"),
+            Phase::Serving => text(StatusCode::OK, "ok"),
+            Phase::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "not everything is known yet"),
             Phase::Leaving | Phase::Refusing => text(StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
         }
     }

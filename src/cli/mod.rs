@@ -3,6 +3,8 @@
 mod check;
 mod client;
 mod completions;
+#[cfg(feature = "kubernetes")]
+mod crds;
 mod demo;
 mod echo;
 mod explain;
@@ -31,6 +33,9 @@ enum Command {
     Run(run::Args),
     /// Validate configuration files
     Check(check::Args),
+    /// Print the CustomResourceDefinitions
+    #[cfg(feature = "kubernetes")]
+    Crds,
     /// Tell where a request would go, and why
     Explain(explain::Args),
     /// Show what is going on
@@ -55,6 +60,8 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Run(args) => run::run(args),
             Command::Check(args) => check::run(&args),
+            #[cfg(feature = "kubernetes")]
+            Command::Crds => crds::run(),
             Command::Explain(args) => explain::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Weight(args) => weight::run(&args),

@@ -96,6 +96,7 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     screen.print(&view::intro(&options, &places, &busy, &text)).map_err(DemoError::Output)?;
     let loaded = file::parse(&text, "demo.yaml", Path::new(""))?;
     let process = Process::start(loaded.model, &loaded.settings).await?;
+    process.ready();
     let load = Load::start(backstage.handle(), places.proxy);
     let mut live = Live::new(&options, places, Arc::clone(process.control()), load.tally());
     let shown = live.show(&mut screen, &mut signals).await;

@@ -18,6 +18,9 @@ impl Weight {
     /// No new traffic.
     pub const ZERO: Weight = Weight(0);
 
+    /// All of it, where no other version has any.
+    pub const ONE: Weight = Weight(1);
+
     /// The number itself.
     pub fn get(self) -> u32 {
         self.0

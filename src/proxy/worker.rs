@@ -31,6 +31,8 @@ const COMPLAINTS: u32 = 5;
 /// How far the process is with ending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
+    /// It has not begun to serve: readiness fails, requests that arrive all the same are served as far as is known.
+    Starting,
     /// Not at all.
     #[default]
     Serving,

@@ -4,14 +4,14 @@
 //! `wire`, `build` checks meanings and makes the model. Each step collects every error it can find; a later
 //! step runs only on what the one before accepted.
 
-mod build;
+pub(in crate::source) mod build;
 mod diagnostic;
-mod problem;
-mod schema;
+pub(in crate::source) mod problem;
+pub(in crate::source) mod schema;
 mod tree;
-mod units;
+pub(in crate::source) mod units;
 mod watch;
-mod wire;
+pub(in crate::source) mod wire;
 
 use std::path::{Path, PathBuf};
 

@@ -117,6 +117,12 @@ impl TryFrom<Cow<'_, str>> for Percent {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Name(pub String);
 
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl std::ops::Deref for Name {
     type Target = str;
 

@@ -34,6 +34,7 @@ impl Proxy {
             Err(diagnostics) => panic!("{diagnostics}\n{text}"),
         };
         let process = Process::start(loaded.model, &loaded.settings).await.unwrap();
+        process.ready();
         Self { process: Some(process), folder: folder.to_owned(), _temporary: None }
     }
 

@@ -26,6 +26,8 @@ use crate::model::{Listener, Model, Route, Settings};
 
 use super::problem::{Pointer, Problems};
 use super::wire;
+pub use split::{Scope, route, split};
+pub use tls::{names, provider};
 
 /// What building needs beside the wire structs, and what it finds.
 pub struct Context<'a> {

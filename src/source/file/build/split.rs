@@ -72,7 +72,8 @@ fn filters(
     filters.map(|filters| filters.concat())
 }
 
-fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -> Option<Split> {
+/// Versions and how requests are treated.
+pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -> Option<Split> {
     let at = &scope.at;
     let versions = version::versions(&wire.versions, &at.key("versions"), context);
     let redirects = wire.filters.iter().any(|filter| filter.redirect.is_some());

@@ -40,7 +40,8 @@ pub fn pair(cert: &str, key: &str, at: &Pointer, context: &mut Context<'_>) -> O
     context.problems.check(&at.key("key"), certified)
 }
 
-fn names(key: &CertifiedKey) -> Vec<HostPattern> {
+/// The names that a certificate is for.
+pub fn names(key: &CertifiedKey) -> Vec<HostPattern> {
     let certificate = key.cert.first().and_then(|der| webpki::EndEntityCert::try_from(der).ok());
     let parse = |cert: &webpki::EndEntityCert<'_>| {
         cert.valid_dns_names().filter_map(|name| HostPattern::parse(name).ok()).collect()

@@ -1,0 +1,97 @@
+//! Serving from a cluster: the file has the settings of the process, the cluster has the routes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Process, RunError, Signal, Signals, leave, load};
+use crate::control::{ApplyError, EventKind};
+use crate::model::Model;
+use crate::source::file::{self, Loaded, Watcher};
+use crate::source::kubernetes::{Cluster, Options, Scope};
+
+/// The settings of a process that was given no file: plain HTTP on a port that needs no privilege, and the ops listener.
+const DEFAULT: &str = "{ops: {address: \"0.0.0.0:9902\"}, listeners: [{name: http, address: \":8080\"}]}";
+
+/// What the command line says about the cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterArgs {
+    /// Settings of the process; none: defaults.
+    pub config: Option<PathBuf>,
+    /// Namespaces to look at; empty: all.
+    pub namespaces: Vec<String>,
+    /// Namespace of the proxy itself.
+    pub namespace: String,
+}
+
+impl ClusterArgs {
+    fn options(&self, base: &Model) -> Options {
+        Options {
+            namespace: self.namespace.as_str().into(),
+            listeners: base.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect(),
+        }
+    }
+}
+
+/// Serves from a cluster until a signal ends the process.
+///
+/// # Errors
+///
+/// The file is invalid, or nothing leads to a cluster. A server that does not answer is waited for.
+pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
+    let loaded = settings(args.config.clone()).await?;
+    let mut watcher = Watcher::new(&loaded.watched);
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let process = Process::start(loaded.model.clone(), &loaded.settings).await?;
+    let scope = Scope { namespaces: args.namespaces.clone() };
+    let mut cluster = Cluster::connect(args.options(&loaded.model), &scope, loaded.model).await?;
+    loop {
+        tokio::select! {
+            model = cluster.model() => {
+                bring_into_force(&process, &mut cluster, model);
+                process.ready();
+            }
+            () = watcher.changed(), if args.config.is_some() => reload(&args, &mut cluster, &mut watcher).await,
+            signal = signals.next() => match signal {
+                Signal::End => break,
+                Signal::Reload => reload(&args, &mut cluster, &mut watcher).await,
+            },
+        }
+    }
+    leave(process, &mut signals).await;
+    Ok(())
+}
+
+/// A listener that cannot be bound is left out, and all else comes into force.
+fn bring_into_force(process: &Process, cluster: &mut Cluster, mut model: Model) {
+    let control = process.control();
+    loop {
+        match control.apply(model) {
+            Ok(_) => return cluster.applied(),
+            Err(ApplyError::Bind(error)) => model = cluster.refuse(&error.listener, error.to_string()),
+            Err(error) => {
+                control.metrics().rejected("kubernetes");
+                let message = format!("the last good state stays: {error}");
+                return control.events().tell(EventKind::ConfigRejected, "", "", message);
+            }
+        }
+    }
+}
+
+async fn settings(config: Option<PathBuf>) -> Result<Loaded, file::Diagnostics> {
+    let loaded = match config {
+        Some(path) => load(path).await,
+        None => file::parse(DEFAULT, "default settings", std::path::Path::new("")),
+    }?;
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(loaded)
+}
+
+async fn reload(args: &ClusterArgs, cluster: &mut Cluster, watcher: &mut Watcher) {
+    match settings(args.config.clone()).await {
+        Ok(loaded) => {
+            watcher.watch(&loaded.watched);
+            cluster.set_base(args.options(&loaded.model), loaded.model);
+        }
+        Err(diagnostics) => tracing::warn!("the last good settings stay: {diagnostics}"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Backends of a rule (Gateway API, `HTTPBackendRef`): each becomes a version, named after its Service.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::wire::BackendRef;
+use super::{filter, grant};
+use crate::model::{Transport, UpstreamProtocol, Version, Weight};
+use crate::source::kubernetes::endpoints::{self, PortRef};
+use crate::source::kubernetes::index::Reader;
+use crate::source::kubernetes::object::{Id, ObjectKind};
+use crate::source::kubernetes::report::Condition;
+use crate::source::kubernetes::split;
+
+/// The versions of a rule; what leads nowhere keeps its share, and `trouble` says why.
+pub fn versions(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &mut Vec<Condition>) -> Vec<Version> {
+    let mut names = HashSet::new();
+    let version = |backend: &BackendRef| {
+        let mut version = match version(reader, route, backend) {
+            Ok(version) => version,
+            Err(condition) => {
+                trouble.push(condition);
+                invalid(backend)
+            }
+        };
+        if !names.insert(Arc::clone(&version.name)) {
+            let port = backend.port.unwrap_or_default();
+            version.name = format!("{}-{port}-{}", version.name, names.len()).into();
+            names.insert(Arc::clone(&version.name));
+        }
+        version
+    };
+    let versions: Vec<Version> = wire.iter().map(version).collect();
+    match versions.is_empty() {
+        true => vec![Version { weight: Weight::ONE, ..invalid(&BackendRef::default()) }],
+        false => versions,
+    }
+}
+
+fn weight(backend: &BackendRef) -> Weight {
+    // The schema of the resource refuses weights out of range.
+    Weight::try_from(backend.weight.unwrap_or(1)).unwrap_or(Weight::ZERO)
+}
+
+fn invalid(backend: &BackendRef) -> Version {
+    Version {
+        name: backend.name.as_str().into(),
+        revision: "".into(),
+        weight: weight(backend),
+        endpoints: Vec::new(),
+        transport: Arc::new(Transport::default()),
+        filters: Vec::new(),
+        invalid: true,
+        origin: None,
+    }
+}
+
+fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Version, Condition> {
+    let refused = |reason, message: String| Condition::fails("ResolvedRefs", reason, message);
+    let (group, kind) = (backend.group.as_deref().unwrap_or_default(), backend.kind.as_deref().unwrap_or("Service"));
+    if !group.is_empty() || kind != "Service" {
+        return Err(refused("InvalidKind", format!("backend {} is a {kind}: only Services are known", backend.name)));
+    }
+    let namespace: Arc<str> = backend.namespace.as_deref().map_or_else(|| Arc::clone(&route.namespace), Arc::from);
+    let service = Id::new(ObjectKind::Service, Arc::clone(&namespace), backend.name.as_str());
+    if !grant::allows(reader, route, &service) {
+        let message = format!(
+            "no ReferenceGrant in {namespace} allows {}s of {} to use {service}",
+            route.kind.name(),
+            route.namespace
+        );
+        return Err(refused("RefNotPermitted", message));
+    }
+    let port = backend.port.map_or(PortRef::First, PortRef::Number);
+    let found = endpoints::backend(reader, &namespace, &service.name, &port)
+        .map_err(|error| refused("BackendNotFound", error.to_string()))?;
+    let filters = filter::filters(&backend.filters)
+        .map_err(|error| refused("UnsupportedValue", format!("backend {}: {error}", backend.name)))?;
+    let (revision, endpoints) = found.merged();
+    let transport = match route.kind {
+        // gRPC is HTTP/2, whatever the Service says.
+        ObjectKind::GrpcRoute => Arc::new(Transport { protocol: UpstreamProtocol::Http2, tls: None }),
+        _ => split::transport(found.app_protocol.as_deref(), None),
+    };
+    Ok(Version {
+        name: Arc::clone(&service.name),
+        origin: Some(found.origin_of(&revision)),
+        revision,
+        weight: weight(backend),
+        endpoints,
+        transport,
+        filters,
+        invalid: false,
+    })
+}

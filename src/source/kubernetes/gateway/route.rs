@@ -1,0 +1,231 @@
+//! HTTPRoutes and GRPCRoutes: rules on the listeners of their parents, and what each parent's status says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::attach::{self, Attachable};
+use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
+use super::{GROUP, backend, filter, matching};
+use crate::model::{
+    Attachment, Balance, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route, RouteKey, Rule, Split,
+    Timeouts, Version,
+};
+use crate::source::kubernetes::index::{Reader, Translation};
+use crate::source::kubernetes::object::{Id, Object, ObjectKind};
+use crate::source::kubernetes::report::{Condition, Parent, Report};
+use crate::source::kubernetes::split;
+
+/// What an HTTPRoute means.
+pub fn translate_http(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
+    translate::<HttpMatch>(reader, (id, Kind::HttpRoute), object, matching::http)
+}
+
+/// What a GRPCRoute means.
+pub fn translate_grpc(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
+    translate::<GrpcMatch>(reader, (id, Kind::GrpcRoute), object, matching::grpc)
+}
+
+fn translate<M: DeserializeOwned>(
+    reader: &Reader<'_>,
+    (id, kind): (&Id, Kind),
+    object: &Object,
+    to_match: fn(&M) -> Result<Match, String>,
+) -> Translation {
+    let spec: RouteSpec<M> = match object.spec() {
+        Ok(spec) => spec,
+        // The parents cannot be known, so nothing can be said in the status.
+        Err(error) => {
+            tracing::warn!(object = %id, "cannot be understood: {error}");
+            return Translation::default();
+        }
+    };
+    let parents: Vec<(&Value, ParentRef, Vec<Attachable>)> =
+        spec.parent_refs.iter().filter_map(|reference| parent(reader, id, kind, reference)).collect();
+    if parents.is_empty() {
+        return Translation::default();
+    }
+    let mut trouble = Vec::new();
+    let rules = spec.rules.iter().map(|wire| rule(reader, id, wire, to_match, &mut trouble));
+    let rules: Vec<Rule> = rules.collect();
+    let hosts: Vec<HostPattern> = spec.hostnames.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();
+    let resolved = resolved(&trouble);
+    let mut attachments: Vec<Attachment> = Vec::new();
+    let mut told: Vec<Parent> = Vec::new();
+    for (reference, parent, listeners) in parents {
+        let (accepted, on) = accept(&parent, &listeners, &hosts);
+        attachments.extend(on.iter().map(|listener| listener.attachment(&hosts)));
+        let attached = on.iter().map(|listener| (listener.gateway.clone(), Arc::clone(&listener.name))).collect();
+        let conditions = [vec![accepted, resolved.clone()], partial(&trouble)].concat();
+        told.push(Parent { reference: reference.clone(), conditions, attached });
+    }
+    attachments.retain(|attachment| spec.hostnames.is_empty() || !attachment.hosts.is_empty());
+    let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
+    let mut routes = vec![Route { key, part: 0, attachments, rules }];
+    let mut report = Report { parents: told, ..Report::default() };
+    split::apply_policies(reader, id, &mut routes, &mut report.notes);
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, listeners: Vec::new() }
+}
+
+/// A parent that is a Gateway of ours, with its listeners; the others' parents are theirs to speak of.
+fn parent<'v>(
+    reader: &Reader<'_>,
+    id: &Id,
+    kind: Kind,
+    reference: &'v Value,
+) -> Option<(&'v Value, ParentRef, Vec<Attachable>)> {
+    let parent: ParentRef = serde_json::from_value(reference.clone()).ok()?;
+    let is_gateway = parent.kind.as_deref().unwrap_or("Gateway") == "Gateway"
+        && parent.group.as_deref().unwrap_or(GROUP) == GROUP;
+    let namespace = parent.namespace.as_deref().map_or_else(|| Arc::clone(&id.namespace), Arc::from);
+    let gateway = Id::new(ObjectKind::Gateway, namespace, parent.name.as_str());
+    let listeners = attach::attachable(reader, &gateway, &id.namespace, kind).filter(|_| is_gateway)?;
+    Some((reference, parent, listeners))
+}
+
+/// Whether a parent takes the route, and on which listeners.
+fn accept<'l>(
+    parent: &ParentRef,
+    listeners: &'l [Attachable],
+    hosts: &[HostPattern],
+) -> (Condition, Vec<&'l Attachable>) {
+    let refused = |reason, message: &str| (Condition::fails("Accepted", reason, message), Vec::new());
+    let meant: Vec<&Attachable> = listeners.iter().filter(|listener| listener.is_meant_by(parent)).collect();
+    if meant.is_empty() {
+        return refused("NoMatchingParent", "the Gateway has no listener with this sectionName and port");
+    }
+    let allowed: Vec<&Attachable> = meant.into_iter().filter(|listener| listener.allowed).collect();
+    if allowed.is_empty() {
+        let message = "no listener allows routes of this kind from this namespace: see allowedRoutes of the Gateway";
+        return refused("NotAllowedByListeners", message);
+    }
+    let common: Vec<&Attachable> =
+        allowed.into_iter().filter(|listener| listener.hosts(hosts).is_some()).collect();
+    if common.is_empty() {
+        return refused("NoMatchingListenerHostname", "no hostname of the route fits the hostname of a listener");
+    }
+    (Condition::holds("Accepted", "Accepted", ""), common)
+}
+
+/// One condition for all references: the first that leads nowhere gives the reason.
+fn resolved(trouble: &[Condition]) -> Condition {
+    let references: Vec<&Condition> = trouble.iter().filter(|condition| condition.kind == "ResolvedRefs").collect();
+    let messages: Vec<&str> = references.iter().map(|condition| &*condition.message).collect();
+    match references.first() {
+        Some(first) => Condition::fails("ResolvedRefs", first.reason, messages.join("; ")),
+        None => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
+    }
+}
+
+/// Rules that cannot be carried answer 500, which is said, too.
+fn partial(trouble: &[Condition]) -> Vec<Condition> {
+    let rules: Vec<&str> =
+        trouble.iter().filter(|condition| condition.kind == "PartiallyInvalid").map(|c| &*c.message).collect();
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    vec![Condition::holds("PartiallyInvalid", "UnsupportedValue", rules.join("; "))]
+}
+
+fn rule<M>(
+    reader: &Reader<'_>,
+    id: &Id,
+    wire: &wire::Rule<M>,
+    to_match: fn(&M) -> Result<Match, String>,
+    trouble: &mut Vec<Condition>,
+) -> Rule {
+    let mut versions = if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
+    let parts = parts(wire, to_match);
+    let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
+        // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
+        versions.iter_mut().for_each(|version| version.invalid = true);
+        trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
+        (matches, Vec::new(), Timeouts::default())
+    });
+    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, wire.retry.as_ref())) }
+}
+
+fn redirects<M>(wire: &wire::Rule<M>) -> bool {
+    wire.filters.iter().any(|filter| filter.kind == "RequestRedirect")
+}
+
+type Parts = (Vec<Match>, Vec<Filter>, Timeouts);
+
+/// Matches, filters and timeouts; with an error, the matches that are good.
+fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> Result<Parts, (Vec<Match>, String)> {
+    let results: Vec<Result<Match, String>> = wire.matches.iter().map(to_match).collect();
+    let mut matches: Vec<Match> = results.iter().filter_map(|result| result.clone().ok()).collect();
+    if wire.matches.is_empty() {
+        matches.push(matching::everything());
+    }
+    if let Some(error) = results.into_iter().find_map(Result::err) {
+        return Err((matches, error));
+    }
+    let filters = filter::filters(&wire.filters);
+    let timeouts = timeouts(wire.timeouts.as_ref());
+    match (filters, timeouts) {
+        (Ok(filters), Ok(timeouts)) => Ok((matches, filters, timeouts)),
+        (Err(error), _) | (_, Err(error)) => Err((matches, error)),
+    }
+}
+
+/// `request` covers all tries; `0s` is no limit. Of the two the shorter one counts, since a try is part of a request.
+fn timeouts(wire: Option<&wire::Timeouts>) -> Result<Timeouts, String> {
+    let Some(wire) = wire else { return Ok(Timeouts::default()) };
+    let parse = |text: &Option<String>| text.as_deref().map(duration).transpose();
+    let limits = [parse(&wire.request)?, parse(&wire.backend_request)?];
+    let set = limits.iter().flatten().any(|limit| limit.is_zero());
+    let shortest = limits.into_iter().flatten().filter(|limit| !limit.is_zero()).min();
+    let none = if set { NO_LIMIT } else { Timeouts::default().request };
+    Ok(Timeouts { request: shortest.unwrap_or(none), ..Timeouts::default() })
+}
+
+/// Longer than any request.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A duration as GEP-2257 writes it: `1h30m`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: write it like 10s, 1m30s or 500ms");
+    let (mut rest, mut total) = (text, Duration::ZERO);
+    if text.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, after) = rest.split_at(digits);
+        let unit = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let millis = match &after[..unit] {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            "ms" => 1,
+            _ => return Err(wrong()),
+        };
+        total += Duration::from_millis(number.saturating_mul(millis));
+        rest = &after[unit..];
+    }
+    Ok(total)
+}
+
+/// A split with nothing but versions.
+pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Option<&wire::Retry>) -> Split {
+    let default = Retry::default();
+    let attempts = retry.and_then(|retry| retry.attempts).unwrap_or(default.attempts);
+    Split {
+        versions,
+        overrides: Vec::new(),
+        order: Order::OverridesFirst,
+        sticky: None,
+        on_empty: OnEmpty::Sibling,
+        ramp: Duration::ZERO,
+        balance: Balance::RoundRobin,
+        timeouts,
+        retry: Retry { attempts, ..default },
+        rescue: None,
+        guard: None,
+        limits: Limits::default(),
+    }
+}

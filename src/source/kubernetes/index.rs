@@ -1,0 +1,256 @@
+//! What is known of the cluster, and the model that follows from it.
+//!
+//! [`Index::apply`] takes one change; [`Index::model`] translates again what that change reaches, and nothing else. A
+//! translation reads objects through a [`Reader`], which remembers what was asked for, absent objects included: so nobody has
+//! to say what depends on what. Everything here is synchronous and knows no server.
+
+mod objects;
+mod reader;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::model::{Listener, Model, Route};
+
+pub use objects::Objects;
+pub use reader::{Reader, Topic};
+
+use super::object::{Id, Object, ObjectKind};
+use super::report::Report;
+use super::{Options, translate};
+
+/// A change that a watch tells.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An object is there, new or changed.
+    Set(Id, Object),
+    /// An object is there, but cannot be understood.
+    Malformed(Id, String),
+    /// An object has gone.
+    Gone(Id),
+    /// Objects of a kind cannot be had: what is known of them stays.
+    Absent(ObjectKind),
+    /// All objects of a kind are about to be told.
+    Listing(ObjectKind),
+    /// All objects of a kind were told: what was not is gone.
+    Listed(ObjectKind),
+}
+
+/// What an object means for traffic, and what is to be said about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Translation {
+    /// Routes that it makes.
+    pub routes: Vec<Arc<Route>>,
+    /// Listeners that it makes.
+    pub listeners: Vec<Arc<Listener>>,
+    /// What its author is to know.
+    pub report: Report,
+}
+
+/// A unit of translation.
+struct Unit {
+    id: Id,
+    reads: Vec<Topic>,
+    made: Translation,
+    /// Where its routes stand among all others.
+    rank: Rank,
+}
+
+/// Precedence between routes that take the same request: the older object, then the name (Gateway API,
+/// `HTTPRouteRule.matches`).
+type Rank = (i64, Id);
+
+/// Everything that is known of the cluster.
+pub struct Index {
+    options: Options,
+    objects: Objects,
+    units: HashMap<Id, Unit>,
+    readers: HashMap<Topic, BTreeSet<Id>>,
+    dirty: BTreeSet<Id>,
+    ranked: BTreeMap<Rank, Vec<Arc<Route>>>,
+    listing: HashMap<ObjectKind, BTreeSet<Id>>,
+    /// Units whose report changed since it was last taken.
+    reported: BTreeSet<Id>,
+    /// Listeners and settings that no object says anything about.
+    base: Model,
+}
+
+impl Index {
+    /// An index that knows nothing. `base`: listeners and settings of the process, which take routes that name none.
+    pub fn new(options: Options, base: Model) -> Self {
+        Self {
+            options,
+            objects: Objects::default(),
+            units: HashMap::new(),
+            readers: HashMap::new(),
+            dirty: BTreeSet::new(),
+            ranked: BTreeMap::new(),
+            listing: HashMap::new(),
+            reported: BTreeSet::new(),
+            base,
+        }
+    }
+
+    /// Takes a change.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Set(id, object) => {
+                if let Some(seen) = self.listing.get_mut(&id.kind) {
+                    seen.insert(id.clone());
+                }
+                let touched = self.objects.set(id.clone(), object);
+                self.touch(&id, touched);
+            }
+            // What cannot be understood cannot be served either, and must not stay as it was.
+            Change::Malformed(id, message) => {
+                if let Some(seen) = self.listing.get_mut(&id.kind) {
+                    seen.insert(id.clone());
+                }
+                let touched = self.objects.malformed(id.clone(), message);
+                self.touch(&id, touched);
+            }
+            Change::Gone(id) => self.remove(&id),
+            Change::Absent(_) => {}
+            Change::Listing(kind) => _ = self.listing.insert(kind, BTreeSet::new()),
+            Change::Listed(kind) => {
+                let Some(seen) = self.listing.remove(&kind) else { return };
+                for id in self.objects.ids(kind).into_iter().filter(|id| !seen.contains(id)) {
+                    self.remove(&id);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &Id) {
+        let touched = self.objects.remove(id);
+        self.touch(id, touched);
+    }
+
+    /// Marks what has read any of the topics.
+    fn touch(&mut self, id: &Id, touched: Vec<Topic>) {
+        if touched.is_empty() {
+            return;
+        }
+        for topic in &touched {
+            if let Some(readers) = self.readers.get(topic) {
+                self.dirty.extend(readers.iter().cloned());
+            }
+        }
+        if translate::is_unit(id.kind) {
+            self.dirty.insert(id.clone());
+        }
+    }
+
+    /// Other listeners and settings of the process; everything is translated again.
+    pub fn set_base(&mut self, options: Options, base: Model) {
+        self.options = options;
+        self.base = base;
+        self.dirty.extend(self.units.keys().cloned());
+    }
+
+    /// Whether anything has changed since the last model.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Translates what changed, and gives the model of all.
+    pub fn model(&mut self) -> Model {
+        // What one unit makes, another may read: Gateways and their routes.
+        while let Some(id) = self.dirty.pop_first() {
+            self.translate(id);
+        }
+        let mut model = self.base.clone();
+        let units = self.units.values();
+        let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
+        listeners.sort_by(|a, b| a.name.cmp(&b.name));
+        model.listeners.extend(listeners);
+        model.routes.extend(self.ranked.values().flatten().cloned());
+        model
+    }
+
+    fn translate(&mut self, id: Id) {
+        let Some(object) = self.objects.get(&id) else { return self.forget(&id) };
+        let rank = (object.created, id.clone());
+        let reader = Reader::new(&self.objects, &self.options);
+        let mut made = translate::translate(&reader, &id, object);
+        let reads = reader.into_reads();
+        let before = self.units.remove(&id);
+        if let Some(before) = &before {
+            self.unread(&id, &before.reads);
+            self.ranked.remove(&before.rank);
+            made.keep_unchanged(&before.made);
+        }
+        if before.as_ref().is_none_or(|before| before.made.report != made.report) {
+            self.reported.insert(id.clone());
+        }
+        for topic in &reads {
+            self.readers.entry(topic.clone()).or_default().insert(id.clone());
+        }
+        if !made.routes.is_empty() {
+            self.ranked.insert(rank.clone(), made.routes.clone());
+        }
+        self.units.insert(id.clone(), Unit { id, reads, made, rank });
+    }
+
+    fn forget(&mut self, id: &Id) {
+        let Some(unit) = self.units.remove(id) else { return };
+        self.unread(&unit.id, &unit.reads);
+        self.ranked.remove(&unit.rank);
+        self.reported.insert(unit.id);
+    }
+
+    fn unread(&mut self, id: &Id, reads: &[Topic]) {
+        for topic in reads {
+            if let Some(readers) = self.readers.get_mut(topic) {
+                readers.remove(id);
+                if readers.is_empty() {
+                    self.readers.remove(topic);
+                }
+            }
+        }
+    }
+
+    /// What is known.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// The reports that changed since the last call; none for an object that has gone.
+    pub fn take_reports(&mut self) -> Vec<(Id, Option<Report>)> {
+        let report = |id: Id| {
+            let report = self.units.get(&id).map(|unit| unit.made.report.clone());
+            (id, report)
+        };
+        std::mem::take(&mut self.reported).into_iter().map(report).collect()
+    }
+
+    /// What was made of an object.
+    pub fn made(&self, id: &Id) -> Option<&Translation> {
+        self.units.get(id).map(|unit| &unit.made)
+    }
+
+    /// The generation of every object that was translated, in the form that replicas tell each other.
+    pub fn generations(&self) -> impl Iterator<Item = (&Id, i64)> {
+        self.units.keys().filter_map(|id| Some((id, self.objects.get(id)?.generation)))
+    }
+}
+
+impl Translation {
+    /// Takes over the routes and listeners that are equal to those before, so that all after can tell by their address that
+    /// nothing changed.
+    fn keep_unchanged(&mut self, before: &Self) {
+        for route in &mut self.routes {
+            if let Some(same) = before.routes.iter().find(|known| *known == route) {
+                *route = Arc::clone(same);
+            }
+        }
+        for listener in &mut self.listeners {
+            if let Some(same) = before.listeners.iter().find(|known| *known == listener) {
+                *listener = Arc::clone(same);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

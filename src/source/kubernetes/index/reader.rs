@@ -1,0 +1,107 @@
+//! Reading objects in a way that is remembered.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::Options;
+use super::super::object::{Body, Id, Object, ObjectKind, Service, Slice};
+use super::Objects;
+
+/// Something that a translation can depend on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// One object, there or not.
+    Object(Id),
+    /// The slices of a Service: namespace and name.
+    Slices(Arc<str>, Arc<str>),
+    /// Which objects of a kind there are, everywhere or in a namespace.
+    Kind(ObjectKind, Option<Arc<str>>),
+    /// Splits that aim at an object.
+    Policies(Id),
+    /// Ingresses for a host.
+    Host(Arc<str>),
+}
+
+/// The objects as one translation sees them.
+pub struct Reader<'i> {
+    objects: &'i Objects,
+    /// How the process was started.
+    pub options: &'i Options,
+    reads: RefCell<BTreeSet<Topic>>,
+}
+
+impl<'i> Reader<'i> {
+    /// A reader that has read nothing.
+    pub fn new(objects: &'i Objects, options: &'i Options) -> Self {
+        Self { objects, options, reads: RefCell::default() }
+    }
+
+    /// What was asked for.
+    pub fn into_reads(self) -> Vec<Topic> {
+        self.reads.into_inner().into_iter().collect()
+    }
+
+    fn reads(&self, topic: Topic) {
+        self.reads.borrow_mut().insert(topic);
+    }
+
+    /// An object.
+    pub fn object(&self, id: &Id) -> Option<&'i Object> {
+        self.reads(Topic::Object(id.clone()));
+        self.objects.get(id)
+    }
+
+    /// Why an object cannot be understood, if that is so.
+    pub fn malformed(&self, id: &Id) -> Option<&'i str> {
+        self.objects.why_malformed(id)
+    }
+
+    /// A Service.
+    pub fn service(&self, namespace: &Arc<str>, name: &Arc<str>) -> Option<&'i Service> {
+        let id = Id { kind: ObjectKind::Service, namespace: Arc::clone(namespace), name: Arc::clone(name) };
+        match &self.object(&id)?.body {
+            Body::Service(service) => Some(service),
+            _ => None,
+        }
+    }
+
+    /// The slices of a Service.
+    pub fn slices(&self, namespace: &Arc<str>, service: &Arc<str>) -> impl Iterator<Item = &'i Slice> {
+        self.reads(Topic::Slices(Arc::clone(namespace), Arc::clone(service)));
+        self.objects.slices(namespace, service)
+    }
+
+    /// A pod. The label that tells its ReplicaSet never changes, so only a pod that is not known yet is remembered: with
+    /// thousands of pods, that is what keeps this small.
+    pub fn pod(&self, namespace: &Arc<str>, name: &Arc<str>) -> Option<&'i Object> {
+        let id = Id { kind: ObjectKind::Pod, namespace: Arc::clone(namespace), name: Arc::clone(name) };
+        let pod = self.objects.get(&id);
+        if pod.is_none() {
+            self.reads(Topic::Object(id));
+        }
+        pod
+    }
+
+    /// All objects of a kind, in a namespace or everywhere.
+    pub fn of(
+        &self,
+        kind: ObjectKind,
+        namespace: Option<&Arc<str>>,
+    ) -> impl Iterator<Item = (&'i Id, &'i Object)> + use<'i> {
+        self.reads(Topic::Kind(kind, namespace.cloned()));
+        self.objects.of(kind, namespace)
+    }
+
+    /// Splits that aim at an object, the oldest first.
+    pub fn policies(&self, target: &Id) -> Vec<(&'i Id, &'i Object)> {
+        self.reads(Topic::Policies(target.clone()));
+        self.objects.aiming_at(target)
+    }
+
+    /// Ingresses with a rule for a host (empty: every host), the oldest first.
+    pub fn ingresses_for(&self, host: &Arc<str>) -> Vec<(&'i Id, &'i Object)> {
+        self.reads(Topic::Host(Arc::clone(host)));
+        self.objects.ingresses_for(host)
+    }
+}

@@ -1,0 +1,161 @@
+//! `Split` resources: routes of their own, steps of a Rollout followed, and behaviour for the routes of others.
+
+mod crd;
+mod policy;
+mod resource;
+mod rollout;
+mod versions;
+
+use std::sync::Arc;
+
+pub use crd::crd;
+pub use policy::apply as apply_policies;
+pub use resource::{SplitSpec, TargetKind, TargetRef};
+pub use versions::transport;
+
+use super::gateway;
+use super::index::{Reader, Translation};
+use super::object::{Id, Object, ObjectKind};
+use super::report::{Condition, Report};
+use crate::model::{Attachment, Kind, RouteKey};
+use crate::source::file::problem::{Pointer, Problems};
+use crate::source::file::{self, build};
+
+/// What a Split aims at.
+pub fn target(id: &Id, object: &Object) -> Option<Id> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Aim {
+        target_ref: Option<TargetRef>,
+    }
+    let target = object.spec::<Aim>().ok()?.target_ref?;
+    Some(Id::new(target.object_kind(), Arc::clone(&id.namespace), target.name))
+}
+
+impl TargetRef {
+    /// The kind that is watched for it.
+    pub fn object_kind(&self) -> ObjectKind {
+        match self.kind {
+            TargetKind::Rollout => ObjectKind::Rollout,
+            TargetKind::HttpRoute => ObjectKind::HttpRoute,
+            TargetKind::GrpcRoute => ObjectKind::GrpcRoute,
+            TargetKind::Ingress => ObjectKind::Ingress,
+            TargetKind::TrafficSplit => ObjectKind::TrafficSplit,
+            TargetKind::Service => ObjectKind::Service,
+        }
+    }
+
+    /// Whether the Split is behaviour for a route that the target makes, rather than a route.
+    pub fn is_policy(&self) -> bool {
+        !matches!(self.kind, TargetKind::Rollout | TargetKind::Service)
+    }
+}
+
+/// What a Split means.
+pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
+    let spec: SplitSpec = match object.spec() {
+        Ok(spec) => spec,
+        Err(error) => return refused("Malformed", format!("the spec cannot be understood: {error}")),
+    };
+    match &spec.target_ref {
+        Some(target) if target.is_policy() => aimed(reader, id, target),
+        _ => route(reader, id, spec),
+    }
+}
+
+fn refused(reason: &'static str, message: String) -> Translation {
+    let conditions = vec![Condition::fails("Accepted", reason, message)];
+    Translation { report: Report { conditions, ..Report::default() }, ..Translation::default() }
+}
+
+/// A Split that adds behaviour: whether it does is said here, what it does is put in where its target is translated.
+fn aimed(reader: &Reader<'_>, id: &Id, target: &TargetRef) -> Translation {
+    let aim = Id::new(target.object_kind(), Arc::clone(&id.namespace), target.name.as_str());
+    let first = reader.policies(&aim).first().map(|(first, _)| (*first).clone());
+    let accepted = match first {
+        Some(first) if first != *id => {
+            Condition::fails("Accepted", "Conflicted", format!("{first} is older and adds behaviour to {aim} already"))
+        }
+        _ => Condition::holds("Accepted", "Accepted", format!("adds behaviour to {aim}")),
+    };
+    let resolved = match reader.object(&aim) {
+        Some(_) => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
+        None => Condition::fails("ResolvedRefs", "TargetNotFound", format!("there is no {aim}")),
+    };
+    let report = Report { conditions: vec![accepted, resolved], ..Report::default() };
+    Translation { report, ..Translation::default() }
+}
+
+/// A Split that is a route.
+fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
+    let found = match versions::find(reader, id, &spec) {
+        Ok(found) => found,
+        Err((reason, message)) => {
+            let accepted = Condition::holds("Accepted", "Accepted", "");
+            let conditions = vec![accepted, Condition::fails("ResolvedRefs", reason, message)];
+            return Translation { report: Report { conditions, ..Report::default() }, ..Translation::default() };
+        }
+    };
+    let attached = match attachments(reader, id, &spec) {
+        Ok(attached) => attached,
+        Err(message) => return refused("GatewayNotFound", message),
+    };
+    // Weights that are somebody else's may all be 0 for a while; only those of the Split itself must make sense.
+    let least = i64::from(spec.target_ref.is_some());
+    let wire_of = |version: &crate::model::Version| {
+        resource::wire_version(&version.name, i64::from(version.weight.get()).max(least), None)
+    };
+    let wire = spec.into_wire(&id.name, found.versions.iter().map(wire_of).collect());
+    let mut context = build::Context::new(std::path::Path::new(""));
+    let listeners: Vec<&str> = reader.options.listeners.iter().map(|name| &**name).collect();
+    let scope = build::Scope { at: Pointer::root().key("spec"), listeners: &listeners, stateless: false };
+    let Some(mut route) = build::route(&wire, &scope, &mut context) else {
+        return refused("Invalid", describe(&context.problems));
+    };
+    for rule in &mut route.rules {
+        Arc::make_mut(&mut rule.split).versions.clone_from(&found.versions);
+    }
+    if let Some(listeners) = attached {
+        let hosts = route.attachments.iter().flat_map(|attachment| attachment.hosts.clone()).collect::<Vec<_>>();
+        route.attachments = listeners.into_iter().map(|gateway| gateway.attachment(&hosts)).collect::<Vec<Attachment>>();
+    }
+    route.key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::Split, name: Arc::clone(&id.name) };
+    let conditions = vec![Condition::holds("Accepted", "Accepted", ""), found.resolved];
+    let report = Report { conditions, notes: found.notes, ..Report::default() };
+    Translation { routes: vec![Arc::new(route)], report, listeners: Vec::new() }
+}
+
+/// The listeners of the Gateways that a Split is on; none: those of the process.
+fn attachments(
+    reader: &Reader<'_>,
+    id: &Id,
+    spec: &SplitSpec,
+) -> Result<Option<Vec<gateway::Attachable>>, String> {
+    if spec.gateways.is_empty() {
+        return Ok(None);
+    }
+    let mut all = Vec::new();
+    for wanted in &spec.gateways {
+        let namespace = wanted.namespace.as_deref().map_or_else(|| Arc::clone(&id.namespace), Arc::from);
+        let gateway = Id::new(ObjectKind::Gateway, namespace, wanted.name.as_str());
+        let listeners = gateway::attachable(reader, &gateway, &id.namespace, Kind::Split)
+            .ok_or_else(|| format!("there is no {gateway} of a class of ours"))?;
+        let named = |listener: &gateway::Attachable| {
+            wanted.section_name.as_deref().is_none_or(|name| *listener.name == *name)
+        };
+        all.extend(listeners.into_iter().filter(named));
+    }
+    Ok(Some(all))
+}
+
+/// Errors with their places, as fields of the object.
+fn describe(problems: &Problems) -> String {
+    let field = |problem: &file::problem::Problem| {
+        let path = problem.at.as_str().trim_start_matches('/').replace('/', ".");
+        format!("{path}: {}", problem.message)
+    };
+    problems.errors.iter().map(field).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The `Split` resource as it is written; its CustomResourceDefinition is generated from these structs.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::source::file::units::{Name, Time};
+use crate::source::file::wire::{
+    self, Balance, Filter, Guard, Limits, Match, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode, Timeouts,
+};
+
+/// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SplitSpec {
+    /// What the weights come from. Without it, the Split is a route of its own whose versions have weights.
+    pub target_ref: Option<TargetRef>,
+    /// Gateways that it is on. Default: the listeners of the proxy's own configuration.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub gateways: Vec<GatewayRef>,
+    /// Listeners of the proxy's own configuration that it is on, by name; not with gateways. Default: all.
+    pub listeners: Option<Vec<String>>,
+    /// Hosts it answers for; "*.example.com" is allowed. Default: all.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub hosts: Vec<String>,
+    /// Path prefixes, short for matches; with neither, "/".
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub paths: Vec<String>,
+    /// Requests that it takes, in addition to paths.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub matches: Vec<Match>,
+    /// Changes to requests and responses, in order.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub filters: Vec<Filter>,
+    /// Service of versions that name none. With targetRef to a Rollout: the Service that selects its pods. Default
+    /// there: the Rollout's stableService.
+    pub service: Option<String>,
+    /// Port of the Service. Default: its first.
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
+    /// Label that tells pods of one Service apart. Default: the hash of their pod template.
+    pub revision_label: Option<String>,
+    /// The arms of the split; the first is what the others are compared with.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub versions: Vec<SplitVersion>,
+    /// Send some requests to a version whatever the weights; the first that matches wins.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub overrides: Vec<Override>,
+    /// Keeps a client on its version. Default: off.
+    pub sticky: Option<SplitSticky>,
+    /// What happens to requests for a version without a ready endpoint. Default: sibling.
+    pub on_empty: Option<OnEmpty>,
+    /// A weight change is spread over this long. Default: 0s.
+    pub ramp: Option<Time>,
+    /// How an endpoint of a version is chosen. Default: roundRobin.
+    pub balance: Option<Balance>,
+    /// Time limits.
+    pub timeouts: Option<Timeouts>,
+    /// What is tried again on another endpoint of the same version.
+    pub retry: Option<Retry>,
+    /// Repeats requests that failed on a version on the first one. Default: off.
+    pub rescue: Option<Rescue>,
+    /// Automatic protection against a bad version. Default: off.
+    pub guard: Option<Guard>,
+    /// Size limits.
+    pub limits: Option<Limits>,
+}
+
+/// An object that says the weights.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetRef {
+    /// API group; empty for the core.
+    #[serde(default)]
+    pub group: String,
+    /// Kind.
+    pub kind: TargetKind,
+    /// Name, in the namespace of the Split.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Name of a rule of the route. Default: all its rules.
+    pub section_name: Option<String>,
+}
+
+/// A kind of object that says weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum TargetKind {
+    Rollout,
+    #[serde(rename = "HTTPRoute")]
+    HttpRoute,
+    #[serde(rename = "GRPCRoute")]
+    GrpcRoute,
+    Ingress,
+    TrafficSplit,
+    Service,
+}
+
+/// A Gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayRef {
+    /// Name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace. Default: that of the Split.
+    pub namespace: Option<String>,
+    /// Name of a listener. Default: all.
+    pub section_name: Option<String>,
+}
+
+/// One arm of a split.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SplitVersion {
+    /// Unique in its split.
+    pub name: Name,
+    /// Share: this weight divided by the sum of all. Default: 1 for the only version, else 0.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub weight: Option<i64>,
+    /// Service that selects its pods. Default: that of the split.
+    pub service: Option<String>,
+    /// Port of the Service. Default: that of the split.
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
+    /// Which of the Service's pods: the hash of their pod template, or the value of revisionLabel. Default: all.
+    pub revision: Option<String>,
+    /// HTTP version. Default: what the Service's appProtocol says, else HTTP/1.1.
+    pub protocol: Option<Protocol>,
+}
+
+/// How a client keeps its version; its identity is exactly one of cookie, header and sourceAddress.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SplitSticky {
+    /// Name of a cookie that the proxy sets.
+    pub cookie: Option<String>,
+    /// Name of a request header.
+    pub header: Option<String>,
+    /// The client's address.
+    #[schemars(extend("enum" = [true]))]
+    pub source_address: Option<bool>,
+    /// Life of the cookie. Default: the browser's session.
+    pub ttl: Option<Time>,
+    /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
+    /// Default: share.
+    pub mode: Option<StickyMode>,
+}
+
+impl SplitSpec {
+    /// The same in the form of the file, whose rules then apply: with these versions in place of its own.
+    pub fn into_wire(self, name: &str, versions: Vec<wire::Version>) -> wire::Split {
+        wire::Split {
+            name: Name::from(name),
+            listeners: self.listeners,
+            hosts: self.hosts,
+            paths: self.paths,
+            matches: self.matches,
+            filters: self.filters,
+            versions,
+            overrides: self.overrides,
+            sticky: self.sticky.map(|sticky| wire::Sticky {
+                cookie: sticky.cookie,
+                header: sticky.header,
+                source_address: sticky.source_address,
+                ttl: sticky.ttl,
+                mode: sticky.mode,
+                key_file: None,
+                to: None,
+            }),
+            on_empty: self.on_empty,
+            ramp: self.ramp,
+            balance: self.balance,
+            timeouts: self.timeouts,
+            retry: self.retry,
+            rescue: self.rescue,
+            guard: self.guard,
+            limits: self.limits,
+        }
+    }
+}
+
+/// A version in the form of the file, without endpoints.
+pub fn wire_version(name: &str, weight: i64, protocol: Option<Protocol>) -> wire::Version {
+    wire::Version {
+        name: Name::from(name),
+        weight: Some(weight),
+        endpoints: Vec::new(),
+        revision: None,
+        protocol,
+        tls: None,
+    }
+}

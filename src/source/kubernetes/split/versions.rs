@@ -1,0 +1,214 @@
+//! The versions of a Split with their pods: from Services, from the hashes of one Service's pods, or from a Rollout.
+
+use std::sync::Arc;
+
+use super::resource::{SplitSpec, SplitVersion, TargetKind};
+use super::rollout::{RolloutSpec, RolloutStatus, Shares};
+use crate::model::{Origin, Transport, UpstreamProtocol, Version, Weight};
+use crate::source::file::wire::Protocol;
+use crate::source::kubernetes::endpoints::{self, Backend, PortRef};
+use crate::source::kubernetes::index::Reader;
+use crate::source::kubernetes::object::{Id, ObjectKind};
+use crate::source::kubernetes::report::{Condition, Note};
+
+/// The versions of a Split.
+pub struct Found {
+    /// Versions with their endpoints.
+    pub versions: Vec<Version>,
+    /// Whether every reference leads somewhere.
+    pub resolved: Condition,
+    /// What an operator must know.
+    pub notes: Vec<Note>,
+}
+
+/// Why there are none: reason and message.
+pub type NotFound = (&'static str, String);
+
+/// Finds the versions of a Split that is a route.
+pub fn find(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Found, NotFound> {
+    match &spec.target_ref {
+        None if spec.versions.is_empty() => Err((
+            "NoVersions",
+            "a Split without targetRef needs versions: [{name: stable, service: NAME}]".to_owned(),
+        )),
+        None => Ok(by_service(reader, id, spec)),
+        Some(target) if target.kind == TargetKind::Rollout => by_rollout(reader, id, spec, &target.name),
+        Some(target) => by_pods(reader, id, spec, &target.name),
+    }
+}
+
+/// Each version names a Service, and maybe which of its pods.
+fn by_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Found {
+    let mut missing = Vec::new();
+    let only = spec.versions.len() == 1;
+    let versions = spec.versions.iter().map(|wire| {
+        let found = service_of(spec, wire).and_then(|service| lookup(reader, id, spec, (&service, wire.port)));
+        let mut version = named(wire, i64::from(only));
+        match found {
+            Ok(backend) => {
+                let (revision, endpoints) = match wire.revision.as_deref() {
+                    Some(revision) => (revision.into(), backend.of(revision)),
+                    None => backend.merged(),
+                };
+                fill(&mut version, &backend, wire.protocol, (revision, endpoints));
+            }
+            // Without its Service a version has no pods; the others take its share as they do for any empty version.
+            Err(error) => missing.push(error),
+        }
+        version
+    });
+    let versions = versions.collect();
+    Found { versions, resolved: resolved(missing), notes: Vec::new() }
+}
+
+fn resolved(missing: Vec<String>) -> Condition {
+    match missing.is_empty() {
+        true => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
+        false => Condition::fails("ResolvedRefs", "BackendNotFound", missing.join("; ")),
+    }
+}
+
+/// The pods of one Service, told apart by what they run: shares in proportion to their number unless weights are given.
+fn by_pods(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, service: &str) -> Result<Found, NotFound> {
+    let backend = lookup(reader, id, spec, (service, spec.port)).map_err(|error| ("BackendNotFound", error))?;
+    let resolved = Condition::holds("ResolvedRefs", "ResolvedRefs", "");
+    if spec.versions.is_empty() {
+        // The oldest first: it is the one that the others are compared with.
+        let versions = backend.groups.iter().rev().map(|group| {
+            let name = if group.revision.is_empty() { "pods" } else { &group.revision };
+            let mut version = empty(name, group.endpoints.len() as i64);
+            fill(&mut version, &backend, None, (Arc::clone(&group.revision), group.endpoints.clone()));
+            version
+        });
+        return Ok(Found { versions: versions.collect(), resolved, notes: Vec::new() });
+    }
+    let given = spec.versions.iter().any(|version| version.weight.is_some());
+    let versions = spec.versions.iter().map(|wire| {
+        let revision = wire.revision.as_deref().unwrap_or(&wire.name);
+        let endpoints = backend.of(revision);
+        let mut version = named(wire, if given { 0 } else { endpoints.len() as i64 });
+        fill(&mut version, &backend, wire.protocol, (revision.into(), endpoints));
+        version
+    });
+    Ok(Found { versions: versions.collect(), resolved, notes: Vec::new() })
+}
+
+/// The two versions of a Rollout, with the weights of the step that it has reached.
+fn by_rollout(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, name: &str) -> Result<Found, NotFound> {
+    let target = Id::new(ObjectKind::Rollout, Arc::clone(&id.namespace), name);
+    let object = reader.object(&target).ok_or_else(|| ("TargetNotFound", format!("there is no {target}")))?;
+    let rollout: RolloutSpec = object.spec().map_err(|error| ("TargetMalformed", format!("{target}: {error}")))?;
+    let status: RolloutStatus = object.status();
+    let shares = rollout.shares(&status);
+    let service = spec.service.as_deref().or(rollout.stable_service()).ok_or_else(|| {
+        ("NoService", format!("{target} names no Service: write service: NAME, the one that selects all its pods"))
+    })?;
+    let backend = lookup(reader, id, spec, (service, spec.port)).map_err(|error| ("BackendNotFound", error))?;
+    let backend = with_canary_service(reader, id, spec, backend);
+    let names: Vec<&str> = spec.versions.iter().map(|version| &*version.name).collect();
+    let (stable, canary) = match names[..] {
+        [stable, canary, ..] => (stable, canary),
+        _ => ("stable", "canary"),
+    };
+    let conflict = reader.policies(&target).first().filter(|(first, _)| **first != *id).map(|(first, _)| Note {
+        warning: true,
+        reason: "TargetShared",
+        message: format!("{first} follows {target}, too: both have its weights, so let their hosts or paths differ"),
+    });
+    Ok(Found {
+        versions: steps(&shares, &backend, (stable, canary)),
+        resolved: Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
+        notes: conflict.into_iter().collect(),
+    })
+}
+
+fn steps(shares: &Shares, backend: &Backend, (stable, canary): (&str, &str)) -> Vec<Version> {
+    let pods = |hash: &str| backend.of(hash);
+    let (first, second) = (pods(&shares.stable), pods(&shares.canary));
+    let (a, b) = shares.weights.unwrap_or((first.len() as u32, second.len() as u32));
+    let version = |name: &str, weight: u32, hash: &str, endpoints| {
+        let mut version = empty(name, i64::from(weight));
+        fill(&mut version, backend, None, (hash.into(), endpoints));
+        version
+    };
+    // Pods of neither hash are what an earlier, unfinished update left: better they than nobody.
+    let first = if first.is_empty() && second.is_empty() { backend.merged().1 } else { first };
+    vec![version(stable, a, &shares.stable, first), version(canary, b, &shares.canary, second)]
+}
+
+/// A Rollout with a Service for each version: what one of them has not yet, the other may have.
+fn with_canary_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, backend: Backend) -> Backend {
+    let others = spec.versions.iter().filter_map(|version| version.service.as_deref());
+    let mut all = backend;
+    for other in others {
+        let Ok(found) = lookup(reader, id, spec, (other, spec.port)) else { continue };
+        for group in found.groups {
+            if !all.groups.iter().any(|known| known.revision == group.revision) {
+                all.groups.push(group);
+            }
+        }
+    }
+    all
+}
+
+fn service_of(spec: &SplitSpec, version: &SplitVersion) -> Result<String, String> {
+    version.service.clone().or_else(|| spec.service.clone()).ok_or_else(|| {
+        let name = &*version.name;
+        format!("version {name} has no Service: write service: NAME in it, or for all versions in the spec")
+    })
+}
+
+fn lookup(
+    reader: &Reader<'_>,
+    id: &Id,
+    spec: &SplitSpec,
+    (service, port): (&str, Option<u16>),
+) -> Result<Backend, String> {
+    let port = port.or(spec.port).map_or(PortRef::First, PortRef::Number);
+    let label = spec.revision_label.as_deref();
+    endpoints::backend_by(reader, (&id.namespace, &Arc::from(service)), &port, label).map_err(|error| error.to_string())
+}
+
+/// A version of the resource, with its weight or `default`.
+fn named(wire: &SplitVersion, default: i64) -> Version {
+    empty(&wire.name, wire.weight.unwrap_or(default))
+}
+
+fn empty(name: &str, weight: i64) -> Version {
+    Version {
+        name: name.into(),
+        revision: "".into(),
+        // The schema of the resource refuses weights out of range.
+        weight: Weight::try_from(weight).unwrap_or(Weight::ZERO),
+        endpoints: Vec::new(),
+        transport: Arc::new(Transport::default()),
+        filters: Vec::new(),
+        invalid: false,
+        origin: None,
+    }
+}
+
+fn fill(
+    version: &mut Version,
+    backend: &Backend,
+    protocol: Option<Protocol>,
+    (revision, endpoints): (Arc<str>, Vec<crate::model::Endpoint>),
+) {
+    let origin: Arc<Origin> = backend.origin_of(&revision);
+    version.transport = transport(backend.app_protocol.as_deref(), protocol);
+    version.origin = Some(origin);
+    version.revision = revision;
+    version.endpoints = endpoints;
+}
+
+/// How a Service's port is spoken to: as asked, else as its `appProtocol` says (KEP-3726), else HTTP/1.1.
+pub fn transport(app_protocol: Option<&str>, asked: Option<Protocol>) -> Arc<Transport> {
+    let protocol = match (asked, app_protocol) {
+        (Some(Protocol::Http2), _) | (None, Some("kubernetes.io/h2c" | "h2c" | "grpc" | "http2")) => {
+            UpstreamProtocol::Http2
+        }
+        (Some(Protocol::Http1), _) => UpstreamProtocol::Http1,
+        _ => UpstreamProtocol::Auto,
+    };
+    Arc::new(Transport { protocol, tls: None })
+}
