@@ -29,15 +29,19 @@ struct ClusterArgs {
     /// Namespace of the proxy itself, where Services of Gateways are made
     #[arg(long, env = "POD_NAMESPACE", default_value = "weir-system", requires = "kubernetes")]
     own_namespace: String,
+    /// Name of this replica
+    #[arg(long, env = "POD_NAME", default_value = "weir", requires = "kubernetes")]
+    own_name: String,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    super::log("info");
+    // The client tells of every answer that is no success; what matters of them is told by the watches.
+    super::log("info,kube_client=error");
     let runtime = super::runtime()?;
     #[cfg(feature = "kubernetes")]
     if args.cluster.kubernetes {
-        let ClusterArgs { namespaces, own_namespace: namespace, .. } = args.cluster;
-        let args = lifecycle::ClusterArgs { config: args.config, namespaces, namespace };
+        let ClusterArgs { namespaces, own_namespace: namespace, own_name: identity, .. } = args.cluster;
+        let args = lifecycle::ClusterArgs { config: args.config, namespaces, namespace, identity };
         runtime.block_on(lifecycle::run_kubernetes(args))?;
         return Ok(ExitCode::SUCCESS);
     }

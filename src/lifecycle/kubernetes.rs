@@ -21,12 +21,15 @@ pub struct ClusterArgs {
     pub namespaces: Vec<String>,
     /// Namespace of the proxy itself.
     pub namespace: String,
+    /// Name of this replica.
+    pub identity: String,
 }
 
 impl ClusterArgs {
     fn options(&self, base: &Model) -> Options {
         Options {
             namespace: self.namespace.as_str().into(),
+            identity: self.identity.clone(),
             listeners: base.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect(),
         }
     }

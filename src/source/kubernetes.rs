@@ -28,6 +28,8 @@ pub use watch::Scope;
 pub struct Options {
     /// Namespace of the proxy itself, where Services of Gateways are.
     pub namespace: Arc<str>,
+    /// Name of this replica: that of its pod.
+    pub identity: String,
     /// Names of the process's own listeners.
     pub listeners: Vec<Arc<str>>,
 }

@@ -115,8 +115,11 @@ impl Cluster {
 
     /// The model is in force: what it was made from may be reported as served.
     pub fn applied(&mut self) {
-        for (id, report) in self.index.take_reports() {
-            self.writer.report(&self.index, id, report);
+        if let Some(selector) = self.index.replica_labels() {
+            self.writer.selector(selector);
+        }
+        for (id, statement) in self.index.take_statements() {
+            self.writer.state(id, statement);
         }
     }
 

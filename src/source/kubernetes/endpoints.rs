@@ -10,7 +10,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::index::Reader;
-use super::object::{Body, DEPLOYMENT_HASH, Object, ObjectKind, ROLLOUT_HASH, Service, ServicePort, Slice, SliceEndpoint};
+use super::object::{
+    Body, DEPLOYMENT_HASH, Object, ObjectKind, ROLLOUT_HASH, Service, ServicePort, Slice, SliceEndpoint,
+};
 use crate::model::{Endpoint, Origin};
 
 /// One port of a Service.
@@ -119,12 +121,7 @@ impl Backend {
 /// # Errors
 ///
 /// See [`Missing`].
-pub fn backend(
-    reader: &Reader<'_>,
-    namespace: &Arc<str>,
-    name: &Arc<str>,
-    port: &PortRef,
-) -> Result<Backend, Missing> {
+pub fn backend(reader: &Reader<'_>, namespace: &Arc<str>, name: &Arc<str>, port: &PortRef) -> Result<Backend, Missing> {
     backend_by(reader, (namespace, name), port, None)
 }
 
@@ -294,7 +291,9 @@ fn hash_in(pod: &str) -> &str {
     let mut parts = pod.rsplit('-');
     let letters = |part: &str| part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
     match (parts.next(), parts.next()) {
-        (Some(own), Some(hash)) if own.len() == 5 && (5..=10).contains(&hash.len()) && letters(own) && letters(hash) => {
+        (Some(own), Some(hash))
+            if own.len() == 5 && (5..=10).contains(&hash.len()) && letters(own) && letters(hash) =>
+        {
             hash
         }
         _ => "",

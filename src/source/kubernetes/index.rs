@@ -15,9 +15,13 @@ use crate::model::{Listener, Model, Route};
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
-use super::object::{Id, Object, ObjectKind};
+use super::object::{Body, Id, Object, ObjectKind, Strings};
 use super::report::Report;
+use super::write::Statement;
 use super::{Options, translate};
+
+/// The headless Service by which replicas find each other.
+const REPLICAS: &str = "weir-replicas";
 
 /// A change that a watch tells.
 #[derive(Clone, Debug)]
@@ -69,8 +73,10 @@ pub struct Index {
     dirty: BTreeSet<Id>,
     ranked: BTreeMap<Rank, Vec<Arc<Route>>>,
     listing: HashMap<ObjectKind, BTreeSet<Id>>,
-    /// Units whose report changed since it was last taken.
+    /// Units whose report changed, or whose object did, since it was last taken.
     reported: BTreeSet<Id>,
+    /// Routes on each listener of each Gateway.
+    attached: HashMap<(Id, Arc<str>), usize>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -87,6 +93,7 @@ impl Index {
             ranked: BTreeMap::new(),
             listing: HashMap::new(),
             reported: BTreeSet::new(),
+            attached: HashMap::new(),
             base,
         }
     }
@@ -180,9 +187,12 @@ impl Index {
             self.ranked.remove(&before.rank);
             made.keep_unchanged(&before.made);
         }
-        if before.as_ref().is_none_or(|before| before.made.report != made.report) {
-            self.reported.insert(id.clone());
+        // Also if the report is the same: the generation that it is about may be another one.
+        self.reported.insert(id.clone());
+        if let Some(before) = &before {
+            self.count(&before.made.report, false);
         }
+        self.count(&made.report, true);
         for topic in &reads {
             self.readers.entry(topic.clone()).or_default().insert(id.clone());
         }
@@ -196,7 +206,17 @@ impl Index {
         let Some(unit) = self.units.remove(id) else { return };
         self.unread(&unit.id, &unit.reads);
         self.ranked.remove(&unit.rank);
+        self.count(&unit.made.report, false);
         self.reported.insert(unit.id);
+    }
+
+    /// Counts a route on the listeners that it is attached to, whose Gateways then have something else to say.
+    fn count(&mut self, report: &Report, more: bool) {
+        for attached in report.parents.iter().flat_map(|parent| &parent.attached) {
+            let count = self.attached.entry(attached.clone()).or_default();
+            *count = if more { *count + 1 } else { count.saturating_sub(1) };
+            self.reported.insert(attached.0.clone());
+        }
     }
 
     fn unread(&mut self, id: &Id, reads: &[Topic]) {
@@ -210,28 +230,34 @@ impl Index {
         }
     }
 
+    /// The labels of the replicas' pods, as the Service by which they find each other selects them.
+    pub fn replica_labels(&self) -> Option<&Strings> {
+        let id = Id::new(ObjectKind::Service, Arc::clone(&self.options.namespace), REPLICAS);
+        match &self.objects.get(&id)?.body {
+            Body::Service(service) => Some(&service.selector),
+            _ => None,
+        }
+    }
+
     /// What is known.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
 
-    /// The reports that changed since the last call; none for an object that has gone.
-    pub fn take_reports(&mut self) -> Vec<(Id, Option<Report>)> {
-        let report = |id: Id| {
-            let report = self.units.get(&id).map(|unit| unit.made.report.clone());
-            (id, report)
-        };
-        std::mem::take(&mut self.reported).into_iter().map(report).collect()
+    /// What is to be said that was not since the last call; none about an object that has gone.
+    pub fn take_statements(&mut self) -> Vec<(Id, Option<Statement>)> {
+        let reported = std::mem::take(&mut self.reported);
+        reported.into_iter().map(|id| (id.clone(), self.statement(&id))).collect()
     }
 
-    /// What was made of an object.
-    pub fn made(&self, id: &Id) -> Option<&Translation> {
-        self.units.get(id).map(|unit| &unit.made)
-    }
-
-    /// The generation of every object that was translated, in the form that replicas tell each other.
-    pub fn generations(&self) -> impl Iterator<Item = (&Id, i64)> {
-        self.units.keys().filter_map(|id| Some((id, self.objects.get(id)?.generation)))
+    fn statement(&self, id: &Id) -> Option<Statement> {
+        let mut report = self.units.get(id)?.made.report.clone();
+        let object = self.objects.get(id)?;
+        for listener in &mut report.listeners {
+            let key = (id.clone(), Arc::clone(&listener.name));
+            listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();
+        }
+        Some(Statement { uid: object.uid.clone(), generation: object.generation, report })
     }
 }
 

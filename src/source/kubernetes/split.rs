@@ -117,7 +117,8 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
     }
     if let Some(listeners) = attached {
         let hosts = route.attachments.iter().flat_map(|attachment| attachment.hosts.clone()).collect::<Vec<_>>();
-        route.attachments = listeners.into_iter().map(|gateway| gateway.attachment(&hosts)).collect::<Vec<Attachment>>();
+        route.attachments =
+            listeners.into_iter().map(|gateway| gateway.attachment(&hosts)).collect::<Vec<Attachment>>();
     }
     route.key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::Split, name: Arc::clone(&id.name) };
     let conditions = vec![Condition::holds("Accepted", "Accepted", ""), found.resolved];
@@ -126,11 +127,7 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
 }
 
 /// The listeners of the Gateways that a Split is on; none: those of the process.
-fn attachments(
-    reader: &Reader<'_>,
-    id: &Id,
-    spec: &SplitSpec,
-) -> Result<Option<Vec<gateway::Attachable>>, String> {
+fn attachments(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Option<Vec<gateway::Attachable>>, String> {
     if spec.gateways.is_empty() {
         return Ok(None);
     }
@@ -140,9 +137,8 @@ fn attachments(
         let gateway = Id::new(ObjectKind::Gateway, namespace, wanted.name.as_str());
         let listeners = gateway::attachable(reader, &gateway, &id.namespace, Kind::Split)
             .ok_or_else(|| format!("there is no {gateway} of a class of ours"))?;
-        let named = |listener: &gateway::Attachable| {
-            wanted.section_name.as_deref().is_none_or(|name| *listener.name == *name)
-        };
+        let named =
+            |listener: &gateway::Attachable| wanted.section_name.as_deref().is_none_or(|name| *listener.name == *name);
         all.extend(listeners.into_iter().filter(named));
     }
     Ok(Some(all))

@@ -48,7 +48,9 @@ async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unbound
         _ => None,
     };
     let wanted = move |id: &Id| {
-        kind.cluster_wide() || scope.namespaces.is_empty() || scope.namespaces.iter().any(|name| **name == *id.namespace)
+        kind.cluster_wide()
+            || scope.namespaces.is_empty()
+            || scope.namespaces.iter().any(|name| **name == *id.namespace)
     };
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
     let config = match kind {

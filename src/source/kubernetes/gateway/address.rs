@@ -14,7 +14,7 @@ use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind, Service};
 
 /// Ports that replicas bind for Gateways: none needs a privilege, and the kernel hands out none of them.
-pub const BIND_PORTS: Range<u16> = 20_000..30_000;
+const BIND_PORTS: Range<u16> = 20_000..30_000;
 /// Label of Services that belong to a Gateway.
 pub const GATEWAY_LABEL: &str = "weir.dev/gateway";
 /// Longest name of a Service.
@@ -33,6 +33,14 @@ pub struct OwnedService {
     pub labels: BTreeMap<String, String>,
     /// Annotations that the Gateway asks for.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl OwnedService {
+    /// The value of its label: which Gateway it belongs to, as far as a label is long enough.
+    pub fn label(&self) -> String {
+        let name = format!("{}.{}", self.gateway.namespace, self.gateway.name);
+        name[..name.len().min(MAX_NAME)].trim_end_matches(['.', '-', '_']).to_owned()
+    }
 }
 
 /// The name of the Service of a Gateway: readable, and unique whatever its length.
@@ -54,13 +62,7 @@ pub fn owned_service(reader: &Reader<'_>, gateway: &Id, ports: &BTreeSet<u16>) -
         taken.insert(number);
         bind.insert(*port, number);
     }
-    OwnedService {
-        name,
-        gateway: gateway.clone(),
-        ports: bind,
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-    }
+    OwnedService { name, gateway: gateway.clone(), ports: bind, labels: BTreeMap::new(), annotations: BTreeMap::new() }
 }
 
 /// The Service that a Gateway has.

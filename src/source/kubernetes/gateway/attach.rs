@@ -71,7 +71,9 @@ impl Attachable {
     pub fn attachment(&self, hosts: &[HostPattern]) -> Attachment {
         let mut hosts = self.hosts(hosts).unwrap_or_default();
         let own = self.host.as_ref();
-        hosts.retain(|host| !self.others.iter().any(|other| own != Some(other) && more_specific(other, own) && covers(other, host)));
+        hosts.retain(|host| {
+            !self.others.iter().any(|other| own != Some(other) && more_specific(other, own) && covers(other, host))
+        });
         Attachment { listeners: Some(vec![listener::model_name(&self.gateway, self.port)]), hosts }
     }
 }

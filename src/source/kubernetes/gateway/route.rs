@@ -77,8 +77,8 @@ fn parent<'v>(
     reference: &'v Value,
 ) -> Option<(&'v Value, ParentRef, Vec<Attachable>)> {
     let parent: ParentRef = serde_json::from_value(reference.clone()).ok()?;
-    let is_gateway = parent.kind.as_deref().unwrap_or("Gateway") == "Gateway"
-        && parent.group.as_deref().unwrap_or(GROUP) == GROUP;
+    let is_gateway =
+        parent.kind.as_deref().unwrap_or("Gateway") == "Gateway" && parent.group.as_deref().unwrap_or(GROUP) == GROUP;
     let namespace = parent.namespace.as_deref().map_or_else(|| Arc::clone(&id.namespace), Arc::from);
     let gateway = Id::new(ObjectKind::Gateway, namespace, parent.name.as_str());
     let listeners = attach::attachable(reader, &gateway, &id.namespace, kind).filter(|_| is_gateway)?;
@@ -101,8 +101,7 @@ fn accept<'l>(
         let message = "no listener allows routes of this kind from this namespace: see allowedRoutes of the Gateway";
         return refused("NotAllowedByListeners", message);
     }
-    let common: Vec<&Attachable> =
-        allowed.into_iter().filter(|listener| listener.hosts(hosts).is_some()).collect();
+    let common: Vec<&Attachable> = allowed.into_iter().filter(|listener| listener.hosts(hosts).is_some()).collect();
     if common.is_empty() {
         return refused("NoMatchingListenerHostname", "no hostname of the route fits the hostname of a listener");
     }
@@ -136,7 +135,8 @@ fn rule<M>(
     to_match: fn(&M) -> Result<Match, String>,
     trouble: &mut Vec<Condition>,
 ) -> Rule {
-    let mut versions = if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
+    let mut versions =
+        if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
     let parts = parts(wire, to_match);
     let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.

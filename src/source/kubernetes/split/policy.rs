@@ -40,7 +40,8 @@ fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Re
     };
     let names: Vec<String> = split.versions.iter().map(name_of).collect();
     let versions = names.iter().zip(&split.versions);
-    let wires = versions.map(|(name, version)| resource::wire_version(name, i64::from(version.weight.get()).max(1), None));
+    let wires =
+        versions.map(|(name, version)| resource::wire_version(name, i64::from(version.weight.get()).max(1), None));
     let wire = spec.into_wire(&id.name, wires.collect());
     let mut context = build::Context::new(Path::new(""));
     let listeners: Vec<&str> = reader.options.listeners.iter().map(|name| &**name).collect();

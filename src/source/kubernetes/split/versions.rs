@@ -27,10 +27,9 @@ pub type NotFound = (&'static str, String);
 /// Finds the versions of a Split that is a route.
 pub fn find(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Found, NotFound> {
     match &spec.target_ref {
-        None if spec.versions.is_empty() => Err((
-            "NoVersions",
-            "a Split without targetRef needs versions: [{name: stable, service: NAME}]".to_owned(),
-        )),
+        None if spec.versions.is_empty() => {
+            Err(("NoVersions", "a Split without targetRef needs versions: [{name: stable, service: NAME}]".to_owned()))
+        }
         None => Ok(by_service(reader, id, spec)),
         Some(target) if target.kind == TargetKind::Rollout => by_rollout(reader, id, spec, &target.name),
         Some(target) => by_pods(reader, id, spec, &target.name),
