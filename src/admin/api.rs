@@ -9,8 +9,9 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use super::change::{self, Refused};
+use super::hooks::{self, Hook};
 use super::reply::{self, Reply, json, text};
-use super::{Access, view};
+use super::{Access, query, view};
 use crate::control::Control;
 use crate::proxy::Phase;
 use crate::record::Format;
@@ -18,6 +19,12 @@ use crate::record::Format;
 const PAGE: &str = include_str!("dashboard/index.html");
 const STYLE: &str = include_str!("dashboard/dashboard.css");
 const SCRIPT: &str = include_str!("dashboard/dashboard.js");
+
+/// What the ops listener says to everything else.
+const OPS_ONLY: &str = "there is /livez, /readyz, /metrics, /hooks, /api/v1/analysis and /api/v1/query here; the rest is on \
+                        the admin listener";
+/// What is said to another hook.
+const NO_HOOK: &str = "there is /hooks/confirm-traffic-increase, /hooks/confirm-promotion and /hooks/rollback";
 
 /// The API of one listener.
 pub struct Api {
@@ -41,11 +48,28 @@ impl Api {
             (true, ["livez"]) => text(StatusCode::OK, "ok"),
             (true, ["readyz"]) => self.ready(),
             (true, ["metrics"]) => self.metrics(request.headers()),
+            (true, ["api", "v1", "query"]) => query::answer(&self.control, request.uri().query().unwrap_or_default()),
+            (true, ["api", "v1", "analysis", namespace, name]) => self.analysis(namespace, name, request.uri().query()),
+            (false, ["api", "v1", "query"] | ["hooks", _]) if *request.method() == Method::POST => {
+                self.post(request, &segments).await
+            }
             _ if self.access == Access::Admin => self.admin(request, get, &segments).await,
-            _ => reply::error(
-                StatusCode::NOT_FOUND,
-                "there is /livez, /readyz and /metrics here; the rest is on the admin listener",
-            ),
+            _ => reply::error(StatusCode::NOT_FOUND, OPS_ONLY),
+        }
+    }
+
+    /// What is asked in a request's body, and changes nothing.
+    async fn post(&self, request: Request<Incoming>, segments: &[&str]) -> Reply {
+        let body = match reply::body(request.into_body()).await {
+            Ok(body) => body,
+            Err(message) => return reply::error(StatusCode::BAD_REQUEST, &message),
+        };
+        match segments {
+            ["hooks", name] => match Hook::named(name) {
+                Some(hook) => hooks::answer(&self.control, hook, &body),
+                None => reply::error(StatusCode::NOT_FOUND, NO_HOOK),
+            },
+            _ => query::answer(&self.control, &String::from_utf8_lossy(&body)),
         }
     }
 
@@ -89,6 +113,13 @@ impl Api {
         match format.write(self.control.metrics().registry()) {
             Ok(body) => reply::reply(StatusCode::OK, format.content_type(), body),
             Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
+    fn analysis(&self, namespace: &str, name: &str, query: Option<&str>) -> Reply {
+        match view::analysis(&self.control, namespace, name, query) {
+            Ok(analysis) => json(&analysis),
+            Err((status, message)) => reply::error(status, &message),
         }
     }
 

@@ -1,8 +1,10 @@
-//! The listeners for people and machines that look after the proxy: `ops` (probes, metrics) changes nothing, `admin` has the
-//! dashboard, the API, and changes by hand.
+//! The listeners for people and machines that look after the proxy: `ops` (probes, metrics, what rollout controllers ask)
+//! changes nothing, `admin` has the dashboard, the API, and changes by hand.
 
 mod api;
 mod change;
+mod hooks;
+mod query;
 mod reply;
 mod view;
 
