@@ -47,7 +47,7 @@ impl Api {
         match (get, &segments[..]) {
             (true, ["livez"]) => text(StatusCode::OK, "ok"),
             (true, ["readyz"]) => self.ready(),
-            (true, ["metrics"]) => self.metrics(request.headers()),
+            (true, ["metrics"]) => self.metrics(request.headers()).await,
             (true, ["api", "v1", "query"]) => query::answer(&self.control, request.uri().query().unwrap_or_default()),
             (true, ["api", "v1", "analysis", namespace, name]) => self.analysis(namespace, name, request.uri().query()),
             (false, ["api", "v1", "query"] | ["hooks", _]) if *request.method() == Method::POST => {
@@ -107,11 +107,14 @@ impl Api {
         }
     }
 
-    fn metrics(&self, headers: &HeaderMap) -> Reply {
+    /// Beside the runtime: the series of thousands of versions take a while, and ramps and guards must not wait for them.
+    async fn metrics(&self, headers: &HeaderMap) -> Reply {
         let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         let format = Format::accepted(accept);
-        match format.write(self.control.metrics().registry()) {
-            Ok(body) => reply::reply(StatusCode::OK, format.content_type(), body),
+        let control = Arc::clone(&self.control);
+        match tokio::task::spawn_blocking(move || format.write(control.metrics().registry())).await {
+            Ok(Ok(body)) => reply::reply(StatusCode::OK, format.content_type(), body),
+            Ok(Err(error)) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
