@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::change::{self, Refused};
 use super::hooks::{self, Hook};
@@ -36,6 +36,8 @@ pub struct Api {
     pub control: Arc<Control>,
     /// Whether the process is ready.
     pub phase: watch::Receiver<Phase>,
+    /// Held while `/metrics` is written.
+    pub scraping: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -112,7 +114,13 @@ impl Api {
         let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         let format = Format::accepted(accept);
         let control = Arc::clone(&self.control);
-        match tokio::task::spawn_blocking(move || format.write(control.metrics().registry())).await {
+        // One at a time: a scraper that gave up does not end the work, and must not be able to start it over and over.
+        let turn = Arc::clone(&self.scraping).lock_owned().await;
+        let write = move || {
+            let _turn = turn;
+            format.write(control.metrics().registry())
+        };
+        match tokio::task::spawn_blocking(write).await {
             Ok(Ok(body)) => reply::reply(StatusCode::OK, format.content_type(), body),
             Ok(Err(error)) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
