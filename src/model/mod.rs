@@ -16,7 +16,7 @@ pub use filter::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
-pub use settings::{Forwarding, Settings, Shutdown, TrustedProxies};
+pub use settings::{Dialect, Forwarding, Settings, Shutdown, TrustedProxies};
 pub use split::{
     Balance, ClientId, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override, OverrideMatch,
     Rescue, RescueOn, Retry, RetryOn, Split, Sticky, StickyMode, Timeouts, TlsClient, Transport, UpstreamProtocol,

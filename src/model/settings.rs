@@ -19,6 +19,19 @@ pub struct Settings {
     pub shutdown: Shutdown,
     /// Where guard trips are kept over restarts.
     pub state: Option<PathBuf>,
+    /// Families of other proxies that `/metrics` has beside its own, each once.
+    pub dialects: Vec<Dialect>,
+}
+
+/// Whose names the metrics of a dialect have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    /// The metrics of ingress-nginx.
+    Nginx,
+    /// `http_requests_total` and `http_request_duration_seconds`, as services count themselves.
+    Http,
+    /// The standard metrics of Istio.
+    Istio,
 }
 
 impl Default for Settings {
@@ -30,6 +43,7 @@ impl Default for Settings {
             workers: 0,
             shutdown: Shutdown::default(),
             state: None,
+            dialects: Vec::new(),
         }
     }
 }

@@ -7,10 +7,12 @@
 mod support;
 
 mod admin_api;
+mod analysis;
 mod architecture;
 mod basics;
 mod commands;
 mod counters;
+mod dialects;
 mod forwarding;
 mod grpc;
 mod guards;
