@@ -9,6 +9,7 @@ mod gateway;
 mod index;
 mod object;
 mod report;
+mod smi;
 mod split;
 mod translate;
 mod watch;
