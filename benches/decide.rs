@@ -111,6 +111,7 @@ impl Case {
 
     fn decide(&self, cursors: &mut Cursors) -> Outcome {
         let head = RequestHead {
+            secure: false,
             listener: 0,
             method: &Method::GET,
             host: &self.host,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::endpoint::{Endpoint, SplitId, VersionId};
 use crate::head::RequestHead;
-use crate::model::{OnEmpty, Split};
+use crate::model::{Access, OnEmpty, Split};
 use crate::route::{self, Found};
 use crate::snapshot::{Rule, Snapshot, VersionEntry};
 use crate::split::{self, Choice, Schedule, SetCookie, Why};
@@ -110,6 +110,10 @@ pub enum Refusal {
         /// Index of the version.
         version: usize,
     },
+    /// The client may not ask.
+    Forbidden,
+    /// Nobody may ask, because the rule's protection is not one that the proxy has.
+    Closed,
 }
 
 /// Decides where a request goes.
@@ -121,6 +125,11 @@ pub fn decide(snapshot: &Snapshot, cursors: &mut Cursors, head: &RequestHead<'_>
     let rule = &snapshot.rules[found.rule];
     if rule.body.answers(head) {
         return Outcome::Respond(found);
+    }
+    match rule.body.closed_to(head.client) {
+        None => {}
+        Some(Access::Addresses { .. }) => return Outcome::Reject(Refusal::Forbidden),
+        Some(Access::Closed) => return Outcome::Reject(Refusal::Closed),
     }
     let (schedule, rng) = cursors.schedule(rule.body.split_id);
     match split::choose(rule, head, schedule, rng) {

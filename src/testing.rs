@@ -23,6 +23,7 @@ pub struct Asked {
     pub query: Option<String>,
     pub headers: HeaderMap,
     pub client: IpAddr,
+    pub secure: bool,
 }
 
 impl Asked {
@@ -41,6 +42,7 @@ impl Asked {
             query,
             headers: HeaderMap::new(),
             client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            secure: false,
         }
     }
 
@@ -63,6 +65,12 @@ impl Asked {
         self
     }
 
+    /// Over TLS.
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
     /// As decisions see it, on the first listener.
     pub fn head(&self) -> RequestHead<'_> {
         RequestHead {
@@ -73,6 +81,7 @@ impl Asked {
             query: self.query.as_deref(),
             fields: &self.headers,
             client: self.client,
+            secure: self.secure,
         }
     }
 }

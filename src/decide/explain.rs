@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::head::RequestHead;
-use crate::model::OnEmpty;
+use crate::model::{Access, OnEmpty};
 use crate::route;
 use crate::snapshot::{Rule, Snapshot};
 use crate::split;
@@ -64,6 +64,13 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
     });
     if rule.body.answers(head) {
         explanation.answer = Some("a filter of the rule answers (redirect or CORS preflight)".to_owned());
+        return explanation;
+    }
+    if let Some(access) = rule.body.closed_to(head.client) {
+        explanation.answer = Some(match access {
+            Access::Addresses { .. } => format!("403: the rule is not for clients at {}", head.client),
+            Access::Closed => "503: the rule asks for protection that this proxy does not have".to_owned(),
+        });
         return explanation;
     }
     let certain = split::certain(rule, head);

@@ -12,7 +12,7 @@ mod settings;
 mod split;
 mod weight;
 
-pub use filter::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
+pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, RedirectTo};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
