@@ -9,8 +9,8 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use crate::head::RequestHead;
 use crate::model::{
     Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
-    Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts,
-    Transport, ValueMatch, Version, Weight,
+    Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, StickyTo,
+    Timeouts, Transport, ValueMatch, Version, Weight,
 };
 use crate::snapshot::{Interner, Snapshot, WeightSource, Weights, compile};
 
@@ -179,7 +179,7 @@ impl Split {
 
     /// With stickiness.
     pub fn sticky_by(mut self, client: ClientId, mode: StickyMode) -> Self {
-        self.sticky = Some(Sticky { client, mode });
+        self.sticky = Some(Sticky { client, mode, to: StickyTo::Version, forgets: Vec::new() });
         self
     }
 
@@ -196,6 +196,7 @@ pub fn cookie(keys: &[&str]) -> ClientId {
         name: "weir".into(),
         ttl: Some(std::time::Duration::from_secs(3600)),
         keys: keys.iter().map(|key| Arc::from(key.as_bytes())).collect(),
+        attributes: Arc::default(),
     }
 }
 

@@ -1,6 +1,8 @@
+mod home;
+
 use super::*;
 use crate::endpoint::EndpointId;
-use crate::model::{Filter, Redirect, StickyMode, ValueMatch};
+use crate::model::{Access, Filter, Redirect, StickyMode, ValueMatch};
 use crate::snapshot::Snapshot;
 use crate::testing::{Asked, compiled, divert, endpoint, is, key, listener, model, on, prefix, route, serving, split};
 

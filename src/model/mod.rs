@@ -18,9 +18,9 @@ pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMat
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{Forwarding, Settings, Shutdown, TrustedProxies};
 pub use split::{
-    Balance, ClientId, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override, OverrideMatch,
-    Rescue, RescueOn, Retry, RetryOn, Split, Sticky, StickyMode, Timeouts, TlsClient, Transport, UpstreamProtocol,
-    Version,
+    Balance, ClientId, CookieAttributes, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override,
+    OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,
+    TlsClient, Transport, UpstreamProtocol, Version,
 };
 pub use weight::{MAX_WEIGHT, Weight, WeightError};
 
