@@ -3,3 +3,5 @@
 //! A source collects every error it finds, with the place of each, and gives a model only if there is none.
 
 pub mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;

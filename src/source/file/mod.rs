@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{Model, Settings};
 
+pub use build::unverified_tls;
 pub use diagnostic::{Diagnostic, Diagnostics};
 use problem::{Pointer, Problem, Problems};
 use tree::{Place, Tree};

@@ -1,0 +1,3 @@
+//! Objects of a Kubernetes cluster to a model.
+
+pub mod ingress;
