@@ -8,6 +8,8 @@ mod support;
 
 mod admin_api;
 mod architecture;
+#[cfg(feature = "kubernetes")]
+mod audit;
 mod basics;
 mod commands;
 mod counters;
