@@ -98,15 +98,31 @@ pub fn report(views: &[Arc<IngressView>], prefix: &str) -> Report {
                 false => "its backends are versions of the main Ingress's splits".to_owned(),
             });
         }
+        let annotations = verdicts(view, prefix);
         IngressReport {
             namespace: view.namespace.to_string(),
             name: view.name.to_string(),
-            annotations: verdicts(view, prefix),
-            findings: translation.findings.iter().map(finding).collect(),
+            findings: translation
+                .findings
+                .iter()
+                .filter(|finding| !is_told(finding, &annotations))
+                .map(finding)
+                .collect(),
+            annotations,
             does,
         }
     });
     Report { ingresses: ingresses.collect() }
+}
+
+/// Whether the verdict on an annotation says it already.
+fn is_told(finding: &Finding, annotations: &[AnnotationReport]) -> bool {
+    let same = |annotation: &AnnotationReport| {
+        annotation.name == finding.annotation
+            && !annotation.reason.is_empty()
+            && finding.message.ends_with(&annotation.reason)
+    };
+    annotations.iter().any(same)
 }
 
 fn finding(finding: &Finding) -> FindingReport {
@@ -150,12 +166,13 @@ fn rule(rule: &Rule) -> String {
         PathMatch::Regex(pattern) => format!("paths like {}", pattern.as_str()),
     });
     let paths = paths.collect::<Vec<_>>().join(" or ");
-    let steps: Vec<String> = rule.filters.iter().filter_map(step).collect();
-    let ends = rule
-        .filters
-        .iter()
-        .any(|filter| matches!(filter, Filter::Redirect(_) | Filter::RedirectTo(_) | Filter::Access(Access::Closed)));
-    let to = (!ends).then(|| format!("to {}", split(&rule.split)));
+    let last = |filter: &Filter| {
+        matches!(filter, Filter::Redirect(_) | Filter::RedirectTo(_) | Filter::Access(Access::Closed))
+    };
+    let end = rule.filters.iter().position(last);
+    let told = rule.filters.iter().take(end.map_or(usize::MAX, |end| end + 1));
+    let steps: Vec<String> = told.filter_map(step).collect();
+    let to = end.is_none().then(|| format!("to {}", split(&rule.split)));
     format!("{paths}: {}", steps.into_iter().chain(to).collect::<Vec<_>>().join("; "))
 }
 

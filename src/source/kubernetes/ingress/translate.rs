@@ -149,8 +149,8 @@ impl Maker<'_> {
     }
 
     fn app_root(&self, place: &Place) -> Option<Filter> {
-        let root = self.settings().redirects.app_root.as_ref()?;
-        let exact = Place { exact: true, default: false, ..place.clone() };
+        let root = self.settings().redirects.app_root.as_ref().filter(|_| !place.default)?;
+        let exact = Place { exact: true, ..place.clone() };
         let other = !place.exact && self.plan.locations.iter().any(|location| location.place == exact);
         (*place.path == *"/" && !other).then(|| filters::app_root(root))
     }

@@ -83,7 +83,7 @@ fn case_a8_with_expressions_the_cookie_has_the_path_that_is_given() {
 #[test]
 fn case_a9_with_expressions_and_no_path_it_works_and_is_told() {
     let view = by_regex();
-    let mut proxy = Proxy::of(&[view.clone()]);
+    let mut proxy = Proxy::of(std::slice::from_ref(&view));
     let cookie = proxy.set_cookie(&Asked::get("shop.example.com/foo/bar"), false).unwrap();
     assert_eq!(attribute(&cookie, "Path"), Some("/"));
     assert!(findings(&[view], 0).iter().any(|f| f.annotation == "session-cookie-path"));
@@ -140,7 +140,9 @@ fn case_a16_mode_balanced_is_accepted() {
 #[test]
 fn case_a17_mode_persistent_keeps_a_pod_until_it_has_gone() {
     let view = sticky().with("affinity-mode", "persistent");
-    let with = |count, revision| Proxy::with(&[view.clone()], &Services::default().of("main-svc", count, revision));
+    let with = |count, revision| {
+        Proxy::with(std::slice::from_ref(&view), &Services::default().of("main-svc", count, revision))
+    };
     let mut proxy = with(5, "");
     let first = proxy.decision(&asked());
     let (pod, cookie) = (first.endpoint(&proxy.snapshot).address, first.cookie.unwrap().header(false).unwrap());

@@ -229,7 +229,7 @@ fn without_any_endpoint_the_answer_is_503() {
 fn affinity_to_main_beats_header_cookie_and_weight() {
     let canary = header_canary().with("canary-by-cookie", "beta").with("canary-weight", "100");
     let main = main().with("affinity", "cookie");
-    let cookie = Proxy::of(&[main.clone()]).set_cookie(&asked(), false).expect("a cookie");
+    let cookie = Proxy::of(std::slice::from_ref(&main)).set_cookie(&asked(), false).expect("a cookie");
     let mut proxy = Proxy::of(&[main, canary]);
     let pair = cookie.split(';').next().unwrap();
     let asked = by_header("always").header("cookie", &format!("{pair}; beta=always"));

@@ -52,7 +52,7 @@ fn one_ingress_with_expressions_makes_all_paths_of_its_host_such() {
 #[test]
 fn an_expression_that_is_none_here_is_told_and_not_served() {
     let view = ingress("main", HOST, "/(?!admin).*", "main-svc").with("use-regex", "true");
-    no_route(&mut Proxy::of(&[view.clone()]), "shop.example.com/x");
+    no_route(&mut Proxy::of(std::slice::from_ref(&view)), "shop.example.com/x");
     assert!(findings(&[view], 0).iter().any(|f| f.annotation == "use-regex" && f.severity == Severity::Error));
 }
 
@@ -74,7 +74,7 @@ fn a_rule_whose_host_is_none_is_told_and_the_others_are_served() {
     let rules = json!([{"host": "a b", "http": {"paths": [path_to("/", "Prefix", "bad")]}},
                        {"host": HOST, "http": {"paths": [path_to("/", "Prefix", "good")]}}]);
     let view = view("main", json!({"rules": rules}));
-    assert_eq!(Proxy::of(&[view.clone()]).to(&asked()), "good");
+    assert_eq!(Proxy::of(std::slice::from_ref(&view)).to(&asked()), "good");
     assert!(findings(&[view], 0).iter().any(|f| f.annotation == "spec.rules[0].host"));
 }
 
