@@ -7,6 +7,7 @@ mod cluster;
 mod endpoints;
 mod gateway;
 mod index;
+pub mod ingress;
 mod object;
 mod report;
 mod smi;
