@@ -1,5 +1,6 @@
 //! Serving from a cluster: the file has the settings of the process, the cluster has the routes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +11,11 @@ use crate::source::file::{self, Loaded, Watcher};
 use crate::source::kubernetes::{Cluster, Options, Scope};
 
 /// The settings of a process that was given no file: plain HTTP on a port that needs no privilege, and the ops listener.
-const DEFAULT: &str = "{ops: {address: \"0.0.0.0:9902\"}, listeners: [{name: http, address: \":8080\"}]}";
+const DEFAULT: &str =
+    "{ops: {address: \"0.0.0.0:9902\"}, listeners: [{name: http, address: \":8080\", advertisedPort: 80}]}";
+
+/// The Service by which clients reach the process's own listeners.
+const SERVICE: &str = "weir";
 
 /// What the command line says about the cluster.
 #[derive(Clone, Debug)]
@@ -23,6 +28,12 @@ pub struct ClusterArgs {
     pub namespace: String,
     /// Name of this replica.
     pub identity: String,
+    /// Ingress classes that are ours by their name alone.
+    pub classes: Vec<String>,
+    /// Prefix of the annotations that Ingresses are written with.
+    pub annotation_prefix: String,
+    /// Where Ingresses with certificates are served.
+    pub https: SocketAddr,
 }
 
 impl ClusterArgs {
@@ -30,6 +41,10 @@ impl ClusterArgs {
         Options {
             namespace: self.namespace.as_str().into(),
             identity: self.identity.clone(),
+            service: SERVICE.into(),
+            classes: self.classes.clone(),
+            annotation_prefix: self.annotation_prefix.clone(),
+            https: Some(self.https),
             listeners: base.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect(),
         }
     }

@@ -10,7 +10,7 @@ mod reader;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Listener, Model, Route};
+use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
@@ -47,6 +47,8 @@ pub struct Translation {
     pub routes: Vec<Arc<Route>>,
     /// Listeners that it makes.
     pub listeners: Vec<Arc<Listener>>,
+    /// Certificates for the process's own TLS listeners.
+    pub certificates: Vec<Certificate>,
     /// What its author is to know.
     pub report: Report,
 }
@@ -167,12 +169,45 @@ impl Index {
             self.translate(id);
         }
         let mut model = self.base.clone();
+        self.add_certificates(&mut model.listeners);
         let units = self.units.values();
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.routes.extend(self.ranked.values().flatten().cloned());
         model
+    }
+
+    /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
+    fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
+        // In the order of their objects, so that nothing changes when nothing did.
+        let with = self.units.values().filter(|unit| !unit.made.certificates.is_empty());
+        let units: BTreeMap<&Rank, &Unit> = with.map(|unit| (&unit.rank, unit)).collect();
+        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.clone()).collect();
+        if certificates.is_empty() {
+            return;
+        }
+        let mut found = false;
+        for listener in listeners.iter_mut() {
+            if let Some(tls) = &listener.tls {
+                found = true;
+                let mut tls = (**tls).clone();
+                tls.certificates.extend(certificates.iter().cloned());
+                *listener = Arc::new(Listener { tls: Some(Arc::new(tls)), ..(**listener).clone() });
+            }
+        }
+        if let (false, Some(address)) = (found, self.options.https) {
+            let tls = TlsServer { certificates, client_ca: None, only_tls13: false };
+            listeners.push(Arc::new(Listener {
+                name: "https".into(),
+                address,
+                tls: Some(Arc::new(tls)),
+                proxy_protocol: false,
+                advertised_port: Some(443),
+                reserved: false,
+                isolated: Vec::new(),
+            }));
+        }
     }
 
     fn translate(&mut self, id: Id) {
