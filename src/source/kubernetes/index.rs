@@ -15,6 +15,8 @@ use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
+use serde_json::Value;
+
 use super::object::{Body, Id, Object, ObjectKind, Strings};
 use super::report::Report;
 use super::write::Statement;
@@ -79,6 +81,8 @@ pub struct Index {
     reported: BTreeSet<Id>,
     /// Routes on each listener of each Gateway.
     attached: HashMap<(Id, Arc<str>), usize>,
+    /// Figures of the versions of Splits.
+    figures: HashMap<Id, Value>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -96,6 +100,7 @@ impl Index {
             listing: HashMap::new(),
             reported: BTreeSet::new(),
             attached: HashMap::new(),
+            figures: HashMap::new(),
             base,
         }
     }
@@ -242,6 +247,7 @@ impl Index {
         self.unread(&unit.id, &unit.reads);
         self.ranked.remove(&unit.rank);
         self.count(&unit.made.report, false);
+        self.figures.remove(id);
         self.reported.insert(unit.id);
     }
 
@@ -279,6 +285,16 @@ impl Index {
         &self.objects
     }
 
+    /// Figures of the versions of a Split: whether they are others than before.
+    pub fn set_figures(&mut self, id: &Id, figures: Value) -> bool {
+        if !self.units.contains_key(id) || self.figures.get(id) == Some(&figures) {
+            return false;
+        }
+        self.figures.insert(id.clone(), figures);
+        self.reported.insert(id.clone());
+        true
+    }
+
     /// What is to be said that was not since the last call; none about an object that has gone.
     pub fn take_statements(&mut self) -> Vec<(Id, Option<Statement>)> {
         let reported = std::mem::take(&mut self.reported);
@@ -288,6 +304,7 @@ impl Index {
     fn statement(&self, id: &Id) -> Option<Statement> {
         let mut report = self.units.get(id)?.made.report.clone();
         let object = self.objects.get(id)?;
+        report.versions = self.figures.get(id).cloned();
         for listener in &mut report.listeners {
             let key = (id.clone(), Arc::clone(&listener.name));
             listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();
