@@ -4,6 +4,7 @@
 //! brings the model into force. Everything from the index on is synchronous and knows no server.
 
 mod cluster;
+pub mod command;
 mod endpoints;
 mod gateway;
 mod index;
