@@ -75,7 +75,9 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
             conditions: listener.conditions,
         });
     }
-    let report = Report { conditions, listeners: reports, addresses, service: Some(wanted), ..Report::default() };
+    // A Service must have a port. One that is there already stays, so that its address is the same again later.
+    let service = Some(wanted).filter(|wanted| !wanted.ports.is_empty());
+    let report = Report { conditions, listeners: reports, addresses, service, ..Report::default() };
     Translation { listeners, report, ..Translation::default() }
 }
 
