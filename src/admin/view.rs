@@ -162,6 +162,7 @@ pub fn explain_request(
     let host = host_of(named.or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default());
     let path = if uri.path().is_empty() { "/" } else { uri.path() };
     let head = RequestHead {
+        secure: uri.scheme_str() == Some("https"),
         listener: listener_for(snapshot, &uri),
         method: &method,
         host: &host,

@@ -58,6 +58,10 @@ reasons! {
     NoEndpoint = "no_endpoint",
     /// The version points to what does not exist or may not be used.
     InvalidBackend = "invalid_backend",
+    /// The client may not ask.
+    Forbidden = "forbidden",
+    /// The rule asks for protection that the proxy does not have.
+    Closed = "closed",
     /// No connection to the endpoint.
     ConnectFailed = "connect_failed",
     /// No connection to the endpoint in time.

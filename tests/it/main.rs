@@ -9,9 +9,12 @@ mod support;
 mod admin_api;
 mod analysis;
 mod architecture;
+#[cfg(feature = "kubernetes")]
+mod audit;
 mod basics;
 mod commands;
 mod counters;
+mod deploy;
 mod dialects;
 mod forwarding;
 mod grpc;

@@ -17,7 +17,7 @@ pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
 pub use listener::translate as translate_gateway;
-pub use route::{translate_grpc, translate_http};
+pub use route::{plain_split, translate_grpc, translate_http};
 
 /// The name by which GatewayClasses ask for this controller.
 pub const CONTROLLER: &str = "weir.dev/gateway-controller";

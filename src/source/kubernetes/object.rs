@@ -35,6 +35,12 @@ macro_rules! kinds {
                 ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
             }
 
+            /// The same in another version of its API.
+            pub fn resource_in(self, version: &str) -> ApiResource {
+                let ApiResource { group, kind, plural, .. } = self.resource();
+                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&group, version, &kind), &plural)
+            }
+
             /// The kind as objects name it.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => $kind),* }
@@ -74,7 +80,7 @@ kinds! {
     /// Gateway API.
     GrpcRoute = ("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes"),
     /// Gateway API.
-    ReferenceGrant = ("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant", "referencegrants"),
+    ReferenceGrant = ("gateway.networking.k8s.io", "v1", "ReferenceGrant", "referencegrants"),
     /// Ingress classes.
     IngressClass = ("networking.k8s.io", "v1", "IngressClass", "ingressclasses"),
     /// Ingress.
@@ -102,6 +108,16 @@ impl ObjectKind {
                 | Self::IngressClass
                 | Self::Ingress
         )
+    }
+
+    /// Versions of its API in which it is understood; a server may have only some of them.
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::TrafficSplit => &super::smi::VERSIONS,
+            Self::ReferenceGrant => &["v1", "v1beta1"],
+            Self::Split | Self::Rollout => &["v1alpha1"],
+            _ => &["v1"],
+        }
     }
 
     /// Whether it belongs to no namespace.
