@@ -240,7 +240,8 @@ fn sockets(id: &Id, checked: &[Checked], bound: &BTreeMap<u16, u16>) -> Vec<Arc<
     let socket = |port: u16| {
         let here = || valid().filter(move |listener| listener.wire.port == port);
         let certificates: Vec<Certificate> = here().flat_map(|listener| listener.certificates.clone()).collect();
-        let tls = TlsServer { certificates, client_ca: None, only_tls13: false };
+        let every = here().map(|listener| listener.host.clone()).collect();
+        let tls = TlsServer { certificates, client_ca: None, only_tls13: false, hosts: every };
         let hosts: Vec<HostPattern> = here().filter_map(|listener| listener.host.clone()).collect();
         Some(Arc::new(model::Listener {
             name: model_name(id, port),
