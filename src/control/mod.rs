@@ -79,6 +79,14 @@ pub enum WeightsError {
         /// What there is.
         known: String,
     },
+    /// An object of the cluster owns them.
+    #[error("the weights of {split} are those of a {owner} of the cluster: change them there")]
+    Owned {
+        /// The split.
+        split: String,
+        /// Kind of the object.
+        owner: &'static str,
+    },
     /// No weight.
     #[error(transparent)]
     Weight(#[from] WeightError),
@@ -255,6 +263,9 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let route = self.route(&previous, split)?;
+        if !route.namespace.is_empty() {
+            return Err(WeightsError::Owned { split: split.to_owned(), owner: route.kind.as_str() });
+        }
         let rule = previous.rules_of(&route).map(|(_, rule)| rule).next();
         let rule = rule.ok_or_else(|| WeightsError::AllZero(split.to_owned()))?;
         let mut weights = rule.weights.desired.to_vec();

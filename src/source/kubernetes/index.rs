@@ -10,10 +10,12 @@ mod reader;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Listener, Model, Route};
+use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
+
+use serde_json::Value;
 
 use super::object::{Body, Id, Object, ObjectKind, Strings};
 use super::report::Report;
@@ -47,6 +49,8 @@ pub struct Translation {
     pub routes: Vec<Arc<Route>>,
     /// Listeners that it makes.
     pub listeners: Vec<Arc<Listener>>,
+    /// Certificates for the process's own TLS listeners.
+    pub certificates: Vec<Certificate>,
     /// What its author is to know.
     pub report: Report,
 }
@@ -77,6 +81,8 @@ pub struct Index {
     reported: BTreeSet<Id>,
     /// Routes on each listener of each Gateway.
     attached: HashMap<(Id, Arc<str>), usize>,
+    /// Figures of the versions of Splits.
+    figures: HashMap<Id, Value>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -94,6 +100,7 @@ impl Index {
             listing: HashMap::new(),
             reported: BTreeSet::new(),
             attached: HashMap::new(),
+            figures: HashMap::new(),
             base,
         }
     }
@@ -167,12 +174,45 @@ impl Index {
             self.translate(id);
         }
         let mut model = self.base.clone();
+        self.add_certificates(&mut model.listeners);
         let units = self.units.values();
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.routes.extend(self.ranked.values().flatten().cloned());
         model
+    }
+
+    /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
+    fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
+        // In the order of their objects, so that nothing changes when nothing did.
+        let with = self.units.values().filter(|unit| !unit.made.certificates.is_empty());
+        let units: BTreeMap<&Rank, &Unit> = with.map(|unit| (&unit.rank, unit)).collect();
+        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.clone()).collect();
+        if certificates.is_empty() {
+            return;
+        }
+        let mut found = false;
+        for listener in listeners.iter_mut() {
+            if let Some(tls) = &listener.tls {
+                found = true;
+                let mut tls = (**tls).clone();
+                tls.certificates.extend(certificates.iter().cloned());
+                *listener = Arc::new(Listener { tls: Some(Arc::new(tls)), ..(**listener).clone() });
+            }
+        }
+        if let (false, Some(address)) = (found, self.options.https) {
+            let tls = TlsServer { certificates, client_ca: None, only_tls13: false };
+            listeners.push(Arc::new(Listener {
+                name: "https".into(),
+                address,
+                tls: Some(Arc::new(tls)),
+                proxy_protocol: false,
+                advertised_port: Some(443),
+                reserved: false,
+                isolated: Vec::new(),
+            }));
+        }
     }
 
     fn translate(&mut self, id: Id) {
@@ -207,6 +247,7 @@ impl Index {
         self.unread(&unit.id, &unit.reads);
         self.ranked.remove(&unit.rank);
         self.count(&unit.made.report, false);
+        self.figures.remove(id);
         self.reported.insert(unit.id);
     }
 
@@ -244,6 +285,16 @@ impl Index {
         &self.objects
     }
 
+    /// Figures of the versions of a Split: whether they are others than before.
+    pub fn set_figures(&mut self, id: &Id, figures: Value) -> bool {
+        if !self.units.contains_key(id) || self.figures.get(id) == Some(&figures) {
+            return false;
+        }
+        self.figures.insert(id.clone(), figures);
+        self.reported.insert(id.clone());
+        true
+    }
+
     /// What is to be said that was not since the last call; none about an object that has gone.
     pub fn take_statements(&mut self) -> Vec<(Id, Option<Statement>)> {
         let reported = std::mem::take(&mut self.reported);
@@ -253,6 +304,7 @@ impl Index {
     fn statement(&self, id: &Id) -> Option<Statement> {
         let mut report = self.units.get(id)?.made.report.clone();
         let object = self.objects.get(id)?;
+        report.versions = self.figures.get(id).cloned();
         for listener in &mut report.listeners {
             let key = (id.clone(), Arc::clone(&listener.name));
             listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();
