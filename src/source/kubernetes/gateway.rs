@@ -9,6 +9,7 @@ mod filter;
 mod grant;
 mod listener;
 mod matching;
+mod retry;
 mod route;
 mod wire;
 
@@ -49,6 +50,7 @@ pub const FEATURES: &[&str] = &[
     "HTTPRouteQueryParamMatching",
     "HTTPRouteRequestTimeout",
     "HTTPRouteResponseHeaderModification",
+    "HTTPRouteRetry",
     "HTTPRouteSchemeRedirect",
     "ReferenceGrant",
 ];
