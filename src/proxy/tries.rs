@@ -64,13 +64,7 @@ impl Exchange {
     }
 
     /// Moves on for an answer that the client is not to get, if the request may be repeated. `left`: retries that are left.
-    fn instead_of(
-        &mut self,
-        status: StatusCode,
-        from: &Endpoint,
-        outbound: &Outbound,
-        left: &mut u8,
-    ) -> Option<Moved> {
+    fn instead_of(&mut self, status: StatusCode, from: &Endpoint, outbound: &Outbound, left: &mut u8) -> Option<Moved> {
         if !outbound.repeatable {
             return None;
         }
