@@ -255,3 +255,6 @@ fn sockets(id: &Id, checked: &[Checked], bound: &BTreeMap<u16, u16>) -> Vec<Arc<
     };
     ports.into_iter().filter_map(socket).collect()
 }
+
+#[cfg(test)]
+mod tests;
