@@ -17,6 +17,7 @@ mod counters;
 mod deploy;
 mod dialects;
 mod forwarding;
+mod gateway_rules;
 mod grpc;
 mod guards;
 mod large;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::attach::{self, Attachable};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
-use super::{GROUP, backend, filter, matching};
+use super::{GROUP, backend, filter, matching, retry};
 use crate::model::{
     Attachment, Balance, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route, RouteKey, Rule, Split,
     Timeouts, Version,
@@ -144,7 +144,11 @@ fn rule<M>(
         trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
         (matches, Vec::new(), Timeouts::default())
     });
-    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, wire.retry.as_ref())) }
+    let retry = retry::retry(wire.retry.as_ref()).unwrap_or_else(|error| {
+        trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
+        Retry::default()
+    });
+    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, retry)) }
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {
@@ -186,7 +190,7 @@ fn timeouts(wire: Option<&wire::Timeouts>) -> Result<Timeouts, String> {
 const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A duration as GEP-2257 writes it: `1h30m`, `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write it like 10s, 1m30s or 500ms");
     let (mut rest, mut total) = (text, Duration::ZERO);
     if text.is_empty() {
@@ -211,9 +215,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A split with nothing but versions.
-pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Option<&wire::Retry>) -> Split {
-    let default = Retry::default();
-    let attempts = retry.and_then(|retry| retry.attempts).unwrap_or(default.attempts);
+pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> Split {
     Split {
         versions,
         overrides: Vec::new(),
@@ -223,7 +225,7 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Option<&wi
         ramp: Duration::ZERO,
         balance: Balance::RoundRobin,
         timeouts,
-        retry: Retry { attempts, ..default },
+        retry,
         rescue: None,
         guard: None,
         limits: Limits::default(),

@@ -280,7 +280,9 @@ pub struct Timeouts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Retry {
-    pub attempts: Option<u8>,
+    pub codes: Vec<u16>,
+    pub attempts: Option<u32>,
+    pub backoff: Option<String>,
 }
 
 /// `ReferenceGrantSpec`.
