@@ -54,13 +54,7 @@ pub fn owned_service(reader: &Reader<'_>, gateway: &Id, ports: &BTreeSet<u16>) -
         taken.insert(number);
         bind.insert(*port, number);
     }
-    OwnedService {
-        name,
-        gateway: gateway.clone(),
-        ports: bind,
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-    }
+    OwnedService { name, gateway: gateway.clone(), ports: bind, labels: BTreeMap::new(), annotations: BTreeMap::new() }
 }
 
 /// The Service that a Gateway has.

@@ -1,7 +1,7 @@
 //! GatewayClasses: those that name this controller are accepted.
 
-use super::wire::ClassSpec;
 use super::CONTROLLER;
+use super::wire::ClassSpec;
 use crate::source::kubernetes::index::{Reader, Translation};
 use crate::source::kubernetes::object::{Id, Object, ObjectKind};
 use crate::source::kubernetes::report::{Condition, Report};

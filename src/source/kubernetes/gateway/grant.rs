@@ -15,9 +15,7 @@ pub fn allows(reader: &Reader<'_>, from: &Id, to: &Id) -> bool {
     let grants = reader.of(ObjectKind::ReferenceGrant, Some(&namespace));
     grants.filter_map(|(_, object)| object.spec::<GrantSpec>().ok()).any(|grant| {
         let source = grant.from.iter().any(|source| {
-            source.group == from.kind.group()
-                && source.kind == from.kind.name()
-                && *source.namespace == *from.namespace
+            source.group == from.kind.group() && source.kind == from.kind.name() && *source.namespace == *from.namespace
         });
         let aim = grant.to.iter().any(|aim| {
             aim.group == to.kind.group()

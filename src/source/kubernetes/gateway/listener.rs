@@ -161,11 +161,11 @@ fn one(reader: &Reader<'_>, id: &Id, wire: &wire::Listener) -> Checked {
 /// The kinds that may attach, and the first that is asked for but not known.
 fn kinds(wire: &wire::Listener, supported: bool) -> (Vec<&'static str>, Option<String>) {
     const KNOWN: [&str; 2] = ["HTTPRoute", "GRPCRoute"];
-    let asked = wire.allowed_routes.as_ref().and_then(|allowed| allowed.kinds.as_ref()).filter(|kinds| !kinds.is_empty());
+    let asked =
+        wire.allowed_routes.as_ref().and_then(|allowed| allowed.kinds.as_ref()).filter(|kinds| !kinds.is_empty());
     let Some(asked) = asked else { return (if supported { KNOWN.to_vec() } else { Vec::new() }, None) };
-    let is = |kind: &wire::RouteKind, known: &str| {
-        kind.kind == known && kind.group.as_deref().unwrap_or(GROUP) == GROUP
-    };
+    let is =
+        |kind: &wire::RouteKind, known: &str| kind.kind == known && kind.group.as_deref().unwrap_or(GROUP) == GROUP;
     let kinds = KNOWN.into_iter().filter(|known| supported && asked.iter().any(|kind| is(kind, known))).collect();
     let unknown = asked.iter().find(|kind| !KNOWN.iter().any(|known| is(kind, known)));
     (kinds, unknown.map(|kind| kind.kind.clone()))
@@ -185,7 +185,8 @@ fn certificates(
     }
     let hosts: Vec<HostPattern> = host.into_iter().cloned().collect();
     let of = |reference: &wire::ObjectRef| {
-        if reference.kind.as_deref().unwrap_or("Secret") != "Secret" || reference.group.as_deref().is_some_and(|g| !g.is_empty())
+        if reference.kind.as_deref().unwrap_or("Secret") != "Secret"
+            || reference.group.as_deref().is_some_and(|g| !g.is_empty())
         {
             let kind = reference.kind.as_deref().unwrap_or_default();
             return Err(refused("InvalidCertificateRef", format!("certificates are in Secrets, not in a {kind}")));
@@ -193,7 +194,10 @@ fn certificates(
         let namespace = reference.namespace.as_deref().map_or_else(|| Arc::clone(&id.namespace), Arc::from);
         let secret = Id::new(ObjectKind::Secret, namespace, reference.name.as_str());
         if !grant::allows(reader, id, &secret) {
-            let message = format!("no ReferenceGrant in {} allows Gateways of {} to use {secret}", secret.namespace, id.namespace);
+            let message = format!(
+                "no ReferenceGrant in {} allows Gateways of {} to use {secret}",
+                secret.namespace, id.namespace
+            );
             return Err(refused("RefNotPermitted", message));
         }
         let Some(object) = reader.object(&secret) else {

@@ -78,8 +78,7 @@ fn whole(text: &str) -> Result<Pattern, String> {
 fn headers(wire: &[WireValue]) -> Result<Vec<HeaderMatch>, String> {
     let mut headers: Vec<HeaderMatch> = Vec::new();
     for condition in wire {
-        let name: HeaderName =
-            condition.name.parse().map_err(|_| format!("{:?} is no header name", condition.name))?;
+        let name: HeaderName = condition.name.parse().map_err(|_| format!("{:?} is no header name", condition.name))?;
         if !headers.iter().any(|known| known.name == name) {
             headers.push(HeaderMatch { name, value: value(condition)? });
         }

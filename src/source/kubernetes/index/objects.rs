@@ -48,9 +48,8 @@ impl Objects {
     ) -> impl Iterator<Item = (&'o Id, &'o Object)> + use<'o> {
         let namespace = namespace.cloned();
         let first = Id::new(kind, namespace.clone().unwrap_or_else(|| "".into()), "");
-        let here = move |id: &Id| {
-            id.kind == kind && namespace.as_ref().is_none_or(|namespace| id.namespace == *namespace)
-        };
+        let here =
+            move |id: &Id| id.kind == kind && namespace.as_ref().is_none_or(|namespace| id.namespace == *namespace);
         self.all.range((Bound::Included(first), Bound::Unbounded)).take_while(move |(id, _)| here(id))
     }
 

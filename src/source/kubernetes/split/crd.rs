@@ -64,16 +64,19 @@ pub fn crd() -> Value {
 }
 
 fn columns() -> Value {
-    let column = |name: &str, kind: &str, path: &str, description: &str| {
-        json!({"name": name, "type": kind, "jsonPath": path, "description": description})
-    };
+    let column = |name: &str, kind: &str, path: &str, description: &str| json!({"name": name, "type": kind, "jsonPath": path, "description": description});
     json!([
         column("Target", "string", ".spec.targetRef.name", "What the weights come from"),
         column("Versions", "string", ".status.versions[*].name", "Names of the versions"),
         column("Desired", "string", ".status.versions[*].desired", "Weights asked for"),
         column("Effective", "string", ".status.versions[*].effective", "Weights in effect"),
         column("Success", "string", ".status.versions[*].success", "Share of requests that succeeded, percent"),
-        column("Programmed", "string", ".status.conditions[?(@.type==\"Programmed\")].status", "Served by every replica"),
+        column(
+            "Programmed",
+            "string",
+            ".status.conditions[?(@.type==\"Programmed\")].status",
+            "Served by every replica"
+        ),
         column("Age", "date", ".metadata.creationTimestamp", "Since it was made"),
     ])
 }
@@ -95,7 +98,9 @@ fn structural(schema: Value) -> Value {
     if let Some(Value::Array(values)) = map.get_mut("enum") {
         values.retain(|value| !value.is_null());
     }
-    map.retain(|key, value| KNOWN.contains(&key.as_str()) && !(key == "additionalProperties" && value.is_boolean()) && key != "nullable");
+    map.retain(|key, value| {
+        KNOWN.contains(&key.as_str()) && !(key == "additionalProperties" && value.is_boolean()) && key != "nullable"
+    });
     let nested = |(key, value): (String, Value)| {
         let value = match (key.as_str(), value) {
             ("properties", Value::Object(properties)) => {

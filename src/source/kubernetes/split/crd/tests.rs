@@ -26,6 +26,7 @@ fn every_schema_has_a_type_as_a_structural_schema_must() {
 #[test]
 fn versions_are_a_map_by_name() {
     let crd = crd();
-    let versions = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["versions"];
+    let versions =
+        &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["versions"];
     assert_eq!(versions["x-kubernetes-list-map-keys"], json!(["name"]));
 }

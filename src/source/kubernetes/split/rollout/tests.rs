@@ -87,8 +87,5 @@ fn blue_green_sends_all_to_the_active_version() {
     let spec = json!({"strategy": {"blueGreen": {"activeService": "shop"}}});
     let selectors = json!({"activeSelector": "blue", "previewSelector": "green"});
     let status = json!({"stableRS": "blue", "currentPodHash": "green", "blueGreen": selectors});
-    assert_eq!(
-        shares(spec, status),
-        Shares { stable: "blue".into(), canary: "green".into(), weights: Some((1, 0)) }
-    );
+    assert_eq!(shares(spec, status), Shares { stable: "blue".into(), canary: "green".into(), weights: Some((1, 0)) });
 }
