@@ -12,12 +12,13 @@ mod matching;
 mod route;
 mod wire;
 
-pub use address::{BIND_PORTS, OwnedService, owned_service};
+pub use address::{BIND_PORTS, OwnedService, owned_service, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
 pub use listener::translate as translate_gateway;
-pub use route::{translate_grpc, translate_http};
+pub use route::{accept, translate_grpc, translate_http};
+pub use wire::ParentRef;
 
 /// The name by which GatewayClasses ask for this controller.
 pub const CONTROLLER: &str = "weir.dev/gateway-controller";
