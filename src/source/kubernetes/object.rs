@@ -109,12 +109,20 @@ impl ObjectKind {
         matches!(self, Self::Namespace | Self::GatewayClass | Self::IngressClass)
     }
 
-    /// Labels and annotations that are used; the others are not kept.
+    /// Labels that are used; the others are not kept.
+    fn keeps_label(self, key: &str) -> bool {
+        match self {
+            // Splits tell pods apart by any label (`revisionLabel`), but for those that all pods of a chart have.
+            Self::Pod => !key.starts_with("helm.sh/") && key != "app.kubernetes.io/managed-by",
+            Self::Namespace => true,
+            _ => self.keeps(key),
+        }
+    }
+
+    /// Annotations that are used; the others are not kept.
     fn keeps(self, key: &str) -> bool {
         match self {
-            Self::Pod => key == ROLLOUT_HASH || key == DEPLOYMENT_HASH,
             Self::ReplicaSet => key == SCALE_DOWN_DEADLINE,
-            Self::Namespace => true,
             Self::Service | Self::Gateway => key.starts_with("weir.dev/"),
             Self::IngressClass => key == "ingressclass.kubernetes.io/is-default-class",
             Self::Ingress => key != "kubectl.kubernetes.io/last-applied-configuration",
@@ -278,8 +286,8 @@ impl Object {
 
     /// An object of which only the metadata is known.
     pub fn with_body(kind: ObjectKind, metadata: ObjectMeta, body: Body) -> Self {
-        let kept = |map: Option<BTreeMap<String, String>>| {
-            let pairs = map.unwrap_or_default().into_iter().filter(|(key, _)| kind.keeps(key));
+        let kept = |map: Option<BTreeMap<String, String>>, keeps: fn(ObjectKind, &str) -> bool| {
+            let pairs = map.unwrap_or_default().into_iter().filter(|(key, _)| keeps(kind, key));
             pairs.map(|(key, value)| (key.into_boxed_str(), value.into_boxed_str())).collect()
         };
         let owners = metadata.owner_references.unwrap_or_default();
@@ -288,8 +296,8 @@ impl Object {
             uid: metadata.uid.unwrap_or_default().into(),
             generation: metadata.generation.unwrap_or_default(),
             created: metadata.creation_timestamp.map_or(0, |time| time.0.as_second()),
-            labels: kept(metadata.labels),
-            annotations: kept(metadata.annotations),
+            labels: kept(metadata.labels, ObjectKind::keeps_label),
+            annotations: kept(metadata.annotations, ObjectKind::keeps),
             owner: owner.filter(|_| matches!(kind, ObjectKind::Pod | ObjectKind::ReplicaSet)),
             body,
         }
@@ -385,12 +393,14 @@ fn slice(metadata: &ObjectMeta, data: Value) -> Result<Slice, serde_json::Error>
     let endpoint = |endpoint: WireEndpoint| {
         let conditions = endpoint.conditions.unwrap_or_default();
         let ready = conditions.ready.unwrap_or(true);
+        let terminating = conditions.terminating.unwrap_or(false);
         Some(SliceEndpoint {
             // The API defines addresses to be interchangeable, and clients use the first.
             address: endpoint.addresses.first()?.parse().ok()?,
-            ready,
+            // With `publishNotReadyAddresses` every endpoint is told to be ready.
+            ready: ready && !terminating,
             serving: conditions.serving.unwrap_or(ready),
-            terminating: conditions.terminating.unwrap_or(false),
+            terminating,
             pod: endpoint
                 .target_ref
                 .filter(|target| target.kind.as_deref() == Some("Pod"))
