@@ -56,16 +56,18 @@ fn translate<M: DeserializeOwned>(
     let mut told: Vec<Parent> = Vec::new();
     for (reference, parent, listeners) in parents {
         let (accepted, on) = accept(&parent, &listeners, &hosts);
-        attachments.extend(on.iter().map(|listener| listener.attachment(&hosts)));
+        attachments.extend(on.iter().filter_map(|listener| listener.attachment(&hosts)));
         let attached = on.iter().map(|listener| (listener.gateway.clone(), Arc::clone(&listener.name))).collect();
         let conditions = [vec![accepted, resolved.clone()], partial(&trouble)].concat();
         told.push(Parent { reference: reference.clone(), conditions, attached });
     }
-    attachments.retain(|attachment| spec.hostnames.is_empty() || !attachment.hosts.is_empty());
+    // Hostnames that are none must not come to mean all.
+    attachments.retain(|_| spec.hostnames.is_empty() || !hosts.is_empty());
     let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
-    split::apply_policies(reader, id, &mut routes, &mut report.notes);
+    let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
+    split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, listeners: Vec::new() }
 }
 
@@ -77,8 +79,8 @@ fn parent<'v>(
     reference: &'v Value,
 ) -> Option<(&'v Value, ParentRef, Vec<Attachable>)> {
     let parent: ParentRef = serde_json::from_value(reference.clone()).ok()?;
-    let is_gateway = parent.kind.as_deref().unwrap_or("Gateway") == "Gateway"
-        && parent.group.as_deref().unwrap_or(GROUP) == GROUP;
+    let is_gateway =
+        parent.kind.as_deref().unwrap_or("Gateway") == "Gateway" && parent.group.as_deref().unwrap_or(GROUP) == GROUP;
     let namespace = parent.namespace.as_deref().map_or_else(|| Arc::clone(&id.namespace), Arc::from);
     let gateway = Id::new(ObjectKind::Gateway, namespace, parent.name.as_str());
     let listeners = attach::attachable(reader, &gateway, &id.namespace, kind).filter(|_| is_gateway)?;
@@ -86,7 +88,7 @@ fn parent<'v>(
 }
 
 /// Whether a parent takes the route, and on which listeners.
-fn accept<'l>(
+pub fn accept<'l>(
     parent: &ParentRef,
     listeners: &'l [Attachable],
     hosts: &[HostPattern],
@@ -101,8 +103,7 @@ fn accept<'l>(
         let message = "no listener allows routes of this kind from this namespace: see allowedRoutes of the Gateway";
         return refused("NotAllowedByListeners", message);
     }
-    let common: Vec<&Attachable> =
-        allowed.into_iter().filter(|listener| listener.hosts(hosts).is_some()).collect();
+    let common: Vec<&Attachable> = allowed.into_iter().filter(|listener| listener.hosts(hosts).is_some()).collect();
     if common.is_empty() {
         return refused("NoMatchingListenerHostname", "no hostname of the route fits the hostname of a listener");
     }
@@ -136,7 +137,8 @@ fn rule<M>(
     to_match: fn(&M) -> Result<Match, String>,
     trouble: &mut Vec<Condition>,
 ) -> Rule {
-    let mut versions = if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
+    let mut versions =
+        if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
     let parts = parts(wire, to_match);
     let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
