@@ -48,7 +48,9 @@ async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unbound
         _ => None,
     };
     let wanted = move |id: &Id| {
-        kind.cluster_wide() || scope.namespaces.is_empty() || scope.namespaces.iter().any(|name| **name == *id.namespace)
+        kind.cluster_wide()
+            || scope.namespaces.is_empty()
+            || scope.namespaces.iter().any(|name| **name == *id.namespace)
     };
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
     let config = match kind {
@@ -61,11 +63,13 @@ async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unbound
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))
         };
+        let api = api(client, namespace.as_deref(), kind);
         let follower = Follower { kind, wanted, convert, changes };
-        follower.run(watcher::watcher(api(client, namespace.as_deref(), kind), config)).await;
+        follower.run(|| watcher::watcher(api.clone(), config.clone())).await;
     } else {
+        let api = api(client, namespace.as_deref(), kind);
         let follower = Follower { kind, wanted, convert: |object| Object::new(kind, object), changes };
-        follower.run(watcher::watcher(api(client, namespace.as_deref(), kind), config)).await;
+        follower.run(|| watcher::watcher(api.clone(), config.clone())).await;
     }
 }
 
@@ -89,12 +93,13 @@ struct Follower<W, C> {
 }
 
 impl<W: Fn(&Id) -> bool, C> Follower<W, C> {
-    async fn run<K>(self, events: impl futures_util::Stream<Item = watcher::Result<Event<K>>>)
+    async fn run<K, S>(self, watcher: impl Fn() -> S)
     where
         K: DeserializeOwned + Debug,
+        S: futures_util::Stream<Item = watcher::Result<Event<K>>>,
         C: Fn(K) -> Result<(Id, Object), (Id, String)>,
     {
-        let mut events = std::pin::pin!(events);
+        let mut events = Box::pin(watcher());
         let mut trouble = Trouble::default();
         while let Some(event) = events.next().await {
             let told = match event {
@@ -107,6 +112,10 @@ impl<W: Fn(&Id) -> bool, C> Follower<W, C> {
                     let told = status(&error).is_none_or(|(code, _)| !matches!(code, 403 | 404))
                         || self.changes.send(Change::Absent(self.kind)).is_ok();
                     tokio::time::sleep(trouble.wait(self.kind, &error)).await;
+                    // The watcher lists anew when a watch says so, but asks for ever for one that is refused with it.
+                    if forgotten(&error) {
+                        events.set(watcher());
+                    }
                     told
                 }
             };
@@ -163,8 +172,8 @@ impl Trouble {
                 );
                 (message, LONGEST_WAIT)
             }
-            // A watch that the server has forgotten is listed anew at once.
-            Some((410, _)) => (String::new(), Duration::ZERO),
+            // A watch that the server has forgotten is listed anew, which is nothing to tell anybody.
+            Some((410, _)) => (String::new(), self.backoff()),
             _ => (describe(kind, error), self.backoff()),
         };
         self.failures += 1;
@@ -199,6 +208,11 @@ fn describe(kind: ObjectKind, error: &watcher::Error) -> String {
         source = inner.source();
     }
     format!("{text}; what is known is served on")
+}
+
+/// Whether a watch was refused because the server has forgotten where it stood.
+fn forgotten(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(_)) && status(error).is_some_and(|(code, _)| code == 410)
 }
 
 /// The status that the server answered with.
