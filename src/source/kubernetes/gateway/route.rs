@@ -142,6 +142,9 @@ fn rule<M>(
     let parts = parts(wire, to_match);
     let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
+        if versions.is_empty() {
+            versions = backend::versions(reader, id, &[], &mut Vec::new());
+        }
         versions.iter_mut().for_each(|version| version.invalid = true);
         trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
         (matches, Vec::new(), Timeouts::default())
