@@ -112,8 +112,8 @@ impl<W: Fn(&Id) -> bool, C> Follower<W, C> {
                     let told = status(&error).is_none_or(|(code, _)| !matches!(code, 403 | 404))
                         || self.changes.send(Change::Absent(self.kind)).is_ok();
                     tokio::time::sleep(trouble.wait(self.kind, &error)).await;
-                    // The watcher lists anew when a watch says so, but asks for ever for one that is refused with it.
-                    if forgotten(&error) {
+                    // The watcher lists anew by itself when an event says so, but asks for ever when a status does.
+                    if status(&error).is_some_and(|(code, _)| code == 410) {
                         events.set(watcher());
                     }
                     told
@@ -208,11 +208,6 @@ fn describe(kind: ObjectKind, error: &watcher::Error) -> String {
         source = inner.source();
     }
     format!("{text}; what is known is served on")
-}
-
-/// Whether a watch was refused because the server has forgotten where it stood.
-fn forgotten(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchStartFailed(_)) && status(error).is_some_and(|(code, _)| code == 410)
 }
 
 /// The status that the server answered with.
