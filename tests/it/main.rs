@@ -14,6 +14,8 @@ mod counters;
 mod forwarding;
 mod grpc;
 mod guards;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod large;
 mod load;
 mod malformed;
