@@ -16,8 +16,8 @@ use weir::decide::{Cursors, Decision, Outcome, decide};
 use weir::head::RequestHead;
 use weir::model::{
     Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
-    Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts, Transport,
-    ValueMatch, Version, Weight,
+    Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, StickyTo, Timeouts,
+    Transport, ValueMatch, Version, Weight,
 };
 use weir::snapshot::{Interner, Snapshot, compile};
 
@@ -111,6 +111,7 @@ impl Case {
 
     fn decide(&self, cursors: &mut Cursors) -> Outcome {
         let head = RequestHead {
+            secure: false,
             listener: 0,
             method: &Method::GET,
             host: &self.host,
@@ -183,8 +184,11 @@ fn overridden() -> Split {
 
 fn sticky(keys: &[&str]) -> Split {
     let keys = keys.iter().map(|key| Arc::from(key.as_bytes())).collect();
-    let client = ClientId::Cookie { name: "weir".into(), ttl: None, keys };
-    Split { sticky: Some(Sticky { client, mode: StickyMode::Share }), ..split(&[95, 5]) }
+    let client = ClientId::Cookie { name: "weir".into(), ttl: None, keys, attributes: Default::default() };
+    Split {
+        sticky: Some(Sticky { client, mode: StickyMode::Share, to: StickyTo::Version, forgets: Vec::new() }),
+        ..split(&[95, 5])
+    }
 }
 
 fn cases() -> Vec<Case> {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use crate::endpoint::{Endpoint, SplitId, VersionId};
 use crate::head::RequestHead;
-use crate::model::{OnEmpty, Split};
+use crate::model::{Access, OnEmpty, Split, StickyTo};
 use crate::route::{self, Found};
 use crate::snapshot::{Rule, Snapshot, VersionEntry};
-use crate::split::{self, Choice, Schedule, SetCookie, Why};
+use crate::split::{self, Choice, Home, Schedule, SetCookie, Why};
 use crate::upstream::balance::{self, Tried, Turn};
 
 /// Where a worker stands in every split and version.
@@ -72,6 +72,8 @@ pub struct Decision {
     pub why: Why,
     /// A cookie that the client is to be given.
     pub cookie: Option<SetCookie>,
+    /// How the client's endpoint is found, if it keeps one.
+    pub home: Option<Home>,
 }
 
 impl Decision {
@@ -110,6 +112,10 @@ pub enum Refusal {
         /// Index of the version.
         version: usize,
     },
+    /// The client may not ask.
+    Forbidden,
+    /// Nobody may ask, because the rule's protection is not one that the proxy has.
+    Closed,
 }
 
 /// Decides where a request goes.
@@ -122,6 +128,11 @@ pub fn decide(snapshot: &Snapshot, cursors: &mut Cursors, head: &RequestHead<'_>
     if rule.body.answers(head) {
         return Outcome::Respond(found);
     }
+    match rule.body.closed_to(head.client) {
+        None => {}
+        Some(Access::Addresses { .. }) => return Outcome::Reject(Refusal::Forbidden),
+        Some(Access::Closed) => return Outcome::Reject(Refusal::Closed),
+    }
     let (schedule, rng) = cursors.schedule(rule.body.split_id);
     match split::choose(rule, head, schedule, rng) {
         Some(choice) => place(rule, found, choice, &Tried::default(), cursors),
@@ -131,7 +142,7 @@ pub fn decide(snapshot: &Snapshot, cursors: &mut Cursors, head: &RequestHead<'_>
 
 /// Decides where a request goes after endpoints in `tried` have failed it: the same version as long as it has another.
 pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tried: &Tried) -> Option<Decision> {
-    let choice = Choice { version: before.version, why: before.why, cookie: before.cookie.clone() };
+    let choice = Choice { version: before.version, why: before.why, cookie: before.cookie.clone(), home: before.home };
     match place(before.rule(snapshot), before.found, choice, tried, cursors) {
         Outcome::Forward(decision) => Some(decision),
         Outcome::Respond(_) | Outcome::Reject(_) => None,
@@ -141,27 +152,48 @@ pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, trie
 /// Decides where a request goes that failed on a version and is rescued: the first version.
 pub fn rescue(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tried: &Tried) -> Option<Decision> {
     let rule = before.rule(snapshot);
-    let choice = Choice { version: 0, why: Why::Sibling, cookie: before.cookie.clone() };
     let endpoint = pick(rule, 0, tried, cursors)?;
-    Some(Decision { found: before.found, version: 0, endpoint, why: choice.why, cookie: choice.cookie })
+    Some(Decision { version: 0, endpoint, why: Why::Sibling, ..before.clone() })
 }
 
 /// Finds an endpoint for a choice, or for a sibling of it.
 fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut Cursors) -> Outcome {
-    let Choice { version, why, cookie } = choice;
+    let Choice { version, why, cookie, home } = choice;
     if rule.body.versions.get(version).is_some_and(|version| version.invalid) {
         return Outcome::Reject(Refusal::Invalid { found, version });
     }
-    if let Some(endpoint) = pick(rule, version, tried, cursors) {
-        return Outcome::Forward(Decision { found, version, endpoint, why, cookie });
+    if let Some(endpoint) = at_home(rule, version, home, tried).or_else(|| pick(rule, version, tried, cursors)) {
+        let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), home.filter(|_| why != Why::Guard)?));
+        return Outcome::Forward(Decision { found, version, endpoint, why, cookie, home });
     }
     let split: &Split = &rule.body.split;
     if split.on_empty == OnEmpty::Sibling
         && let Some((version, endpoint)) = sibling(rule, version, tried, cursors)
     {
-        return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie });
+        // A newcomer stays with the sibling; who has a home already returns to it once it has endpoints again.
+        let newcomer = home.filter(|home| matches!(home, Home::Kept { token: None, .. }));
+        let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), newcomer?));
+        return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie, home });
     }
     Outcome::Reject(Refusal::NoEndpoint { found, version })
+}
+
+/// The endpoint that the client keeps, unless it has failed this request.
+fn at_home(rule: &Rule, version: usize, home: Option<Home>, tried: &Tried) -> Option<usize> {
+    let endpoints = rule.body.versions.get(version)?.endpoints.iter().enumerate();
+    home?.find(endpoints.filter(|(_, e)| !tried.contains(e.id)).map(|(i, e)| (i, e.address)))
+}
+
+/// The cookie for a client that is not where its cookie says: because it is new, its endpoint has gone, or it failed and
+/// the client is not to return.
+fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Option<SetCookie> {
+    let endpoints = &rule.body.versions.get(version)?.endpoints;
+    let kept = home.find(endpoints.iter().enumerate().map(|(i, e)| (i, e.address)));
+    let moves = match rule.body.split.sticky.as_ref()?.to {
+        StickyTo::Version => false,
+        StickyTo::Endpoint { move_on_failure } => kept.is_none() || (kept != Some(endpoint) && move_on_failure),
+    };
+    moves.then(|| home.cookie(rule, version, endpoints.get(endpoint)?.address)).flatten()
 }
 
 /// Another version by weight, among those that have endpoints; without any of positive weight, the first that has one.

@@ -36,6 +36,8 @@ pub struct RequestHead<'a> {
     pub fields: &'a dyn Fields,
     /// The client's address, as far as trusted proxies are believed.
     pub client: IpAddr,
+    /// Whether the client speaks TLS, to the proxy or to a trusted one in front of it.
+    pub secure: bool,
 }
 
 impl<'a> RequestHead<'a> {

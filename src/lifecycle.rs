@@ -18,8 +18,9 @@ use tokio::time::Instant;
 
 use crate::admin::{self, Access, Admin};
 use crate::control::{ApplyError, Control, EventKind, Fleet, TICK};
-use crate::model::{Model, Settings, Shutdown};
+use crate::model::{Dialect, Model, Settings, Shutdown};
 use crate::proxy::{Phase, Worker, WorkerHandle, WorkerParts};
+use crate::record::dialect::DialectExporter;
 use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
 use crate::source::file::{self, Diagnostics, Watcher};
@@ -80,7 +81,7 @@ impl Process {
         let control =
             control.map_err(|error| StartError::State { path: settings.state.clone().unwrap_or_default(), error })?;
         let control = Arc::new(control);
-        export(&control)?;
+        export(&control, &settings.dialects)?;
         let message = summary(&model);
         let generation = control.apply(model)?;
         control.events().tell(EventKind::ConfigApplied, "", "", format!("generation {generation}: {message}"));
@@ -176,15 +177,20 @@ fn run_worker(parts: WorkerParts) {
     }
 }
 
-fn export(control: &Arc<Control>) -> Result<(), StartError> {
-    let recorder = Arc::clone(control.recorder());
-    // Weak, since the control side owns the registry that this goes into.
-    let served = Arc::downgrade(control);
-    let exporter = Exporter::new(recorder, move || match served.upgrade() {
-        Some(control) => Served { snapshot: control.snapshot(), versions: control.known_versions() },
-        None => Served { snapshot: Arc::default(), versions: Vec::new() },
-    })?;
-    control.metrics().registry().register(Box::new(exporter))?;
+fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError> {
+    let served = || {
+        // Weak, since the control side owns the registry that this goes into.
+        let control = Arc::downgrade(control);
+        move || match control.upgrade() {
+            Some(control) => control.served(),
+            None => Served { snapshot: Arc::default(), versions: Vec::new() },
+        }
+    };
+    let (registry, recorder) = (control.metrics().registry(), control.recorder());
+    registry.register(Box::new(Exporter::new(Arc::clone(recorder), served())?))?;
+    if !dialects.is_empty() {
+        registry.register(Box::new(DialectExporter::new(Arc::clone(recorder), served(), dialects)?))?;
+    }
     Ok(())
 }
 
@@ -294,7 +300,9 @@ async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut S
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     watcher.watch(&loaded.watched);
     if *settings != loaded.settings {
-        tracing::warn!("admin, ops, workers, shutdown and state are read at the start only: restart to change them");
+        tracing::warn!(
+            "admin, ops, workers, shutdown, state and metrics are read at the start only: restart to change them"
+        );
         *settings = loaded.settings;
     }
     let message = summary(&loaded.model);

@@ -9,8 +9,8 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use crate::head::RequestHead;
 use crate::model::{
     Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
-    Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, Timeouts,
-    Transport, ValueMatch, Version, Weight,
+    Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, StickyTo,
+    Timeouts, Transport, ValueMatch, Version, Weight,
 };
 use crate::snapshot::{Interner, Snapshot, WeightSource, Weights, compile};
 
@@ -23,6 +23,7 @@ pub struct Asked {
     pub query: Option<String>,
     pub headers: HeaderMap,
     pub client: IpAddr,
+    pub secure: bool,
 }
 
 impl Asked {
@@ -41,6 +42,7 @@ impl Asked {
             query,
             headers: HeaderMap::new(),
             client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            secure: false,
         }
     }
 
@@ -63,6 +65,12 @@ impl Asked {
         self
     }
 
+    /// Over TLS.
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
     /// As decisions see it, on the first listener.
     pub fn head(&self) -> RequestHead<'_> {
         RequestHead {
@@ -73,6 +81,7 @@ impl Asked {
             query: self.query.as_deref(),
             fields: &self.headers,
             client: self.client,
+            secure: self.secure,
         }
     }
 }
@@ -170,7 +179,7 @@ impl Split {
 
     /// With stickiness.
     pub fn sticky_by(mut self, client: ClientId, mode: StickyMode) -> Self {
-        self.sticky = Some(Sticky { client, mode });
+        self.sticky = Some(Sticky { client, mode, to: StickyTo::Version, forgets: Vec::new() });
         self
     }
 
@@ -187,6 +196,7 @@ pub fn cookie(keys: &[&str]) -> ClientId {
         name: "weir".into(),
         ttl: Some(std::time::Duration::from_secs(3600)),
         keys: keys.iter().map(|key| Arc::from(key.as_bytes())).collect(),
+        attributes: Arc::default(),
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::change::{self, Refused};
+use super::hooks::{self, Hook};
 use super::reply::{self, Reply, json, text};
-use super::{Access, view};
+use super::{Access, query, view};
 use crate::control::Control;
 use crate::proxy::Phase;
 use crate::record::Format;
@@ -18,6 +19,12 @@ use crate::record::Format;
 const PAGE: &str = include_str!("dashboard/index.html");
 const STYLE: &str = include_str!("dashboard/dashboard.css");
 const SCRIPT: &str = include_str!("dashboard/dashboard.js");
+
+/// What the ops listener says to everything else.
+const OPS_ONLY: &str = "there is /livez, /readyz, /metrics, /hooks, /api/v1/analysis and /api/v1/query here; the rest is on \
+                        the admin listener";
+/// What is said to another hook.
+const NO_HOOK: &str = "there is /hooks/confirm-traffic-increase, /hooks/confirm-promotion and /hooks/rollback";
 
 /// The API of one listener.
 pub struct Api {
@@ -29,6 +36,8 @@ pub struct Api {
     pub control: Arc<Control>,
     /// Whether the process is ready.
     pub phase: watch::Receiver<Phase>,
+    /// Held while `/metrics` is written.
+    pub scraping: Arc<Mutex<()>>,
 }
 
 impl Api {
@@ -40,12 +49,29 @@ impl Api {
         match (get, &segments[..]) {
             (true, ["livez"]) => text(StatusCode::OK, "ok"),
             (true, ["readyz"]) => self.ready(),
-            (true, ["metrics"]) => self.metrics(request.headers()),
+            (true, ["metrics"]) => self.metrics(request.headers()).await,
+            (true, ["api", "v1", "query"]) => query::answer(&self.control, request.uri().query().unwrap_or_default()),
+            (true, ["api", "v1", "analysis", namespace, name]) => self.analysis(namespace, name, request.uri().query()),
+            (false, ["api", "v1", "query"] | ["hooks", _]) if *request.method() == Method::POST => {
+                self.post(request, &segments).await
+            }
             _ if self.access == Access::Admin => self.admin(request, get, &segments).await,
-            _ => reply::error(
-                StatusCode::NOT_FOUND,
-                "there is /livez, /readyz and /metrics here; the rest is on the admin listener",
-            ),
+            _ => reply::error(StatusCode::NOT_FOUND, OPS_ONLY),
+        }
+    }
+
+    /// What is asked in a request's body, and changes nothing.
+    async fn post(&self, request: Request<Incoming>, segments: &[&str]) -> Reply {
+        let body = match reply::body(request.into_body()).await {
+            Ok(body) => body,
+            Err(message) => return reply::error(StatusCode::BAD_REQUEST, &message),
+        };
+        match segments {
+            ["hooks", name] => match Hook::named(name) {
+                Some(hook) => hooks::answer(&self.control, hook, &body),
+                None => reply::error(StatusCode::NOT_FOUND, NO_HOOK),
+            },
+            _ => query::answer(&self.control, &String::from_utf8_lossy(&body)),
         }
     }
 
@@ -83,12 +109,28 @@ impl Api {
         }
     }
 
-    fn metrics(&self, headers: &HeaderMap) -> Reply {
+    /// Beside the runtime: the series of thousands of versions take a while, and ramps and guards must not wait for them.
+    async fn metrics(&self, headers: &HeaderMap) -> Reply {
         let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         let format = Format::accepted(accept);
-        match format.write(self.control.metrics().registry()) {
-            Ok(body) => reply::reply(StatusCode::OK, format.content_type(), body),
+        let control = Arc::clone(&self.control);
+        // One at a time: a scraper that gave up does not end the work, and must not be able to start it over and over.
+        let turn = Arc::clone(&self.scraping).lock_owned().await;
+        let write = move || {
+            let _turn = turn;
+            format.write(control.metrics().registry())
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(body)) => reply::reply(StatusCode::OK, format.content_type(), body),
+            Ok(Err(error)) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
+    fn analysis(&self, namespace: &str, name: &str, query: Option<&str>) -> Reply {
+        match view::analysis(&self.control, namespace, name, query) {
+            Ok(analysis) => json(&analysis),
+            Err((status, message)) => reply::error(status, &message),
         }
     }
 

@@ -6,19 +6,16 @@ use std::net::IpAddr;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::StatusCode;
 use http::header::{self, HeaderMap};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 
+use super::reply;
 use crate::control::{Control, WeightsError};
 use crate::proxy::host_of;
 
 /// Why a change is refused that nobody may make.
 pub const FORBIDDEN: &str =
     "changes are taken from loopback addresses, or with the token of admin.tokenFile, and as application/json";
-/// Longest body, bytes.
-const LONGEST: usize = 64 * 1024;
-
 /// A change that is not made.
 pub struct Refused(pub StatusCode, pub String);
 
@@ -26,6 +23,7 @@ impl From<WeightsError> for Refused {
     fn from(error: WeightsError) -> Self {
         let status = match error {
             WeightsError::NoSplit { .. } => StatusCode::NOT_FOUND,
+            WeightsError::Owned { .. } => StatusCode::CONFLICT,
             _ => StatusCode::BAD_REQUEST,
         };
         Self(status, error.to_string())
@@ -60,7 +58,7 @@ pub fn allowed(headers: &HeaderMap, peer: IpAddr, token: Option<&str>) -> bool {
 /// Sets weights: `{"weights": {"stable": 50, "canary": 50}}`.
 pub async fn weights(control: &Control, split: &str, body: Incoming) -> Result<(), Refused> {
     let bad = |message: String| Refused(StatusCode::BAD_REQUEST, message);
-    let body = Limited::new(body, LONGEST).collect().await.map_err(|error| bad(error.to_string()))?.to_bytes();
+    let body = reply::body(body).await.map_err(bad)?;
     let patch: Patch = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("{error}; send {{\"weights\": {{\"stable\": 50, \"canary\": 50}}}}")))?;
     control.set_weights(split, &patch.weights).map_err(Refused::from)

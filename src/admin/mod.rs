@@ -1,8 +1,10 @@
-//! The listeners for people and machines that look after the proxy: `ops` (probes, metrics) changes nothing, `admin` has the
-//! dashboard, the API, and changes by hand.
+//! The listeners for people and machines that look after the proxy: `ops` (probes, metrics, what rollout controllers ask)
+//! changes nothing, `admin` has the dashboard, the API, and changes by hand.
 
 mod api;
 mod change;
+mod hooks;
+mod query;
 mod reply;
 mod view;
 
@@ -78,7 +80,7 @@ impl Admin {
         let failed = |error| AdminError { what, address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let api = Arc::new(Api { access, token, control, phase });
+        let api = Arc::new(Api { access, token, control, phase, scraping: Arc::default() });
         let answer = tower::service_fn(move |request: Request<Incoming>| {
             let api = Arc::clone(&api);
             async move { Ok::<_, tower::BoxError>(api.answer(request).await) }

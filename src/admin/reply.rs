@@ -1,4 +1,4 @@
-//! Answers of the admin API.
+//! Requests and answers of the admin API.
 
 use std::convert::Infallible;
 
@@ -6,12 +6,26 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
+use http_body_util::{BodyExt, Collected, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::control::Event;
+
+/// Longest body of a request, bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// The body of a request.
+///
+/// # Errors
+///
+/// It is too long, or broke off.
+pub async fn body(body: Incoming) -> Result<Bytes, String> {
+    let body = Limited::new(body, LONGEST).collect().await;
+    body.map(Collected::to_bytes)
+        .map_err(|error| format!("the body cannot be read: {error}; it may have {LONGEST} bytes"))
+}
 
 /// An answer.
 pub type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;

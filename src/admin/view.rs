@@ -1,15 +1,18 @@
 //! What the API shows of the snapshot; secrets are not in it.
 
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use crate::control::{Control, SplitHistory};
+use crate::control::{Analysis, Control, KEPT, SplitHistory};
 use crate::decide::{self, Explanation};
 use crate::head::RequestHead;
 use crate::proxy::host_of;
 use crate::snapshot::Snapshot;
+
+/// Seconds that an analysis is about unless it says otherwise.
+const WINDOW: usize = 60;
 
 /// The JSON of `/api/v1/history`.
 #[derive(Serialize)]
@@ -90,15 +93,42 @@ pub fn config(snapshot: &Snapshot) -> Config {
     }
 }
 
+/// The parameters of a query string, decoded.
+pub fn parameters(query: &str) -> Vec<(&str, String)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name, decoded(value))).collect()
+}
+
+/// What `/api/v1/analysis/{namespace}/{route}` says about the version that a query names, `version` and `window`.
+///
+/// # Errors
+///
+/// The window is none (400), or what is asked for is not there (404).
+pub fn analysis(
+    control: &Control,
+    namespace: &str,
+    name: &str,
+    query: Option<&str>,
+) -> Result<Analysis, (StatusCode, String)> {
+    let pairs = parameters(query.unwrap_or_default());
+    let one = |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+    let seconds = one("window").map_or(Some(WINDOW), |text| text.strip_suffix('s').unwrap_or(text).parse().ok());
+    let seconds = seconds.filter(|seconds| (1..=KEPT).contains(seconds)).ok_or_else(|| {
+        (StatusCode::BAD_REQUEST, format!("window is a number of seconds from 1 to {KEPT}: window=60s"))
+    })?;
+    let namespace = if namespace == "-" { "" } else { namespace };
+    let analysis = control.analyse(namespace, name, one("version"), seconds);
+    analysis.map_err(|error| (StatusCode::NOT_FOUND, error.to_string()))
+}
+
 /// Explains the request that a query describes: `method`, `url`, and any number of `header` as `Name: value`.
 ///
 /// # Errors
 ///
 /// Says which parameter is missing or malformed.
 pub fn explain(snapshot: &Snapshot, query: Option<&str>) -> Result<Explanation, String> {
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let pairs: Vec<(&str, String)> = pairs.map(|(name, value)| (name, decoded(value))).collect();
+    let pairs = parameters(query.unwrap_or_default());
     let one = |wanted: &str| pairs.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
     let headers: Vec<String> =
         pairs.iter().filter(|(name, _)| *name == "header").map(|(_, value)| value.clone()).collect();
@@ -132,6 +162,7 @@ pub fn explain_request(
     let host = host_of(named.or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default());
     let path = if uri.path().is_empty() { "/" } else { uri.path() };
     let head = RequestHead {
+        secure: uri.scheme_str() == Some("https"),
         listener: listener_for(snapshot, &uri),
         method: &method,
         host: &host,

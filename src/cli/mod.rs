@@ -1,5 +1,7 @@
 //! The commands, one file each. Errors go to stderr, what a machine may read to stdout; exit status 0, 1 (failed), 2 (usage).
 
+#[cfg(feature = "kubernetes")]
+mod audit;
 mod check;
 mod client;
 mod completions;
@@ -36,6 +38,9 @@ enum Command {
     /// Print the CustomResourceDefinitions
     #[cfg(feature = "kubernetes")]
     Crds,
+    /// Tell what becomes of Ingresses that ingress-nginx serves
+    #[cfg(feature = "kubernetes")]
+    Audit(audit::Args),
     /// Tell where a request would go, and why
     Explain(explain::Args),
     /// Show what is going on
@@ -62,6 +67,8 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             #[cfg(feature = "kubernetes")]
             Command::Crds => crds::run(),
+            #[cfg(feature = "kubernetes")]
+            Command::Audit(args) => audit::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Weight(args) => weight::run(&args),

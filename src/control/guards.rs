@@ -147,7 +147,11 @@ impl Seen {
     fn of(totals: &Totals) -> Self {
         let mut first_bytes = totals.first_bytes[Classification::Success as usize].clone();
         first_bytes.add(&totals.first_bytes[Classification::Failure as usize]);
-        Self { success: totals.of(Classification::Success), failure: totals.of(Classification::Failure), first_bytes }
+        Self {
+            success: totals.tally.of(Classification::Success),
+            failure: totals.tally.of(Classification::Failure),
+            first_bytes,
+        }
     }
 
     fn since(&self, earlier: &Self) -> Self {

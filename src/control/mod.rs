@@ -1,8 +1,10 @@
 //! A change's way into force: a model, weights set by hand, a guard's trip. Each becomes a new snapshot that the workers
 //! serve from their next request on; a change that cannot be served changes nothing.
 
+mod analysis;
 mod events;
 mod fleet;
+mod gate;
 mod guards;
 mod history;
 mod metrics;
@@ -10,9 +12,11 @@ mod ramp;
 mod status;
 mod trips;
 
+pub use analysis::{Analysis, NotFound, Outcome};
 pub use events::{Event, EventKind, Events};
 pub use fleet::Fleet;
-pub use history::Point;
+pub use gate::Gate;
+pub use history::{KEPT, Point};
 pub use metrics::Metrics;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
@@ -34,7 +38,8 @@ use self::trips::Trips;
 use crate::endpoint::SplitId;
 use crate::model::{Model, RouteKey, Weight, WeightError};
 use crate::proxy::BindError;
-use crate::record::Recorder;
+use crate::record::dialect::{Subject, subjects};
+use crate::record::{Recorder, Served};
 use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, compile};
 
 /// How often ramps move and guards look.
@@ -73,6 +78,14 @@ pub enum WeightsError {
         asked: String,
         /// What there is.
         known: String,
+    },
+    /// An object of the cluster owns them.
+    #[error("the weights of {split} are those of a {owner} of the cluster: change them there")]
+    Owned {
+        /// The split.
+        split: String,
+        /// Kind of the object.
+        owner: &'static str,
     },
     /// No weight.
     #[error(transparent)]
@@ -192,9 +205,17 @@ impl Control {
         lock(&self.state).fleet.dismiss();
     }
 
-    /// What every version id stands for.
-    pub fn known_versions(&self) -> Vec<(crate::endpoint::VersionId, crate::snapshot::VersionKey)> {
-        lock(&self.state).interner.known_versions()
+    /// What is served, and what every version id stands for.
+    pub fn served(&self) -> Served {
+        let state = lock(&self.state);
+        Served { snapshot: self.snapshot(), versions: state.interner.known_versions() }
+    }
+
+    /// What the versions counted in the last `seconds`, and how many of them that is about: the history may not reach back
+    /// so far.
+    pub fn increases(&self, seconds: usize) -> (Vec<Subject>, usize) {
+        let (mut sums, covered) = lock(&self.state).history.increases(seconds);
+        (subjects(&self.served(), |id| sums.remove(&id).unwrap_or_default()), covered)
     }
 
     /// Brings a model into force and returns its generation.
@@ -242,6 +263,9 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let route = self.route(&previous, split)?;
+        if !route.namespace.is_empty() {
+            return Err(WeightsError::Owned { split: split.to_owned(), owner: route.kind.as_str() });
+        }
         let rule = previous.rules_of(&route).map(|(_, rule)| rule).next();
         let rule = rule.ok_or_else(|| WeightsError::AllZero(split.to_owned()))?;
         let mut weights = rule.weights.desired.to_vec();
@@ -308,8 +332,7 @@ impl Control {
         }
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
-            let versions = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter().map(|version| version.id));
-            state.history.sample(jiff::Timestamp::now().as_second(), versions, &self.recorder);
+            state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
         }
     }
 

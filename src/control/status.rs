@@ -173,7 +173,6 @@ impl Control {
         let totals: Totals = self.recorder.totals(version.id);
         let recent = state.history.recent(version.id);
         let some = |value: f64| (recent.requests > 0).then_some(value);
-        let failures = totals.of(Classification::Failure);
         VersionStatus {
             name: version.name.to_string(),
             revision: version.revision.to_string(),
@@ -182,9 +181,9 @@ impl Control {
             desired_share: rule.weights.desired_share(index),
             effective_share: rule.weights.effective_share(index),
             share: None,
-            requests: totals.of(Classification::Success) + failures,
-            failures,
-            client_gone: totals.of(Classification::ClientGone),
+            requests: totals.tally.judged(),
+            failures: totals.tally.of(Classification::Failure),
+            client_gone: totals.tally.of(Classification::ClientGone),
             rate: (recent.seconds > 0).then(|| recent.requests as f64 / recent.seconds as f64),
             success: some(1.0 - recent.failures as f64 / recent.requests.max(1) as f64),
             p50: recent.durations.quantile(0.5),

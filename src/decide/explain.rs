@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::head::RequestHead;
-use crate::model::OnEmpty;
+use crate::model::{Access, OnEmpty};
 use crate::route;
 use crate::snapshot::{Rule, Snapshot};
 use crate::split;
@@ -62,8 +62,8 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
         0 => head.path.to_owned(),
         length => format!("{}/*", &head.path[..length]),
     });
-    if rule.body.answers(head) {
-        explanation.answer = Some("a filter of the rule answers (redirect or CORS preflight)".to_owned());
+    explanation.answer = answered(rule, head);
+    if explanation.answer.is_some() {
         return explanation;
     }
     let certain = split::certain(rule, head);
@@ -91,6 +91,17 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
         })
         .collect();
     explanation
+}
+
+/// What the rule answers itself, whatever its versions are.
+fn answered(rule: &Rule, head: &RequestHead<'_>) -> Option<String> {
+    if rule.body.answers(head) {
+        return Some("a filter of the rule answers (redirect or CORS preflight)".to_owned());
+    }
+    rule.body.closed_to(head.client).map(|access| match access {
+        Access::Addresses { .. } => format!("403: the rule is not for clients at {}", head.client),
+        Access::Closed => "503: the rule asks for protection that this proxy does not have".to_owned(),
+    })
 }
 
 /// What becomes of shares once endpoints are looked for.

@@ -1,6 +1,8 @@
+mod home;
+
 use super::*;
 use crate::endpoint::EndpointId;
-use crate::model::{Filter, Redirect, StickyMode, ValueMatch};
+use crate::model::{Access, Filter, Redirect, StickyMode, ValueMatch};
 use crate::snapshot::Snapshot;
 use crate::testing::{Asked, compiled, divert, endpoint, is, key, listener, model, on, prefix, route, serving, split};
 
@@ -477,4 +479,31 @@ fn what_is_explained_is_what_is_decided() {
     }
     let decided: Vec<f64> = counts.iter().map(|count| f64::from(*count) / 1000.0).collect();
     assert_eq!(explanation.versions.iter().map(|version| version.share).collect::<Vec<_>>(), decided);
+}
+
+#[test]
+fn a_rule_for_some_addresses_refuses_the_others() {
+    let network = |text: &str, bits| (text.parse().unwrap(), bits);
+    let allow = vec![network("192.0.2.0", 24)];
+    let deny = vec![network("192.0.2.7", 32)];
+    let mut shop = route("shop", &[], split(&[("stable", 1)]));
+    shop.rules[0].filters.push(Filter::Access(Access::Addresses { allow, deny }));
+    let snapshot = compiled(&model([shop]));
+    for (client, allowed) in [([192, 0, 2, 1], true), ([192, 0, 2, 7], false), ([198, 51, 100, 1], false)] {
+        let asked = Asked::get("shop.example.com/").from(client);
+        let outcome = decide(&snapshot, &mut Cursors::new(1), &asked.head());
+        assert_eq!(matches!(outcome, Outcome::Forward(_)), allowed, "{client:?}: {outcome:?}");
+        assert!(allowed || outcome == Outcome::Reject(Refusal::Forbidden));
+    }
+}
+
+#[test]
+fn a_closed_rule_refuses_everybody_but_still_redirects_to_https() {
+    let mut shop = route("shop", &[], split(&[("stable", 1)]));
+    shop.rules[0].filters.push(Filter::RequireHttps(http::StatusCode::PERMANENT_REDIRECT));
+    shop.rules[0].filters.push(Filter::Access(Access::Closed));
+    let snapshot = compiled(&model([shop]));
+    let ask = |asked: Asked| decide(&snapshot, &mut Cursors::new(1), &asked.head());
+    assert!(matches!(ask(Asked::get("shop.example.com/")), Outcome::Respond(_)));
+    assert_eq!(ask(Asked::get("shop.example.com/").secure()), Outcome::Reject(Refusal::Closed));
 }

@@ -28,11 +28,11 @@ pub fn all(control: &Control) -> Vec<Counted> {
         let totals = control.recorder().totals(id);
         Counted {
             version,
-            requests: totals.endings.iter().map(|(_, count)| count).sum(),
+            requests: totals.tally.endings.iter().map(|(_, count)| count).sum(),
             rescued: totals.rescues.iter().map(|(_, count)| count).sum(),
         }
     };
-    let versions = control.known_versions().into_iter().map(|(id, key)| of(id, key.version.to_string()));
+    let versions = control.served().versions.into_iter().map(|(id, key)| of(id, key.version.to_string()));
     versions.chain([of(VersionId::UNROUTED, String::new())]).collect()
 }
 

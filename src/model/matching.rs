@@ -86,6 +86,13 @@ impl Pattern {
         self.0.is_match(value)
     }
 
+    /// `replacement` with the groups of the first match in it (`${1}`), instead of the whole text; none without a match.
+    pub fn rewrite(&self, text: &str, replacement: &str) -> Option<String> {
+        let mut rewritten = String::new();
+        self.0.captures(text)?.expand(replacement, &mut rewritten);
+        Some(rewritten)
+    }
+
     /// The expression as compiled.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

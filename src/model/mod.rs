@@ -12,15 +12,15 @@ mod settings;
 mod split;
 mod weight;
 
-pub use filter::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
+pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, RedirectTo};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
-pub use settings::{Forwarding, Settings, Shutdown, TrustedProxies};
+pub use settings::{Dialect, Forwarding, Settings, Shutdown, TrustedProxies};
 pub use split::{
-    Balance, ClientId, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override, OverrideMatch,
-    Rescue, RescueOn, Retry, RetryOn, Split, Sticky, StickyMode, Timeouts, TlsClient, Transport, UpstreamProtocol,
-    Version,
+    Balance, ClientId, CookieAttributes, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override,
+    OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,
+    TlsClient, Transport, UpstreamProtocol, Version,
 };
 pub use weight::{MAX_WEIGHT, Weight, WeightError};
 

@@ -19,6 +19,19 @@ pub struct Settings {
     pub shutdown: Shutdown,
     /// Where guard trips are kept over restarts.
     pub state: Option<PathBuf>,
+    /// Families of other proxies that `/metrics` has beside its own, each once.
+    pub dialects: Vec<Dialect>,
+}
+
+/// Whose names the metrics of a dialect have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    /// The metrics of ingress-nginx.
+    Nginx,
+    /// `http_requests_total` and `http_request_duration_seconds`, as services count themselves.
+    Http,
+    /// The standard metrics of Istio.
+    Istio,
 }
 
 impl Default for Settings {
@@ -30,6 +43,7 @@ impl Default for Settings {
             workers: 0,
             shutdown: Shutdown::default(),
             state: None,
+            dialects: Vec::new(),
         }
     }
 }
@@ -56,15 +70,20 @@ pub struct TrustedProxies(pub Vec<(IpAddr, u8)>);
 impl TrustedProxies {
     /// Whether `address` belongs to a trusted network.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|(network, bits)| match (network, address) {
-            (IpAddr::V4(n), IpAddr::V4(a)) => {
-                same_bits(u128::from(n.to_bits()) << 96, u128::from(a.to_bits()) << 96, *bits)
-            }
-            (IpAddr::V6(n), IpAddr::V6(a)) => same_bits(n.to_bits(), a.to_bits(), *bits),
-            _ => false,
-        })
+        is_within(&self.0, address)
     }
+}
+
+/// Whether `address` belongs to one of these networks, each an address and the number of bits that count.
+pub(super) fn is_within(networks: &[(IpAddr, u8)], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|(network, bits)| match (network, address) {
+        (IpAddr::V4(n), IpAddr::V4(a)) => {
+            same_bits(u128::from(n.to_bits()) << 96, u128::from(a.to_bits()) << 96, *bits)
+        }
+        (IpAddr::V6(n), IpAddr::V6(a)) => same_bits(n.to_bits(), a.to_bits(), *bits),
+        _ => false,
+    })
 }
 
 fn same_bits(a: u128, b: u128, bits: u8) -> bool {

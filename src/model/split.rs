@@ -156,6 +156,56 @@ pub struct Sticky {
     pub client: ClientId,
     /// What is remembered.
     pub mode: StickyMode,
+    /// What the client keeps.
+    pub to: StickyTo,
+    /// Versions that remember nobody, by index: who comes to them is a newcomer again the next time.
+    pub forgets: Vec<usize>,
+}
+
+/// What a client keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StickyTo {
+    /// Its version.
+    #[default]
+    Version,
+    /// Its version, and its endpoint for as long as there is one at that address. Mode pin remembers the endpoint, so that
+    /// only its end moves a client; otherwise it follows from who the client is, by rendezvous hashing.
+    Endpoint {
+        /// A client whose endpoint failed stays at the one that took over; else it returns.
+        move_on_failure: bool,
+    },
+}
+
+/// Attributes of a cookie that the proxy sets (RFC 6265 section 4.1.2); `HttpOnly` always stands, and `Secure` on TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieAttributes {
+    /// `Path`.
+    pub path: Arc<str>,
+    /// `Domain`.
+    pub domain: Option<Arc<str>>,
+    /// `SameSite`.
+    pub same_site: Option<SameSite>,
+    /// `Secure` in clear text, too.
+    pub secure: bool,
+    /// `Expires`, from when the cookie is set.
+    pub expires: Option<Duration>,
+}
+
+impl Default for CookieAttributes {
+    fn default() -> Self {
+        Self { path: "/".into(), domain: None, same_site: Some(SameSite::Lax), secure: false, expires: None }
+    }
+}
+
+/// Which requests from other sites carry a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// None.
+    Strict,
+    /// Navigation to the site.
+    Lax,
+    /// All.
+    None,
 }
 
 /// What tells clients apart.
@@ -169,6 +219,8 @@ pub enum ClientId {
         ttl: Option<Duration>,
         /// HMAC-SHA-256 keys; the first signs, all verify. Empty: unsigned.
         keys: Vec<Arc<[u8]>>,
+        /// Other attributes.
+        attributes: Arc<CookieAttributes>,
     },
     /// A request header.
     Header(HeaderName),

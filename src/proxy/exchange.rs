@@ -145,6 +145,7 @@ impl Arrived {
             query: self.uri.query(),
             fields: &parts.headers,
             client,
+            secure: self.is_secure(&parts.headers),
         };
         decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &head)
     }
@@ -155,8 +156,14 @@ impl Arrived {
         listener.and_then(|entry| entry.listener.advertised_port).unwrap_or(self.connection.local.port())
     }
 
-    fn original(&self, found: Found) -> Original<'_> {
+    fn is_secure(&self, headers: &HeaderMap) -> bool {
+        let trusted = self.snapshot.trusted_proxies.contains(self.connection.peer);
+        forward::is_secure(&self.connection.scheme, trusted, headers)
+    }
+
+    fn original(&self, found: Found, headers: &HeaderMap) -> Original<'_> {
         Original {
+            secure: self.is_secure(headers),
             scheme: &self.connection.scheme,
             host: &self.host,
             port: self.port(),
@@ -168,7 +175,11 @@ impl Arrived {
 
     fn answer_by_filter(self, found: Found, request: &Parts) -> Response<ProxyBody> {
         let ledger = Ledger::open(&self.worker, VersionId::UNROUTED, self.started);
-        match filter::answer(&self.snapshot.rules[found.rule].body.filters, &self.original(found), request) {
+        match filter::answer(
+            &self.snapshot.rules[found.rule].body.filters,
+            &self.original(found, &request.headers),
+            request,
+        ) {
             Some((status, headers)) => {
                 let mut response = Response::new(ProxyBody::empty());
                 *response.status_mut() = status;
@@ -182,6 +193,8 @@ impl Arrived {
     fn reject(self, refused: Refusal) -> Response<ProxyBody> {
         let (version, fault) = match refused {
             Refusal::NoRoute => (None, Fault::NoRoute),
+            Refusal::Forbidden => (None, Fault::Forbidden),
+            Refusal::Closed => (None, Fault::Closed),
             Refusal::NoEndpoint { found, version } => {
                 (self.snapshot.rules[found.rule].body.versions.get(version), Fault::NoEndpoint)
             }
@@ -198,7 +211,8 @@ impl Arrived {
         let ledger = Ledger::open(&self.worker, decision.version(&self.snapshot).id, self.started);
         ledger.decided(decision.why);
         let rule = &decision.rule(&self.snapshot).body;
-        let Some(target) = Target::rewritten(&rule.filters, &self.original(decision.found), &self.authority) else {
+        let original = self.original(decision.found, &parts.headers);
+        let Some(target) = Target::rewritten(&rule.filters, &original, &self.authority) else {
             return Err(Box::new(refusal::refuse(ledger, &self.manner, Fault::BadRequest, false)));
         };
         if announces_too_much(&rule.split, &parts.headers) {

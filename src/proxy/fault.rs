@@ -55,6 +55,10 @@ pub enum Fault {
     NoEndpoint,
     /// The version points to what does not exist or may not be used.
     InvalidBackend,
+    /// The client may not ask.
+    Forbidden,
+    /// The rule asks for protection that the proxy does not have.
+    Closed,
     /// The process is ending.
     ShuttingDown,
     /// No connection.
@@ -96,6 +100,8 @@ impl Fault {
             Self::NoRoute => (Proxy, Never, 404, Reason::NoRoute),
             Self::NoEndpoint => (Proxy, Never, 503, Reason::NoEndpoint),
             Self::InvalidBackend => (Proxy, Never, 500, Reason::InvalidBackend),
+            Self::Forbidden => (Client, Never, 403, Reason::Forbidden),
+            Self::Closed => (Proxy, Never, 503, Reason::Closed),
             Self::ShuttingDown => (Proxy, Never, 503, Reason::ShuttingDown),
             Self::Connect => (Upstream, Safe, 503, Reason::ConnectFailed),
             Self::ConnectTimeout => (Upstream, Safe, 503, Reason::ConnectTimeout),
@@ -169,6 +175,7 @@ impl Fault {
     /// The gRPC status that stands for it (gRPC, "HTTP to gRPC status code mapping" and its deadlines).
     pub fn grpc_status(self) -> u8 {
         match self.status().as_u16() {
+            403 => 7,
             400 | 413 | 414 | 417 => 13,
             404 | 405 | 501 => 12,
             408 | 504 => 4,

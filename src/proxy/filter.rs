@@ -20,6 +20,8 @@ pub struct Original<'a> {
     pub path: &'a str,
     /// Query.
     pub query: Option<&'a str>,
+    /// Whether the client speaks TLS, to the proxy or to a trusted one in front of it.
+    pub secure: bool,
     /// Bytes of the path that a prefix condition matched.
     pub prefix: usize,
 }
@@ -27,16 +29,30 @@ pub struct Original<'a> {
 /// The answer that a filter gives instead of an endpoint: its status and headers.
 pub fn answer(filters: &[Filter], original: &Original<'_>, request: &Parts) -> Option<(StatusCode, HeaderMap)> {
     filters.iter().find_map(|filter| match filter {
-        Filter::Redirect(redirect) => {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::LOCATION, HeaderValue::try_from(location(redirect, original)).ok()?);
-            Some((redirect.status, headers))
+        Filter::Redirect(to) => redirect(to.status, location(to, original)),
+        Filter::RedirectTo(to) => {
+            let target = if to.with_target { target(original) } else { String::new() };
+            redirect(to.status, format!("{}{target}", to.url))
+        }
+        Filter::RequireHttps(status) if !original.secure => {
+            redirect(*status, format!("https://{}{}", original.host, target(original)))
         }
         Filter::Cors(cors) if is_preflight(&request.method, &request.headers) => {
             Some((StatusCode::NO_CONTENT, preflight(cors, &request.headers)))
         }
         _ => None,
     })
+}
+
+fn redirect(status: StatusCode, location: String) -> Option<(StatusCode, HeaderMap)> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::LOCATION, HeaderValue::try_from(location).ok()?);
+    Some((status, headers))
+}
+
+/// Path and query as they came.
+fn target(original: &Original<'_>) -> String {
+    original.query.map_or_else(|| original.path.to_owned(), |query| format!("{}?{query}", original.path))
 }
 
 /// `Location` of a redirect (Gateway API `HTTPRequestRedirectFilter`).
@@ -59,6 +75,9 @@ fn location(redirect: &Redirect, original: &Original<'_>) -> String {
 pub fn rewritten(rewrite: &PathRewrite, original: &Original<'_>) -> String {
     match rewrite {
         PathRewrite::Full(path) => path.to_string(),
+        PathRewrite::Pattern(pattern, replacement) => {
+            pattern.rewrite(original.path, replacement).unwrap_or_else(|| original.path.to_owned())
+        }
         PathRewrite::Prefix(replacement) => {
             let rest = original.path.get(original.prefix..).unwrap_or_default();
             let replacement = replacement.trim_end_matches('/');

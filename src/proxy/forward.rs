@@ -70,6 +70,12 @@ pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &HeaderMa
     client
 }
 
+/// Whether the client speaks TLS: on this connection, or as a trusted proxy says that it did.
+pub fn is_secure(scheme: &Scheme, trusted: bool, headers: &HeaderMap) -> bool {
+    let said = || headers.get(&X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    *scheme == Scheme::HTTPS || (trusted && said())
+}
+
 /// An address with or without brackets and port.
 fn address_in(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop.trim_ascii()).ok()?;

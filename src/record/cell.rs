@@ -1,11 +1,13 @@
 //! The counters of one version on one worker: written by that worker alone, read by anyone.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::histogram::{Distribution, Histogram, bump};
-use super::outcome::{Classification, Ending, Reason};
+use super::outcome::{Classification, Ending, Reason, Timed};
+use super::slots::{Counts, Timings};
+use super::tally::Tally;
 use crate::split::Why;
 
 /// A protocol of long-lived connections.
@@ -40,7 +42,7 @@ pub struct Cell {
     decisions: [AtomicU64; Why::ALL.len()],
     active_requests: AtomicI64,
     active_streams: [AtomicI64; StreamProtocol::ALL.len()],
-    durations: [OnceLock<Box<Histogram>>; Classification::ALL.len()],
+    durations: Timings,
     first_bytes: [OnceLock<Box<Histogram>>; Classification::ALL.len()],
     streams: [OnceLock<Box<Histogram>>; StreamProtocol::ALL.len()],
 }
@@ -59,12 +61,11 @@ impl Cell {
     /// A request ended; the durations are absent where they mean nothing (streams, answers that never came).
     pub fn ended(&self, ending: Ending, duration: Option<Duration>, first_byte: Option<Duration>) {
         self.endings.add(ending.pack());
-        let class = ending.classification as usize;
         if let Some(duration) = duration {
-            self.durations[class].get_or_init(Box::default).record(duration);
+            self.durations.of(Timed::of(ending).pack()).record(duration);
         }
         if let Some(first_byte) = first_byte {
-            self.first_bytes[class].get_or_init(Box::default).record(first_byte);
+            self.first_bytes[ending.classification as usize].get_or_init(Box::default).record(first_byte);
         }
     }
 
@@ -89,9 +90,20 @@ impl Cell {
         self.streams[protocol as usize].get_or_init(Box::default).record(duration);
     }
 
+    /// Adds how its requests ended.
+    pub(super) fn add_endings(&self, tally: &mut Tally) {
+        self.endings.each(|key, count| tally.add_ending(Ending::unpack(key), count));
+    }
+
+    /// Adds how long its requests took.
+    pub(super) fn add_durations(&self, tally: &mut Tally) {
+        self.durations.each(|key, histogram| histogram.add_to(tally.durations_mut(Timed::unpack(key))));
+    }
+
     /// Adds all counts to `totals`.
     pub(super) fn add_to(&self, totals: &mut Totals) {
-        self.endings.each(|key, count| add_count(&mut totals.endings, Ending::unpack(key), count));
+        self.add_endings(&mut totals.tally);
+        self.add_durations(&mut totals.tally);
         let reason = |key: u32| Reason::ALL.get(key as usize - 1).copied().unwrap_or(Reason::None);
         self.retries.each(|key, count| add_count(&mut totals.retries, reason(key), count));
         self.rescues.each(|key, count| add_count(&mut totals.rescues, reason(key), count));
@@ -102,7 +114,6 @@ impl Cell {
         for (sum, count) in totals.active_streams.iter_mut().zip(&self.active_streams) {
             *sum += count.load(Relaxed);
         }
-        add_histograms(&mut totals.durations, &self.durations);
         add_histograms(&mut totals.first_bytes, &self.first_bytes);
         add_histograms(&mut totals.streams, &self.streams);
     }
@@ -126,8 +137,8 @@ fn add_histograms(sums: &mut [Distribution], histograms: &[OnceLock<Box<Histogra
 /// What the cells of a version add up to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Requests by how they ended.
-    pub endings: Vec<(Ending, u64)>,
+    /// What the requests came to.
+    pub tally: Tally,
     /// Further tries by cause.
     pub retries: Vec<(Reason, u64)>,
     /// Rescues by cause.
@@ -138,63 +149,10 @@ pub struct Totals {
     pub active_requests: i64,
     /// Long-lived connections by protocol.
     pub active_streams: [i64; StreamProtocol::ALL.len()],
-    /// Durations by classification.
-    pub durations: [Distribution; Classification::ALL.len()],
     /// Times to the first byte by classification.
     pub first_bytes: [Distribution; Classification::ALL.len()],
     /// Lifetimes of long-lived connections by protocol.
     pub streams: [Distribution; StreamProtocol::ALL.len()],
-}
-
-impl Totals {
-    /// Requests of a classification.
-    pub fn of(&self, classification: Classification) -> u64 {
-        self.endings.iter().filter(|(ending, _)| ending.classification == classification).map(|(_, n)| n).sum()
-    }
-}
-
-/// Counters by a small set of keys that is not known beforehand: slots that are filled once and never move, so that the
-/// one writer needs no lock and readers see whole slots.
-#[derive(Default)]
-struct Counts {
-    slots: [Slot; 8],
-    more: OnceLock<Box<Counts>>,
-}
-
-#[derive(Default)]
-struct Slot {
-    /// 0: free.
-    key: AtomicU32,
-    count: AtomicU64,
-}
-
-impl Counts {
-    fn add(&self, key: u32) {
-        for slot in &self.slots {
-            let known = slot.key.load(Relaxed);
-            if known == key {
-                return bump(&slot.count, 1);
-            }
-            if known == 0 {
-                bump(&slot.count, 1);
-                return slot.key.store(key, std::sync::atomic::Ordering::Release);
-            }
-        }
-        self.more.get_or_init(Box::default).add(key);
-    }
-
-    fn each(&self, mut see: impl FnMut(u32, u64)) {
-        let mut counts = Some(self);
-        while let Some(Counts { slots, more }) = counts {
-            for slot in slots {
-                let key = slot.key.load(std::sync::atomic::Ordering::Acquire);
-                if key != 0 {
-                    see(key, slot.count.load(Relaxed));
-                }
-            }
-            counts = more.get().map(|more| &**more);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -215,10 +173,11 @@ mod tests {
         cell.retried(Reason::ConnectFailed);
         let mut totals = Totals::default();
         cell.add_to(&mut totals);
-        assert_eq!(totals.endings.len(), 30);
-        assert!(totals.endings.iter().all(|(ending, count)| u64::from(ending.code) - 199 == *count));
-        assert_eq!(totals.of(Classification::Success), (1..=30).sum::<u64>());
-        assert_eq!(totals.durations[0].count(), (1..=30).sum::<u64>());
+        assert_eq!(totals.tally.endings.len(), 30);
+        assert!(totals.tally.endings.iter().all(|(ending, count)| u64::from(ending.code) - 199 == *count));
+        assert_eq!(totals.tally.of(Classification::Success), (1..=30).sum::<u64>());
+        assert_eq!(totals.tally.judged_durations().count(), (1..=30).sum::<u64>());
+        assert!(totals.tally.durations.iter().any(|(timed, times)| timed.code == 201 && times.count() == 2));
         assert_eq!(totals.decisions[Why::Sticky.index()], 1);
         assert_eq!(totals.retries, [(Reason::ConnectFailed, 1)]);
     }

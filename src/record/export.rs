@@ -3,24 +3,29 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::cell::{StreamProtocol, Totals};
 use super::histogram::Distribution;
 use super::outcome::{Classification, Ending, Reason};
 use super::recorder::Recorder;
+use super::wire::{self, Buckets};
 use crate::endpoint::VersionId;
 use crate::snapshot::{Snapshot, VersionKey};
 use crate::split::Why;
 
-/// Upper bounds of exported histograms, microseconds (OpenTelemetry, `http.server.request.duration`).
-const EXPORTED_MICROS: [u64; 14] = [
-    5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 2_500_000, 5_000_000,
-    7_500_000, 10_000_000,
-];
+/// Upper bounds of exported histograms (OpenTelemetry, `http.server.request.duration`).
+pub(super) const OPENTELEMETRY: Buckets = Buckets {
+    micros: &[
+        5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000, 1_000_000, 2_500_000, 5_000_000,
+        7_500_000, 10_000_000,
+    ],
+    unit: Duration::from_secs(1),
+};
 
 /// What there is to export besides the counters.
 pub struct Served {
@@ -75,11 +80,14 @@ fn openmetrics(families: &[MetricFamily]) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode(std::slice::from_ref(family), &mut body)?;
         let body = String::from_utf8_lossy(&body);
         let name = family.name();
-        let bare = match family.get_field_type() {
-            MetricType::COUNTER => name.strip_suffix("_total").unwrap_or(name),
-            _ => name,
-        };
+        let counter = family.get_field_type() == MetricType::COUNTER;
+        let bare = if counter { name.strip_suffix("_total").unwrap_or(name) } else { name };
         for line in body.lines() {
+            // A counter's samples must end in _total; one whose name is somebody else's is of unknown type.
+            if counter && bare == name && line.starts_with("# TYPE ") {
+                _ = writeln!(text, "# TYPE {name} unknown");
+                continue;
+            }
             match line.strip_prefix("# HELP ").or(line.strip_prefix("# TYPE ")).and_then(|l| l.strip_prefix(name)) {
                 Some(rest) => _ = writeln!(text, "{}{bare}{rest}", &line[..7]),
                 None => _ = writeln!(text, "{line}"),
@@ -185,18 +193,6 @@ impl Labels {
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
 struct Series(Vec<(&'static str, String)>);
 
-impl Series {
-    fn pairs(&self) -> Vec<LabelPair> {
-        let pair = |(name, value): &(&'static str, String)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value(value.clone());
-            pair
-        };
-        self.0.iter().map(pair).collect()
-    }
-}
-
 /// Families while they are filled; two versions that differ only in a label that a family lacks add up.
 #[derive(Default)]
 struct Families {
@@ -215,7 +211,7 @@ impl Families {
 
     /// What a version has counted; nothing that it has not.
     fn version(&mut self, labels: &Labels, totals: &Totals) {
-        for (ending, count) in &totals.endings {
+        for (ending, count) in &totals.tally.endings {
             self.requests(labels, *ending, *count);
         }
         for (reason, count) in &totals.retries {
@@ -229,8 +225,8 @@ impl Families {
         }
         for (class, i) in Classification::ALL.iter().zip(0..) {
             let series = labels.revision_with(&[("classification", class.as_str())]);
-            if totals.durations[i].count() > 0 {
-                self.histogram("weir_request_duration_seconds", series.clone(), &totals.durations[i]);
+            for (_, durations) in totals.tally.durations.iter().filter(|(timed, _)| timed.classification == *class) {
+                self.histogram("weir_request_duration_seconds", series.clone(), durations);
             }
             if totals.first_bytes[i].count() > 0 {
                 self.histogram("weir_time_to_first_byte_seconds", series, &totals.first_bytes[i]);
@@ -297,54 +293,15 @@ impl Families {
     fn finish(mut self) -> Vec<MetricFamily> {
         let mut families = Vec::new();
         for (name, help, kind) in FAMILIES {
-            let numbers =
-                self.numbers.remove(name).into_iter().flatten().map(|(series, value)| number(kind, &series, value));
-            let histograms =
-                self.histograms.remove(name).into_iter().flatten().map(|(series, d)| histogram(&series, &d));
+            let numbers = self.numbers.remove(name).into_iter().flatten();
+            let numbers = numbers.map(|(series, value)| wire::number(kind, &series.0, value));
+            let histograms = self.histograms.remove(name).into_iter().flatten();
+            let histograms = histograms.map(|(series, d)| wire::histogram(&series.0, &d, &OPENTELEMETRY));
             let metrics: Vec<Metric> = numbers.chain(histograms).collect();
-            if metrics.is_empty() {
-                continue;
+            if !metrics.is_empty() {
+                families.push(wire::family(name, help, kind, metrics));
             }
-            let mut family = MetricFamily::default();
-            family.set_name(name.to_owned());
-            family.set_help(help.to_owned());
-            family.set_field_type(kind);
-            family.set_metric(metrics);
-            families.push(family);
         }
         families
     }
-}
-
-fn number(kind: MetricType, series: &Series, value: f64) -> Metric {
-    let mut metric = Metric::from_label(series.pairs());
-    match kind {
-        MetricType::COUNTER => {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        }
-        _ => {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
-        }
-    }
-    metric
-}
-
-fn histogram(series: &Series, distribution: &Distribution) -> Metric {
-    let bucket = |micros: &u64| {
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(*micros as f64 / 1e6);
-        bucket.set_cumulative_count(distribution.at_most(*micros));
-        bucket
-    };
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(EXPORTED_MICROS.iter().map(bucket).collect());
-    histogram.set_sample_count(distribution.count());
-    histogram.set_sample_sum(distribution.sum_nanos as f64 / 1e9);
-    let mut metric = Metric::from_label(series.pairs());
-    metric.set_histogram(histogram);
-    metric
 }

@@ -3,13 +3,18 @@
 //! The proxy records every request exactly once, in `Drop`. `/metrics`, the dashboard and the guard read the same sums.
 
 mod cell;
+pub mod dialect;
 mod export;
 mod histogram;
 mod outcome;
 mod recorder;
+mod slots;
+mod tally;
+mod wire;
 
 pub use cell::{Cell, StreamProtocol, Totals};
 pub use export::{Exporter, Format, Served};
 pub use histogram::{BOUNDS_MICROS, Distribution};
-pub use outcome::{Classification, Ending, Reason};
+pub use outcome::{Classification, Ending, Reason, Timed};
 pub use recorder::{Recorder, Shard};
+pub use tally::Tally;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 /// Whose success or failure a request was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Classification {
     /// Answered.
     Success,
@@ -58,6 +58,10 @@ reasons! {
     NoEndpoint = "no_endpoint",
     /// The version points to what does not exist or may not be used.
     InvalidBackend = "invalid_backend",
+    /// The client may not ask.
+    Forbidden = "forbidden",
+    /// The rule asks for protection that the proxy does not have.
+    Closed = "closed",
     /// No connection to the endpoint.
     ConnectFailed = "connect_failed",
     /// No connection to the endpoint in time.
@@ -137,6 +141,37 @@ impl Ending {
     }
 }
 
+/// What durations are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timed {
+    /// Success, failure, or neither.
+    pub classification: Classification,
+    /// Status of the answer, 0 if there was none. One that nobody registered counts as the x00 of its class, which is what
+    /// it means to a client (RFC 9110 section 15), so that an upstream cannot make histograms without end.
+    pub code: u16,
+}
+
+impl Timed {
+    /// What the duration of a request that ended so is counted under.
+    pub fn of(ending: Ending) -> Self {
+        let known = StatusCode::from_u16(ending.code).is_ok_and(|code| code.canonical_reason().is_some());
+        let code = if known { ending.code } else { ending.code / 100 * 100 };
+        Self { classification: ending.classification, code }
+    }
+
+    /// Packs it into a key that is never 0.
+    pub(super) fn pack(self) -> u32 {
+        let Self { classification, code } = self;
+        Ending { code, grpc_status: None, classification, reason: Reason::None }.pack()
+    }
+
+    /// The reverse of [`Timed::pack`].
+    pub(super) fn unpack(key: u32) -> Self {
+        let Ending { code, classification, .. } = Ending::unpack(key);
+        Self { classification, code }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +185,17 @@ mod tests {
                     assert_eq!(Ending::unpack(ending.pack()), ending);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn durations_know_registered_statuses_and_the_classes_of_others() {
+        for (code, counted) in [(0, 0), (200, 200), (404, 404), (250, 200), (599, 500), (999, 900)] {
+            let classification = Classification::Failure;
+            let ending = Ending { code, grpc_status: Some(1), classification, reason: Reason::Reset };
+            let timed = Timed::of(ending);
+            assert_eq!(timed, Timed { classification, code: counted });
+            assert_eq!(Timed::unpack(timed.pack()), timed);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 
 use super::cell::{Cell, Totals};
+use super::tally::Tally;
 use crate::endpoint::VersionId;
 
 /// The cells of every version on every worker.
@@ -28,6 +29,28 @@ impl Recorder {
             cells.iter().for_each(|cell| cell.add_to(&mut totals));
         }
         totals
+    }
+
+    /// The versions that had a request.
+    pub fn versions(&self) -> Vec<VersionId> {
+        self.cells.iter().map(|cells| *cells.key()).collect()
+    }
+
+    /// What a version's requests came to.
+    pub fn tally(&self, version: VersionId) -> Tally {
+        self.tally_unless(version, &Tally::default()).unwrap_or_default()
+    }
+
+    /// What a version's requests came to; nothing if they still come to as many as in `known`.
+    pub fn tally_unless(&self, version: VersionId, known: &Tally) -> Option<Tally> {
+        let cells = self.cells.get(&version)?;
+        let mut tally = Tally::default();
+        cells.iter().for_each(|cell| cell.add_endings(&mut tally));
+        if tally.endings == known.endings {
+            return None;
+        }
+        cells.iter().for_each(|cell| cell.add_durations(&mut tally));
+        Some(tally)
     }
 
     /// Forgets what a version has counted.

@@ -17,13 +17,14 @@ pub use salt::Salt;
 pub use table::{Candidate, MatchSummary, PathRank, PathTable, RouteTable};
 pub use weights::{WeightSource, Weights};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{Method, header};
 
 use crate::endpoint::{Endpoint, SplitId, VersionId};
 use crate::head::{Fields, RequestHead};
-use crate::model::{Filter, Forwarding, Listener, Route, RouteKey, Split, TrustedProxies};
+use crate::model::{Access, Filter, Forwarding, Listener, Route, RouteKey, Split, TrustedProxies};
 
 /// Everything that is served at one generation.
 #[derive(Clone, Default)]
@@ -111,10 +112,19 @@ impl Rule {
 }
 
 impl RuleBody {
+    /// What keeps this client out, if anything does.
+    pub fn closed_to(&self, client: IpAddr) -> Option<&Access> {
+        self.filters.iter().find_map(|filter| match filter {
+            Filter::Access(access) if !access.allows(client) => Some(access),
+            _ => None,
+        })
+    }
+
     /// Whether a filter answers this request, so that it goes to no version.
     pub fn answers(&self, head: &RequestHead<'_>) -> bool {
         self.filters.iter().any(|filter| match filter {
-            Filter::Redirect(_) => true,
+            Filter::Redirect(_) | Filter::RedirectTo(_) => true,
+            Filter::RequireHttps(_) => !head.secure,
             Filter::Cors(_) => is_preflight(head.method, head.fields),
             _ => false,
         })

@@ -1,14 +1,16 @@
 //! From a rule and a request to a version: overrides, then stickiness, then weights. Pure.
 
 mod cookie;
+mod home;
 mod rendezvous;
 mod schedule;
 
 pub use cookie::{SetCookie, StickyCookie};
+pub use home::Home;
 pub use schedule::Schedule;
 
 use crate::head::RequestHead;
-use crate::model::{ClientId, Order, OverrideMatch, StickyMode};
+use crate::model::{ClientId, Order, OverrideMatch, Sticky, StickyMode};
 use crate::snapshot::{Rule, RuleBody};
 
 /// Why a request goes to its version; a metric label, a log field and the header `x-weir-why`.
@@ -56,22 +58,24 @@ pub struct Choice {
     pub why: Why,
     /// A cookie that the client is to be given.
     pub cookie: Option<SetCookie>,
+    /// How its endpoint is found, if it keeps one.
+    pub home: Option<Home>,
 }
 
 impl Choice {
     fn of(version: usize, why: Why) -> Self {
-        Self { version, why, cookie: None }
+        Self { version, why, cookie: None, home: None }
     }
 }
 
 /// Chooses the version for a request; none if every weight is 0 and nothing else decides.
 pub fn choose(rule: &Rule, head: &RequestHead<'_>, schedule: &mut Schedule, rng: &mut fastrand::Rng) -> Option<Choice> {
     if let Some(choice) = certain(rule, head) {
-        return Some(choice);
+        return Some(remembered(rule, choice, rng));
     }
     let choice = match sticky(rule, head) {
         Stickiness::New => newcomer(rule, schedule, rng)?,
-        Stickiness::None | Stickiness::Known(_) => Choice::of(by_weight(rule, schedule, rng)?, Why::Weight),
+        Stickiness::None | Stickiness::Known(..) => Choice::of(by_weight(rule, schedule, rng)?, Why::Weight),
     };
     Some(divert(rule, choice))
 }
@@ -80,7 +84,7 @@ pub fn choose(rule: &Rule, head: &RequestHead<'_>, schedule: &mut Schedule, rng:
 pub fn certain(rule: &Rule, head: &RequestHead<'_>) -> Option<Choice> {
     let overridden = || overridden(&rule.body, head).map(|version| Choice::of(version, Why::Override));
     let known = || match sticky(rule, head) {
-        Stickiness::Known(version) => Some(divert(rule, Choice::of(version, Why::Sticky))),
+        Stickiness::Known(version, home) => Some(divert(rule, Choice { home, ..Choice::of(version, Why::Sticky) })),
         Stickiness::None | Stickiness::New => None,
     };
     match rule.body.split.order {
@@ -107,33 +111,41 @@ fn by_weight(rule: &Rule, schedule: &mut Schedule, rng: &mut fastrand::Rng) -> O
 enum Stickiness {
     /// Weights decide each request by itself.
     None,
-    /// The client's version follows from what it brought.
-    Known(usize),
+    /// The client's version follows from what it brought, and perhaps its endpoint.
+    Known(usize, Option<Home>),
     /// The client is to be remembered from now on.
     New,
 }
 
 fn sticky(rule: &Rule, head: &RequestHead<'_>) -> Stickiness {
     let Some(sticky) = &rule.body.split.sticky else { return Stickiness::None };
-    let known = |version: Option<usize>| version.map_or(Stickiness::None, Stickiness::Known);
+    let known = |id: &[u8]| match by_id(rule, id) {
+        Some(version) => Stickiness::Known(version, Home::hashed(sticky, id)),
+        None => Stickiness::None,
+    };
     match &sticky.client {
-        ClientId::Header(name) => match head.fields.nth(name, 0) {
-            Some(id) => known(by_id(rule, id)),
-            None => Stickiness::None,
-        },
+        ClientId::Header(name) => head.fields.nth(name, 0).map_or(Stickiness::None, known),
         ClientId::SourceAddress => match head.client {
-            std::net::IpAddr::V4(address) => known(by_id(rule, &address.octets())),
-            std::net::IpAddr::V6(address) => known(by_id(rule, &address.octets())),
+            std::net::IpAddr::V4(address) => known(&address.octets()),
+            std::net::IpAddr::V6(address) => known(&address.octets()),
         },
         ClientId::Cookie { name, keys, .. } => {
             let brought = head.cookie(name).and_then(|value| StickyCookie::parse(value, sticky.mode, keys));
-            let version = brought.and_then(|cookie| match sticky.mode {
-                StickyMode::Share => by_id(rule, cookie.id),
-                StickyMode::Pin => rule.body.versions.iter().position(|v| cookie.pins(v.pin())),
-            });
-            version.map_or(Stickiness::New, Stickiness::Known)
+            brought.and_then(|cookie| returning(rule, sticky, &cookie)).unwrap_or(Stickiness::New)
         }
     }
+}
+
+/// What a genuine cookie leads to, if that is still there.
+fn returning(rule: &Rule, sticky: &Sticky, cookie: &StickyCookie<'_>) -> Option<Stickiness> {
+    let (version, home) = match sticky.mode {
+        StickyMode::Share => (by_id(rule, cookie.id), Home::hashed(sticky, cookie.id)),
+        StickyMode::Pin => {
+            let version = rule.body.versions.iter().position(|v| cookie.pins(v.pin()));
+            (version, Home::kept(sticky, cookie.id, cookie.endpoint))
+        }
+    };
+    version.filter(|version| !sticky.forgets.contains(version)).map(|version| Stickiness::Known(version, home))
 }
 
 fn by_id(rule: &Rule, id: &[u8]) -> Option<usize> {
@@ -153,9 +165,36 @@ fn newcomer(rule: &Rule, schedule: &mut Schedule, rng: &mut fastrand::Rng) -> Op
         StickyMode::Share => rendezvous::draw(wanted, rule.body.salt, shares(rule), rng),
         StickyMode::Pin => (rendezvous::random_id(rng), wanted),
     };
-    let pin = rule.body.versions.get(version).map_or("", |v| v.pin());
-    let cookie = SetCookie::new(sticky, &id, pin);
-    Some(Choice { version, why: Why::Weight, cookie })
+    Some(first_visit(rule, sticky, &id, Choice::of(version, Why::Weight)))
+}
+
+/// Gives a client that is at its version for the first time what brings it back.
+fn first_visit(rule: &Rule, sticky: &Sticky, id: &[u8], choice: Choice) -> Choice {
+    if sticky.forgets.contains(&choice.version) {
+        return choice;
+    }
+    let home = match sticky.mode {
+        StickyMode::Share => Home::hashed(sticky, id),
+        StickyMode::Pin => Home::kept(sticky, id, None),
+    };
+    // The cookie of a home that is kept names the endpoint, so it is made once there is one.
+    let pin = rule.body.versions.get(choice.version).map_or("", |v| v.pin());
+    let named_later = matches!(home, Some(Home::Kept { .. }));
+    let cookie = if named_later { None } else { SetCookie::new(sticky, id, pin, None) };
+    Choice { cookie, home, ..choice }
+}
+
+/// Where stickiness comes first, an override leads a newcomer to the version that it will keep (ingress-nginx).
+fn remembered(rule: &Rule, choice: Choice, rng: &mut fastrand::Rng) -> Choice {
+    let split = &rule.body.split;
+    match &split.sticky {
+        Some(sticky @ Sticky { client: ClientId::Cookie { .. }, mode: StickyMode::Pin, .. })
+            if choice.why == Why::Override && split.order == Order::StickyFirst =>
+        {
+            first_visit(rule, sticky, &rendezvous::random_id(rng), choice)
+        }
+        _ => choice,
+    }
 }
 
 /// What a tripped guard takes from a version goes to the first one.

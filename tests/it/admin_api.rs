@@ -169,7 +169,9 @@ async fn ops_tells_nothing_and_changes_nothing() {
     let shop = Shop::new(stable.address(), canary.address());
     let binary = Binary::start(&format!("ops: {{address: \"{{ops}}\"}}\n{}", shop.yaml(1, 0))).await;
     let ops: SocketAddr = binary.address("ops");
-    for path in ["/livez", "/readyz", "/metrics"] {
+    for path in
+        ["/livez", "/readyz", "/metrics", "/api/v1/analysis/-/shop?version=canary", "/api/v1/query?query=vector(1)"]
+    {
         assert_eq!(get(ops, path).await.status, 200, "{path}");
     }
     for path in [

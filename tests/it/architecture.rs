@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("split", &["model", "head", "snapshot"]),
     ("upstream", &["model", "endpoint"]),
     ("decide", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream"]),
-    ("record", &["endpoint", "snapshot", "split"]),
+    ("record", &["model", "endpoint", "snapshot", "split"]),
     ("rollout", &["model"]),
     ("proxy", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream", "decide", "record"]),
     ("source", &["model"]),

@@ -7,10 +7,15 @@
 mod support;
 
 mod admin_api;
+mod analysis;
 mod architecture;
+#[cfg(feature = "kubernetes")]
+mod audit;
 mod basics;
 mod commands;
 mod counters;
+mod deploy;
+mod dialects;
 mod forwarding;
 mod grpc;
 mod guards;

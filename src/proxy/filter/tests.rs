@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::model::RedirectTo;
 
 /// The head of a request.
 fn asking(method: Method, headers: HeaderMap) -> Parts {
@@ -12,7 +13,7 @@ fn asking(method: Method, headers: HeaderMap) -> Parts {
 }
 
 fn original<'a>(path: &'a str, prefix: usize) -> Original<'a> {
-    Original { scheme: &Scheme::HTTP, host: "shop.example.com", port: 80, path, query: None, prefix }
+    Original { scheme: &Scheme::HTTP, host: "shop.example.com", port: 80, path, query: None, secure: false, prefix }
 }
 
 fn redirect() -> Redirect {
@@ -27,6 +28,38 @@ fn redirected(redirect: Redirect, original: &Original<'_>) -> String {
 }
 
 // Redirects.
+
+#[test]
+fn what_came_in_clear_text_is_sent_to_https_with_its_path_and_query() {
+    let filter = [Filter::RequireHttps(StatusCode::PERMANENT_REDIRECT)];
+    let plain = Original { query: Some("q=1"), port: 8080, ..original("/a/b", 0) };
+    let (status, headers) = answer(&filter, &plain, &asking(Method::GET, HeaderMap::new())).unwrap();
+    assert_eq!(
+        (status.as_u16(), &headers[header::LOCATION]),
+        (308, &"https://shop.example.com/a/b?q=1".parse().unwrap())
+    );
+    let secure = Original { secure: true, ..plain };
+    assert_eq!(answer(&filter, &secure, &asking(Method::GET, HeaderMap::new())), None);
+}
+
+#[test]
+fn a_fixed_url_may_take_the_path_and_query_along() {
+    for (with_target, location) in [(false, "https://new.example.com"), (true, "https://new.example.com/a?q=1")] {
+        let to = RedirectTo { url: "https://new.example.com".into(), with_target, status: StatusCode::FOUND };
+        let asked = Original { query: Some("q=1"), ..original("/a", 0) };
+        let (_, headers) = answer(&[Filter::RedirectTo(to)], &asked, &asking(Method::GET, HeaderMap::new())).unwrap();
+        assert_eq!(headers[header::LOCATION], location);
+    }
+}
+
+#[test]
+fn a_rewrite_by_pattern_takes_groups_along_and_leaves_other_paths() {
+    let pattern = crate::model::Pattern::search("(?i)^/old(/|$)(.*)").unwrap();
+    let rewrite = PathRewrite::Pattern(pattern, "/new/${2}".into());
+    for (path, expected) in [("/old/a/b", "/new/a/b"), ("/OLD", "/new/"), ("/other", "/other")] {
+        assert_eq!(rewritten(&rewrite, &original(path, 0)), expected);
+    }
+}
 
 #[test]
 fn a_redirect_answers_with_its_status() {

@@ -459,7 +459,7 @@ fn via_is_added_to() {
 // The target.
 
 fn original<'a>(path: &'a str, query: Option<&'a str>) -> Original<'a> {
-    Original { scheme: &Scheme::HTTP, host: "shop.example.com", port: 80, path, query, prefix: 2 }
+    Original { scheme: &Scheme::HTTP, host: "shop.example.com", port: 80, path, query, secure: false, prefix: 2 }
 }
 
 fn target(filters: &[Filter], path: &str, query: Option<&str>) -> Target {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{Model, Settings};
 
+pub use build::unverified_tls;
 pub use diagnostic::{Diagnostic, Diagnostics};
 use problem::{Pointer, Problem, Problems};
 use tree::{Place, Tree};
@@ -73,6 +74,16 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Diagnostic
         }
         _ => Err(Diagnostics(positions.diagnostics(problems.errors))),
     }
+}
+
+/// Reads every YAML or JSON document of a file that is no configuration, like a manifest.
+pub fn documents(path: &Path) -> Result<Vec<serde_json::Value>, Diagnostics> {
+    let name = path.display().to_string();
+    let positions = Positions { name: &name, tree: None };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Diagnostics(vec![positions.at(Place::START, format!("cannot read the file: {error}"))]))?;
+    Tree::documents(&text)
+        .map_err(|errors| Diagnostics(errors.into_iter().map(|e| positions.at(e.place, e.message)).collect()))
 }
 
 /// A duration with its unit, as the configuration writes it.

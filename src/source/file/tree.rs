@@ -87,6 +87,18 @@ impl Tree {
         Ok(Self { value, sources })
     }
 
+    /// The values of all documents of a text, those that are empty left out. Gives all duplicate keys, or the first error of
+    /// syntax.
+    pub fn documents(text: &str) -> Result<Vec<Value>, Vec<TreeError>> {
+        let mut reader = Reader::new(text);
+        let nodes = reader.documents().map_err(|error| vec![error])?;
+        if !reader.duplicates.is_empty() {
+            return Err(reader.duplicates);
+        }
+        let values = nodes.into_iter().map(|node| node.flatten(&Pointer::root(), None, &mut HashMap::new()));
+        Ok(values.filter(|value| !value.is_null()).collect())
+    }
+
     /// Where the value at `at` is, or the closest thing around it that was written.
     pub fn place(&self, at: &Pointer, on_key: bool) -> Place {
         match self.sources.get(at.as_str()) {
@@ -196,6 +208,17 @@ impl<'t> Reader<'t> {
                 }
                 (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
                 (event, place) => root = Some(self.node(event, place, 0)?),
+            }
+        }
+    }
+
+    fn documents(&mut self) -> Result<Vec<Node>, TreeError> {
+        let mut roots = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(roots),
+                (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
+                (event, place) => roots.push(self.node(event, place, 0)?),
             }
         }
     }

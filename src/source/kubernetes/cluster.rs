@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::index::{Change, Index};
-use super::object::ObjectKind;
+use super::object::{Id, ObjectKind};
 use super::watch::{self, WATCH_SECONDS};
 use super::write::Writer;
 use super::{Options, Scope};
@@ -40,6 +40,7 @@ pub struct Cluster {
     writer: Writer,
     /// Listeners that could not be bound, and why.
     refused: HashMap<Arc<str>, String>,
+    /// There is a model that nobody was given, although no object changed.
     stale: bool,
 }
 
@@ -76,8 +77,7 @@ impl Cluster {
     /// it is dropped while it waits.
     pub async fn model(&mut self) -> Model {
         loop {
-            let ready = self.is_complete() && (self.index.is_dirty() || std::mem::take(&mut self.stale));
-            if ready && self.changes.is_empty() {
+            if self.is_complete() && (self.index.is_dirty() || self.stale) && self.changes.is_empty() {
                 return self.current();
             }
             match self.changes.recv().await {
@@ -89,7 +89,8 @@ impl Cluster {
                 let Ok(change) = self.changes.try_recv() else { break };
                 self.take(change);
             }
-            if self.is_complete() && self.index.is_dirty() {
+            // With more still waiting, those that were taken come into force first.
+            if self.is_complete() && (self.index.is_dirty() || self.stale) {
                 return self.current();
             }
         }
@@ -108,6 +109,7 @@ impl Cluster {
     }
 
     fn current(&mut self) -> Model {
+        self.stale = false;
         let mut model = self.index.model();
         model.listeners.retain(|listener| !self.refused.contains_key(&listener.name));
         model
@@ -115,9 +117,22 @@ impl Cluster {
 
     /// The model is in force: what it was made from may be reported as served.
     pub fn applied(&mut self) {
-        for (id, report) in self.index.take_reports() {
-            self.writer.report(&self.index, id, report);
+        self.state();
+    }
+
+    /// Hands on what is to be said.
+    pub fn state(&mut self) {
+        if let Some(selector) = self.index.replica_labels() {
+            self.writer.selector(selector);
         }
+        for (id, statement) in self.index.take_statements() {
+            self.writer.state(id, statement);
+        }
+    }
+
+    /// What is counted of the versions of a Split, for its status. Whether it is something else than before.
+    pub fn figures(&mut self, namespace: &str, name: &str, versions: serde_json::Value) -> bool {
+        self.index.set_figures(&Id::new(ObjectKind::Split, namespace, name), versions)
     }
 
     /// A listener could not be bound; gives the model without it. Nothing else is affected.

@@ -12,16 +12,46 @@ mod matching;
 mod route;
 mod wire;
 
-pub use address::{BIND_PORTS, OwnedService, owned_service, service_name};
+#[cfg(test)]
+pub use address::{BIND_PORTS, owned_service};
+pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
 pub use listener::translate as translate_gateway;
-pub use route::{accept, translate_grpc, translate_http};
+pub use route::{accept, plain_split, translate_grpc, translate_http};
 pub use wire::ParentRef;
 
 /// The name by which GatewayClasses ask for this controller.
 pub const CONTROLLER: &str = "weir.dev/gateway-controller";
+/// Features that are carried (Gateway API, `GatewayClass.status.supportedFeatures`), sorted.
+pub const FEATURES: &[&str] = &[
+    "GRPCRoute",
+    "Gateway",
+    "GatewayHTTPListenerIsolation",
+    "GatewayPort8080",
+    "HTTPRoute",
+    "HTTPRoute303RedirectStatusCode",
+    "HTTPRoute307RedirectStatusCode",
+    "HTTPRoute308RedirectStatusCode",
+    "HTTPRouteBackendProtocolH2C",
+    "HTTPRouteBackendProtocolWebSocket",
+    "HTTPRouteBackendRequestHeaderModification",
+    "HTTPRouteBackendTimeout",
+    "HTTPRouteCORS",
+    "HTTPRouteHostRewrite",
+    "HTTPRouteMethodMatching",
+    "HTTPRouteNamedRouteRule",
+    "HTTPRouteParentRefPort",
+    "HTTPRoutePathRedirect",
+    "HTTPRoutePathRewrite",
+    "HTTPRoutePortRedirect",
+    "HTTPRouteQueryParamMatching",
+    "HTTPRouteRequestTimeout",
+    "HTTPRouteResponseHeaderModification",
+    "HTTPRouteSchemeRedirect",
+    "ReferenceGrant",
+];
 /// API group.
 pub const GROUP: &str = "gateway.networking.k8s.io";
 

@@ -10,14 +10,20 @@ mod reader;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Listener, Model, Route};
+use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
-use super::object::{Id, Object, ObjectKind};
+use serde_json::Value;
+
+use super::object::{Body, Id, Object, ObjectKind, Strings};
 use super::report::Report;
+use super::write::Statement;
 use super::{Options, translate};
+
+/// The headless Service by which replicas find each other.
+const REPLICAS: &str = "weir-replicas";
 
 /// A change that a watch tells.
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ pub struct Translation {
     pub routes: Vec<Arc<Route>>,
     /// Listeners that it makes.
     pub listeners: Vec<Arc<Listener>>,
+    /// Certificates for the process's own TLS listeners.
+    pub certificates: Vec<Certificate>,
     /// What its author is to know.
     pub report: Report,
 }
@@ -69,8 +77,12 @@ pub struct Index {
     dirty: BTreeSet<Id>,
     ranked: BTreeMap<Rank, Vec<Arc<Route>>>,
     listing: HashMap<ObjectKind, BTreeSet<Id>>,
-    /// Units whose report changed since it was last taken.
+    /// Units whose report changed, or whose object did, since it was last taken.
     reported: BTreeSet<Id>,
+    /// Routes on each listener of each Gateway.
+    attached: HashMap<(Id, Arc<str>), usize>,
+    /// Figures of the versions of Splits.
+    figures: HashMap<Id, Value>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -87,6 +99,8 @@ impl Index {
             ranked: BTreeMap::new(),
             listing: HashMap::new(),
             reported: BTreeSet::new(),
+            attached: HashMap::new(),
+            figures: HashMap::new(),
             base,
         }
     }
@@ -160,12 +174,45 @@ impl Index {
             self.translate(id);
         }
         let mut model = self.base.clone();
+        self.add_certificates(&mut model.listeners);
         let units = self.units.values();
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.routes.extend(self.ranked.values().flatten().cloned());
         model
+    }
+
+    /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
+    fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
+        // In the order of their objects, so that nothing changes when nothing did.
+        let with = self.units.values().filter(|unit| !unit.made.certificates.is_empty());
+        let units: BTreeMap<&Rank, &Unit> = with.map(|unit| (&unit.rank, unit)).collect();
+        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.clone()).collect();
+        if certificates.is_empty() {
+            return;
+        }
+        let mut found = false;
+        for listener in listeners.iter_mut() {
+            if let Some(tls) = &listener.tls {
+                found = true;
+                let mut tls = (**tls).clone();
+                tls.certificates.extend(certificates.iter().cloned());
+                *listener = Arc::new(Listener { tls: Some(Arc::new(tls)), ..(**listener).clone() });
+            }
+        }
+        if let (false, Some(address)) = (found, self.options.https) {
+            let tls = TlsServer { certificates, client_ca: None, only_tls13: false };
+            listeners.push(Arc::new(Listener {
+                name: "https".into(),
+                address,
+                tls: Some(Arc::new(tls)),
+                proxy_protocol: false,
+                advertised_port: Some(443),
+                reserved: false,
+                isolated: Vec::new(),
+            }));
+        }
     }
 
     fn translate(&mut self, id: Id) {
@@ -180,9 +227,12 @@ impl Index {
             self.ranked.remove(&before.rank);
             made.keep_unchanged(&before.made);
         }
-        if before.as_ref().is_none_or(|before| before.made.report != made.report) {
-            self.reported.insert(id.clone());
+        // Also if the report is the same: the generation that it is about may be another one.
+        self.reported.insert(id.clone());
+        if let Some(before) = &before {
+            self.count(&before.made.report, false);
         }
+        self.count(&made.report, true);
         for topic in &reads {
             self.readers.entry(topic.clone()).or_default().insert(id.clone());
         }
@@ -196,7 +246,18 @@ impl Index {
         let Some(unit) = self.units.remove(id) else { return };
         self.unread(&unit.id, &unit.reads);
         self.ranked.remove(&unit.rank);
+        self.count(&unit.made.report, false);
+        self.figures.remove(id);
         self.reported.insert(unit.id);
+    }
+
+    /// Counts a route on the listeners that it is attached to, whose Gateways then have something else to say.
+    fn count(&mut self, report: &Report, more: bool) {
+        for attached in report.parents.iter().flat_map(|parent| &parent.attached) {
+            let count = self.attached.entry(attached.clone()).or_default();
+            *count = if more { *count + 1 } else { count.saturating_sub(1) };
+            self.reported.insert(attached.0.clone());
+        }
     }
 
     fn unread(&mut self, id: &Id, reads: &[Topic]) {
@@ -210,28 +271,45 @@ impl Index {
         }
     }
 
+    /// The labels of the replicas' pods, as the Service by which they find each other selects them.
+    pub fn replica_labels(&self) -> Option<&Strings> {
+        let id = Id::new(ObjectKind::Service, Arc::clone(&self.options.namespace), REPLICAS);
+        match &self.objects.get(&id)?.body {
+            Body::Service(service) => Some(&service.selector),
+            _ => None,
+        }
+    }
+
     /// What is known.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
 
-    /// The reports that changed since the last call; none for an object that has gone.
-    pub fn take_reports(&mut self) -> Vec<(Id, Option<Report>)> {
-        let report = |id: Id| {
-            let report = self.units.get(&id).map(|unit| unit.made.report.clone());
-            (id, report)
-        };
-        std::mem::take(&mut self.reported).into_iter().map(report).collect()
+    /// Figures of the versions of a Split: whether they are others than before.
+    pub fn set_figures(&mut self, id: &Id, figures: Value) -> bool {
+        if !self.units.contains_key(id) || self.figures.get(id) == Some(&figures) {
+            return false;
+        }
+        self.figures.insert(id.clone(), figures);
+        self.reported.insert(id.clone());
+        true
     }
 
-    /// What was made of an object.
-    pub fn made(&self, id: &Id) -> Option<&Translation> {
-        self.units.get(id).map(|unit| &unit.made)
+    /// What is to be said that was not since the last call; none about an object that has gone.
+    pub fn take_statements(&mut self) -> Vec<(Id, Option<Statement>)> {
+        let reported = std::mem::take(&mut self.reported);
+        reported.into_iter().map(|id| (id.clone(), self.statement(&id))).collect()
     }
 
-    /// The generation of every object that was translated, in the form that replicas tell each other.
-    pub fn generations(&self) -> impl Iterator<Item = (&Id, i64)> {
-        self.units.keys().filter_map(|id| Some((id, self.objects.get(id)?.generation)))
+    fn statement(&self, id: &Id) -> Option<Statement> {
+        let mut report = self.units.get(id)?.made.report.clone();
+        let object = self.objects.get(id)?;
+        report.versions = self.figures.get(id).cloned();
+        for listener in &mut report.listeners {
+            let key = (id.clone(), Arc::clone(&listener.name));
+            listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();
+        }
+        Some(Statement { uid: object.uid.clone(), generation: object.generation, report })
     }
 }
 

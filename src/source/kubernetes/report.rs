@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::gateway::OwnedService;
 use super::object::Id;
 
 /// What is said about an object.
@@ -19,6 +20,12 @@ pub struct Report {
     pub addresses: Vec<Value>,
     /// What an operator must know; Events on the object.
     pub notes: Vec<Note>,
+    /// Gateways: the Service that it is to have.
+    pub service: Option<OwnedService>,
+    /// Splits: figures of its versions.
+    pub versions: Option<Value>,
+    /// Splits: how many replicas there are, and serve it.
+    pub replicas: Option<Value>,
 }
 
 /// A condition (`meta/v1.Condition`), without the times that the writer adds.
@@ -62,6 +69,8 @@ pub struct Parent {
 pub struct ListenerReport {
     /// Name.
     pub name: Arc<str>,
+    /// Routes that are attached.
+    pub attached_routes: usize,
     /// Kinds of routes that may attach, as group and kind.
     pub supported_kinds: Vec<Value>,
     /// Conditions.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
-use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicObject, DynamicResourceScope, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -41,7 +41,36 @@ pub fn watch(client: &Client, scope: &Scope, changes: &UnboundedSender<Change>) 
     }
 }
 
+/// Follows a kind in the first version of its API that the server has.
 async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: UnboundedSender<Change>) {
+    let mut trouble = Trouble::default();
+    for version in kind.versions().iter().cycle() {
+        let resource = kind.resource_in(version);
+        let mut ended = Ended::Forgotten;
+        while matches!(ended, Ended::Forgotten) {
+            ended = follow_in(client.clone(), (kind, &resource), &scope, &changes, &mut trouble).await;
+        }
+        match ended {
+            Ended::NoListener => return,
+            // Whoever waits for all kinds need not wait for one that cannot be had.
+            Ended::NotInstalled if Some(version) == kind.versions().last() => {
+                if changes.send(Change::Absent(kind)).is_err() {
+                    return;
+                }
+                tokio::time::sleep(NOT_INSTALLED).await;
+            }
+            Ended::NotInstalled | Ended::Forgotten => {}
+        }
+    }
+}
+
+async fn follow_in(
+    client: Client,
+    (kind, resource): (ObjectKind, &ApiResource),
+    scope: &Scope,
+    changes: &UnboundedSender<Change>,
+    trouble: &mut Trouble,
+) -> Ended {
     // Several namespaces would need several watches, whose lists must not remove what another one has.
     let namespace = match &scope.namespaces[..] {
         [only] if !kind.cluster_wide() => Some(only.clone()),
@@ -63,66 +92,78 @@ async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unbound
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))
         };
-        let api = api(client, namespace.as_deref(), kind);
-        let follower = Follower { kind, wanted, convert, changes };
-        follower.run(|| watcher::watcher(api.clone(), config.clone())).await;
+        let follower = Follower { kind, wanted, convert, changes, trouble };
+        follower.run(watcher::watcher(api(client, namespace.as_deref(), resource), config)).await
     } else {
-        let api = api(client, namespace.as_deref(), kind);
-        let follower = Follower { kind, wanted, convert: |object| Object::new(kind, object), changes };
-        follower.run(|| watcher::watcher(api.clone(), config.clone())).await;
+        let follower = Follower { kind, wanted, convert: |object| Object::new(kind, object), changes, trouble };
+        follower.run(watcher::watcher(api(client, namespace.as_deref(), resource), config)).await
     }
 }
 
+/// Why a kind is no longer followed in a version of its API.
+enum Ended {
+    /// The server does not have it.
+    NotInstalled,
+    /// The server does not know any more where the watch stood: list anew.
+    Forgotten,
+    /// Nobody listens any more.
+    NoListener,
+}
+
 /// Objects of a kind, in a namespace or everywhere.
-fn api<K>(client: Client, namespace: Option<&str>, kind: ObjectKind) -> Api<K>
+fn api<K>(client: Client, namespace: Option<&str>, resource: &ApiResource) -> Api<K>
 where
-    K: kube::Resource<DynamicType = kube::core::ApiResource, Scope = kube::core::DynamicResourceScope>,
+    K: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
 {
     match namespace {
-        Some(namespace) => Api::namespaced_with(client, namespace, &kind.resource()),
-        None => Api::all_with(client, &kind.resource()),
+        Some(namespace) => Api::namespaced_with(client, namespace, resource),
+        None => Api::all_with(client, resource),
     }
 }
 
 /// Follows one kind.
-struct Follower<W, C> {
+struct Follower<'a, W, C> {
     kind: ObjectKind,
     wanted: W,
     convert: C,
-    changes: UnboundedSender<Change>,
+    changes: &'a UnboundedSender<Change>,
+    trouble: &'a mut Trouble,
 }
 
-impl<W: Fn(&Id) -> bool, C> Follower<W, C> {
-    async fn run<K, S>(self, watcher: impl Fn() -> S)
+impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
+    async fn run<K>(self, events: impl futures_util::Stream<Item = watcher::Result<Event<K>>>) -> Ended
     where
         K: DeserializeOwned + Debug,
-        S: futures_util::Stream<Item = watcher::Result<Event<K>>>,
         C: Fn(K) -> Result<(Id, Object), (Id, String)>,
     {
-        let mut events = Box::pin(watcher());
-        let mut trouble = Trouble::default();
+        let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
             let told = match event {
                 Ok(event) => {
-                    trouble.over(self.kind, matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_)));
+                    let listed = matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));
+                    self.trouble.over(self.kind, listed);
                     self.tell(event)
                 }
                 Err(error) => {
-                    // Whoever waits for all kinds need not wait for one that cannot be had.
-                    let told = status(&error).is_none_or(|(code, _)| !matches!(code, 403 | 404))
-                        || self.changes.send(Change::Absent(self.kind)).is_ok();
-                    tokio::time::sleep(trouble.wait(self.kind, &error)).await;
+                    let code = status(&error).map(|(code, _)| code);
+                    let told = code != Some(403) || self.changes.send(Change::Absent(self.kind)).is_ok();
+                    let wait = self.trouble.wait(self.kind, &error);
+                    if code == Some(404) && !self.kind.built_in() {
+                        return Ended::NotInstalled;
+                    }
+                    tokio::time::sleep(wait).await;
                     // The watcher lists anew by itself when an event says so, but asks for ever when a status does.
-                    if status(&error).is_some_and(|(code, _)| code == 410) {
-                        events.set(watcher());
+                    if code == Some(410) {
+                        return Ended::Forgotten;
                     }
                     told
                 }
             };
             if !told {
-                return;
+                break;
             }
         }
+        Ended::NoListener
     }
 
     /// Whether anybody still listens.

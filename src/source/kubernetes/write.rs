@@ -1,23 +1,233 @@
-//! What is written back: Services of Gateways, statuses, Events.
+//! What is written back: statuses, Events, the Services of Gateways. All in the background, by the holder of a Lease, and
+//! coalesced: of several reports about an object only the last one is written.
 
+mod event;
+mod lease;
+mod service;
+mod status;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
+use kube::api::{Api, Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 
+use self::status::Moment;
 use super::Options;
-use super::index::Index;
-use super::object::Id;
-use super::report::Report;
+use super::object::{Id, ObjectKind, Strings};
+use super::report::{Note, Report};
 
-/// Writes in the background.
+/// Objects that are written at a time.
+const AT_ONCE: usize = 16;
+/// How long what could not be written waits for its next try.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How often an object is read again because somebody else has changed it.
+const CONFLICTS: usize = 5;
+
+/// What is to be said about an object, as it is known now.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The object's identity over its life.
+    pub uid: Box<str>,
+    /// The generation that it is about.
+    pub generation: i64,
+    /// What is said.
+    pub report: Report,
+}
+
+/// What the writer is told.
+enum Order {
+    State(Id, Option<Statement>),
+    Selector(Strings),
+}
+
+/// Writes in the background for as long as it lives.
 pub struct Writer {
-    _client: Client,
+    orders: UnboundedSender<Order>,
 }
 
 impl Writer {
-    /// A writer that has written nothing.
-    pub fn start(client: Client, _options: &Options) -> Self {
-        Self { _client: client }
+    /// Begins to run for the Lease.
+    pub fn start(client: Client, options: &Options) -> Self {
+        let (orders, received) = unbounded_channel();
+        let (leads, leading) = watch::channel(false);
+        let leases: Api<Lease> = Api::namespaced(client.clone(), &options.namespace);
+        tokio::spawn(lease::hold(leases, options.identity.clone(), leads));
+        let committer = Committer {
+            client,
+            namespace: options.namespace.to_string(),
+            identity: options.identity.clone(),
+            selector: Strings::new(),
+            known: HashMap::new(),
+            dirty: BTreeSet::new(),
+            told: HashSet::new(),
+        };
+        tokio::spawn(committer.run(received, leading));
+        Self { orders }
     }
 
     /// What is said about an object from now on; none: it has gone.
-    pub fn report(&mut self, _index: &Index, _id: Id, _report: Option<Report>) {}
+    pub fn state(&self, id: Id, statement: Option<Statement>) {
+        // The other end lives as long as the runtime.
+        let _ = self.orders.send(Order::State(id, statement));
+    }
+
+    /// The labels of the replicas' pods.
+    pub fn selector(&self, selector: &Strings) {
+        let _ = self.orders.send(Order::Selector(selector.clone()));
+    }
+}
+
+struct Committer {
+    client: Client,
+    namespace: String,
+    identity: String,
+    selector: Strings,
+    known: HashMap<Id, Arc<Statement>>,
+    dirty: BTreeSet<Id>,
+    /// Notes that were told already.
+    told: HashSet<(Id, Note)>,
+}
+
+impl Committer {
+    async fn run(mut self, mut orders: UnboundedReceiver<Order>, mut leading: watch::Receiver<bool>) {
+        let mut again = tokio::time::interval(AGAIN);
+        let mut failed: Vec<Id> = Vec::new();
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => return,
+                },
+                changed = leading.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    // What the one before has not written is ours to write.
+                    self.dirty.extend(self.known.keys().cloned());
+                }
+                _ = again.tick(), if !failed.is_empty() => self.dirty.extend(failed.drain(..)),
+            }
+            while let Ok(order) = orders.try_recv() {
+                self.take(order);
+            }
+            if *leading.borrow() {
+                failed.extend(self.write().await);
+            }
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::State(id, Some(statement)) => {
+                self.known.insert(id.clone(), Arc::new(statement));
+                self.dirty.insert(id);
+            }
+            Order::State(id, None) => {
+                self.known.remove(&id);
+                self.told.retain(|(known, _)| *known != id);
+                if id.kind == ObjectKind::Gateway {
+                    self.dirty.insert(id);
+                }
+            }
+            Order::Selector(selector) if selector != self.selector => {
+                self.selector = selector;
+                self.dirty.extend(self.known.keys().filter(|id| id.kind == ObjectKind::Gateway).cloned());
+            }
+            Order::Selector(_) => {}
+        }
+    }
+
+    /// Writes all that is due; gives what could not be written.
+    async fn write(&mut self) -> Vec<Id> {
+        let due: Vec<Id> = std::mem::take(&mut self.dirty).into_iter().collect();
+        let results: Vec<(Id, kube::Result<()>)> = {
+            let this = &*self;
+            let write = |id: Id| async move {
+                let result = this.commit(&id).await;
+                (id, result)
+            };
+            futures_util::stream::iter(due).map(write).buffer_unordered(AT_ONCE).collect().await
+        };
+        let mut failed = Vec::new();
+        for (id, result) in results {
+            match result {
+                Ok(()) => {
+                    if let Some(statement) = self.known.get(&id) {
+                        self.told.extend(statement.report.notes.iter().map(|note| (id.clone(), note.clone())));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(object = %id, %error, "its status could not be written; it is tried again");
+                    failed.push(id);
+                }
+            }
+        }
+        failed
+    }
+
+    async fn commit(&self, id: &Id) -> kube::Result<()> {
+        let services: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &self.namespace, &ObjectKind::Service.resource());
+        let Some(statement) = self.known.get(id) else {
+            return service::remove(&services, &super::gateway::service_name(id)).await;
+        };
+        if let Some(wanted) = statement.report.service.as_ref().filter(|_| !self.selector.is_empty()) {
+            service::ensure(&services, wanted, &self.selector).await?;
+        }
+        let events =
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("events.k8s.io", "v1", "Event"), "events");
+        for note in statement.report.notes.iter().filter(|note| !self.told.contains(&(id.clone(), (*note).clone()))) {
+            let namespace = if id.namespace.is_empty() { "default" } else { &id.namespace };
+            let events = Api::namespaced_with(self.client.clone(), namespace, &events);
+            event::tell(&events, (id, &statement.uid), note, &self.identity).await?;
+        }
+        self.status(id, statement).await
+    }
+
+    /// Reads the object, and writes its status if it says something else. What changed meanwhile is read again.
+    async fn status(&self, id: &Id, statement: &Statement) -> kube::Result<()> {
+        let resource = id.kind.resource();
+        let api: Api<DynamicObject> = match id.kind.cluster_wide() {
+            true => Api::all_with(self.client.clone(), &resource),
+            false => Api::namespaced_with(self.client.clone(), &id.namespace, &resource),
+        };
+        for _ in 0..CONFLICTS {
+            let Some(object) = api.get_opt(&id.name).await? else { return Ok(()) };
+            if object.metadata.uid.as_deref() != Some(&*statement.uid) {
+                return Ok(());
+            }
+            let now = format!("{:.0}", Timestamp::now());
+            let before = object.data.get("status").unwrap_or(&Value::Null);
+            let moment = Moment { generation: statement.generation, now: &now };
+            let Some(wanted) = status::status(id.kind, &statement.report, before, moment) else { return Ok(()) };
+            if status::is_same(&wanted, before) {
+                return Ok(());
+            }
+            let patch = json!({
+                "metadata": {"resourceVersion": object.metadata.resource_version},
+                "status": wanted,
+            });
+            match api.patch_status(&id.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+                result => return result.map(|_| ()),
+            }
+        }
+        // Others write it all the time; the next report, or the next try, has another chance.
+        self.conflict(id)
+    }
+
+    fn conflict(&self, id: &Id) -> kube::Result<()> {
+        let message = format!("{id} changed each of the {CONFLICTS} times that its status was to be written");
+        Err(kube::Error::Service(message.into()))
+    }
 }

@@ -1,17 +1,23 @@
 use std::time::Duration;
 
 use super::*;
+use crate::model::StickyTo;
 use crate::split::rendezvous::ID_LENGTH;
 
 const ID: &[u8; ID_LENGTH] = b"0123456789abcdefghij-_";
 
 fn sticky(ttl: Option<Duration>, keys: &[&str], mode: StickyMode) -> Sticky {
     let keys = keys.iter().map(|key| Arc::from(key.as_bytes())).collect();
-    Sticky { client: ClientId::Cookie { name: "weir".into(), ttl, keys }, mode }
+    Sticky {
+        client: ClientId::Cookie { name: "weir".into(), ttl, keys, attributes: Arc::default() },
+        mode,
+        to: StickyTo::Version,
+        forgets: Vec::new(),
+    }
 }
 
 fn header(sticky: &Sticky, pin: &str, secure: bool) -> String {
-    let cookie = SetCookie::new(sticky, ID, pin).expect("a cookie");
+    let cookie = SetCookie::new(sticky, ID, pin, None).expect("a cookie");
     cookie.header(secure).expect("a header").to_str().expect("text").to_owned()
 }
 
@@ -65,7 +71,7 @@ fn the_mac_is_hmac_sha_256_over_what_stands_before_it_cut_to_128_bits() {
 #[test]
 fn clients_that_are_told_apart_otherwise_get_no_cookie() {
     for client in [ClientId::SourceAddress, ClientId::Header(http::header::AUTHORIZATION)] {
-        assert_eq!(SetCookie::new(&Sticky { client, mode: StickyMode::Share }, ID, "r1"), None);
+        assert_eq!(SetCookie::new(&Sticky { client, ..sticky(None, &[], StickyMode::Share) }, ID, "r1", None), None);
     }
 }
 
@@ -77,7 +83,7 @@ fn what_is_set_is_what_is_parsed() {
             let header = header(&sticky(None, names, mode), "r.1", false);
             let value = header.split_once("; ").unwrap().0.strip_prefix("weir=").unwrap();
             let parsed = StickyCookie::parse(value.as_bytes(), mode, keys);
-            assert_eq!(parsed, Some(StickyCookie { id: ID, pin }));
+            assert_eq!(parsed, Some(StickyCookie { id: ID, pin, endpoint: None }));
             assert_eq!(parsed.unwrap().pins("r.1"), mode == StickyMode::Pin);
         }
     }
@@ -97,4 +103,38 @@ fn a_pin_is_to_the_whole_revision() {
     for other in ["", "r", "r11", "R1", "xr1"] {
         assert!(!cookie.pins(other), "{other}");
     }
+}
+
+#[test]
+fn a_pinned_cookie_may_name_an_endpoint_too() {
+    for keys in [&[][..], &["0123456789abcdef"]] {
+        let sticky = sticky(None, keys, StickyMode::Pin);
+        let ClientId::Cookie { keys, .. } = &sticky.client else { panic!("{sticky:?}") };
+        let value = SetCookie::new(&sticky, ID, "r.1", Some(0xabc)).unwrap().value;
+        let parsed = StickyCookie::parse(value.as_bytes(), StickyMode::Pin, keys).unwrap();
+        assert_eq!((parsed.pins("r.1"), parsed.endpoint), (true, Some(0xabc)));
+    }
+    let mac_without_keys = format!("{}.r1.AAAAAAAAAAAAAAAAAAAAAA", std::str::from_utf8(ID).unwrap());
+    assert_eq!(StickyCookie::parse(mac_without_keys.as_bytes(), StickyMode::Pin, &[]), None);
+}
+
+#[test]
+fn attributes_are_as_configured() {
+    let mut sticky = sticky(Some(Duration::from_secs(60)), &[], StickyMode::Share);
+    let ClientId::Cookie { attributes, .. } = &mut sticky.client else { panic!("{sticky:?}") };
+    *attributes = Arc::new(CookieAttributes {
+        path: "/shop".into(),
+        domain: Some("example.com".into()),
+        same_site: None,
+        secure: true,
+        expires: Some(Duration::from_secs(3600)),
+    });
+    let header = header(&sticky, "r1", false);
+    let told = attributes_but_expires(&header);
+    assert_eq!(told, ["Domain=example.com", "HttpOnly", "Max-Age=60", "Path=/shop", "Secure"]);
+    assert!(header.contains("Expires="), "{header}");
+}
+
+fn attributes_but_expires(header: &str) -> Vec<&str> {
+    attributes(header).into_iter().filter(|attribute| !attribute.starts_with("Expires=")).collect()
 }

@@ -24,6 +24,8 @@ use rustls::RootCertStore;
 
 use crate::model::{Listener, Model, Route, Settings};
 
+pub use client_tls::unverified as unverified_tls;
+
 use super::problem::{Pointer, Problems};
 use super::wire;
 pub use split::{Scope, route, split};

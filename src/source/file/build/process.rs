@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::{Forwarding, Settings, Shutdown, TrustedProxies};
+use crate::model::{Dialect, Forwarding, Settings, Shutdown, TrustedProxies};
 
 use super::super::problem::{Pointer, Problems};
 use super::super::wire;
@@ -32,7 +32,21 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         workers: wire.workers.map_or(default.workers, usize::from),
         shutdown: shutdown?,
         state: wire.state.as_ref().map(|state| context.path(state)),
+        dialects: wire.metrics.as_ref().map(dialects).unwrap_or_default(),
     })
+}
+
+/// Naming one twice asks for nothing more.
+fn dialects(wire: &wire::Metrics) -> Vec<Dialect> {
+    let dialect = |wire: &wire::Dialect| match wire {
+        wire::Dialect::Nginx => Dialect::Nginx,
+        wire::Dialect::Http => Dialect::Http,
+        wire::Dialect::Istio => Dialect::Istio,
+    };
+    let mut dialects: Vec<Dialect> = wire.dialects.iter().map(dialect).collect();
+    dialects.sort_unstable();
+    dialects.dedup();
+    dialects
 }
 
 fn admin_listener(

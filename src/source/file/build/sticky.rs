@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{ClientId, Sticky, StickyMode};
+use crate::model::{ClientId, Sticky, StickyMode, StickyTo};
 
 use super::super::problem::{Pointer, Problems};
 use super::super::wire;
@@ -31,7 +31,7 @@ pub fn sticky(wire: &wire::Sticky, at: &Pointer, context: &mut Context<'_>) -> O
             None
         }
     };
-    Some(Sticky { client: client?, mode })
+    Some(Sticky { client: client?, mode, to: StickyTo::Version, forgets: Vec::new() })
 }
 
 fn cookie(wire: &wire::Sticky, name: &str, at: &Pointer, context: &mut Context<'_>) -> Option<ClientId> {
@@ -49,7 +49,7 @@ fn cookie(wire: &wire::Sticky, name: &str, at: &Pointer, context: &mut Context<'
         context.problems.error(&at.key("ttl"), message);
         return None;
     }
-    Some(ClientId::Cookie { name: valid?, ttl, keys: optional(keys)?.unwrap_or_default() })
+    Some(ClientId::Cookie { name: valid?, ttl, keys: optional(keys)?.unwrap_or_default(), attributes: Arc::default() })
 }
 
 /// Only a cookie can remember something.

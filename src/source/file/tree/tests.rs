@@ -109,3 +109,11 @@ fn tags_and_complex_keys_are_refused() {
     assert_eq!(error("a: !x 1\n"), "1:4: tag !x has no meaning here: remove it\n");
     assert_eq!(error("{[a]: 1}\n"), "1:2: a key must be plain text\n");
 }
+
+#[test]
+fn documents_are_read_one_after_the_other() {
+    let values = Tree::documents("a: 1\n---\n---\n# nothing\n---\n{\"b\": [2]}\n").unwrap();
+    assert_eq!(values, [serde_json::json!({"a": 1}), serde_json::json!({"b": [2]})]);
+    assert_eq!(Tree::documents("").unwrap(), Vec::<serde_json::Value>::new());
+    assert_eq!(Tree::documents("a: 1\na: 2\n").unwrap_err().len(), 1);
+}

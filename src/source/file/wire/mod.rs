@@ -32,6 +32,8 @@ pub struct File {
     pub shutdown: Option<Shutdown>,
     /// File where guard trips are kept over restarts.
     pub state: Option<String>,
+    /// What `/metrics` has beside its own families.
+    pub metrics: Option<Metrics>,
     /// Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. Default: none.
     #[serde(default)]
     pub trusted_proxies: Vec<String>,
@@ -71,6 +73,24 @@ pub struct Shutdown {
     pub delay: Option<Time>,
     /// How long what is in flight may take after that. Default: 60s.
     pub timeout: Option<Time>,
+}
+
+/// What `/metrics` has beside its own families.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metrics {
+    /// Families that existing queries read. Default: none.
+    #[serde(default)]
+    pub dialects: Vec<Dialect>,
+}
+
+/// Whose names metrics have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Dialect {
+    Nginx,
+    Http,
+    Istio,
 }
 
 /// What the proxy says about itself.

@@ -35,6 +35,14 @@ pub struct OwnedService {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl OwnedService {
+    /// The value of its label: which Gateway it belongs to, as far as a label is long enough.
+    pub fn label(&self) -> String {
+        let name = format!("{}.{}", self.gateway.namespace, self.gateway.name);
+        name[..name.len().min(MAX_NAME)].trim_end_matches(['.', '-', '_']).to_owned()
+    }
+}
+
 /// The name of the Service of a Gateway: readable, and unique whatever its length.
 pub fn service_name(gateway: &Id) -> Arc<str> {
     let hash = xxh3_64(format!("{}/{}", gateway.namespace, gateway.name).as_bytes()) as u32;

@@ -10,10 +10,12 @@ use crate::source::kubernetes::endpoints::{self, PortRef};
 use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, ObjectKind};
 use crate::source::kubernetes::report::Condition;
-use crate::source::kubernetes::split;
+use crate::source::kubernetes::{smi, split};
 
 /// The versions of a rule; what leads nowhere keeps its share, and `trouble` says why.
 pub fn versions(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &mut Vec<Condition>) -> Vec<Version> {
+    let divided = divided(reader, route, wire);
+    let wire = divided.as_deref().unwrap_or(wire);
     let mut names = HashSet::new();
     let version = |backend: &BackendRef| {
         let mut version = match version(reader, route, backend) {
@@ -35,6 +37,21 @@ pub fn versions(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &
         true => vec![Version { weight: Weight::ONE, ..invalid(&BackendRef::default()) }],
         false => versions,
     }
+}
+
+/// The only backend of a rule may be a Service that a TrafficSplit divides.
+fn divided(reader: &Reader<'_>, route: &Id, wire: &[BackendRef]) -> Option<Vec<BackendRef>> {
+    let [only] = wire else { return None };
+    if only.namespace.as_deref().is_some_and(|namespace| *namespace != *route.namespace) {
+        return None;
+    }
+    let backend = |share: smi::Share| BackendRef {
+        name: share.service.to_string(),
+        port: only.port,
+        weight: Some(i64::from(share.weight.get())),
+        ..BackendRef::default()
+    };
+    Some(smi::shares(reader, &route.namespace, &only.name)?.into_iter().map(backend).collect())
 }
 
 fn weight(backend: &BackendRef) -> Weight {

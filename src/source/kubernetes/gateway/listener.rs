@@ -53,6 +53,12 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     }
     let checked = check(reader, id, &spec);
     let service = address::existing(reader, id);
+    let ports: BTreeSet<u16> = checked.iter().filter(|listener| listener.valid).map(|l| l.wire.port).collect();
+    let mut wanted = address::owned_service(reader, id, &ports);
+    if let Some(infrastructure) = &spec.infrastructure {
+        wanted.labels.clone_from(&infrastructure.labels);
+        wanted.annotations.clone_from(&infrastructure.annotations);
+    }
     let bound = service.map(address::bound).unwrap_or_default();
     let addresses = service.map(address::addresses).unwrap_or_default();
     let conditions = conditions(&spec, &checked, &addresses, &bound);
@@ -64,11 +70,12 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         let kinds = listener.kinds.iter().map(|kind| json!({"group": GROUP, "kind": kind}));
         reports.push(ListenerReport {
             name: listener.wire.name.into(),
+            attached_routes: 0,
             supported_kinds: kinds.collect(),
             conditions: listener.conditions,
         });
     }
-    let report = Report { conditions, listeners: reports, addresses, ..Report::default() };
+    let report = Report { conditions, listeners: reports, addresses, service: Some(wanted), ..Report::default() };
     Translation { listeners, report, ..Translation::default() }
 }
 

@@ -68,7 +68,7 @@ fn translate<M: DeserializeOwned>(
     let mut report = Report { parents: told, ..Report::default() };
     let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
     split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
-    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, listeners: Vec::new() }
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
 }
 
 /// A parent that is a Gateway of ours, with its listeners; the others' parents are theirs to speak of.

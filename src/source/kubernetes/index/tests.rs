@@ -6,7 +6,14 @@ use super::*;
 use crate::source::kubernetes::tests::objects::{
     Made, canary_split, class, gateway, gateway_service, http_listener, http_route, pod, service, slice, split, to,
 };
-use crate::source::kubernetes::tests::world::World;
+use crate::source::kubernetes::tests::world::{World, options};
+
+impl Index {
+    /// What was made of an object.
+    pub fn made(&self, id: &Id) -> Option<&Translation> {
+        self.units.get(id).map(|unit| &unit.made)
+    }
+}
 
 /// Two Services with a pod each.
 fn services() -> Vec<Made> {
@@ -188,7 +195,7 @@ fn other_listeners_of_the_process_translate_everything_again() {
     let mut world =
         World::of(&[split("one", json!({"listeners": ["second"], "versions": [{"name": "v", "service": "s"}]}))]);
     assert!(world.model().routes.is_empty());
-    let options = Options { namespace: "weir-system".into(), listeners: vec!["http".into(), "second".into()] };
+    let options = options(&["http", "second"]);
     world.index.set_base(options, crate::testing::model([]));
     assert_eq!(world.model().routes.len(), 1);
 }
@@ -237,14 +244,11 @@ fn reports_are_taken_once_and_again_when_they_change() {
     let mut world = two_splits();
     world.model();
     let taken = |world: &mut World| -> Vec<(String, bool)> {
-        let reports = world.index.take_reports().into_iter();
+        let reports = world.index.take_statements().into_iter();
         reports.map(|(id, report)| (id.name.to_string(), report.is_some())).collect()
     };
     assert_eq!(taken(&mut world), [("one".to_owned(), true), ("two".to_owned(), true)]);
     assert_eq!(taken(&mut world), []);
-    world.set(&slice("stable", &["10.0.0.9 s-9"]));
-    world.model();
-    assert_eq!(taken(&mut world), [], "other pods are nothing to report");
     world.remove(&service("stable", &[]));
     world.remove(&on_only("two", "canary"));
     world.model();
@@ -252,9 +256,9 @@ fn reports_are_taken_once_and_again_when_they_change() {
 }
 
 #[test]
-fn generations_of_all_that_was_translated_are_known() {
+fn what_is_said_of_an_object_names_the_generation_that_it_is_about() {
     let mut world = World::of(&[on_only("one", "stable").with("/metadata/generation", json!(7))]);
     world.model();
-    let generations: Vec<i64> = world.index.generations().map(|(_, generation)| generation).collect();
-    assert_eq!(generations, [7]);
+    let statements = world.index.take_statements();
+    assert_eq!(statements[0].1.as_ref().unwrap().generation, 7);
 }

@@ -14,6 +14,19 @@ use crate::source::kubernetes::object::Id;
 use crate::source::kubernetes::report::{Condition, Report};
 use crate::testing::{Asked, model};
 
+/// The options of a process with these listeners.
+pub fn options(listeners: &[&str]) -> Options {
+    Options {
+        namespace: "weir-system".into(),
+        identity: "weir-0".to_owned(),
+        service: "weir".into(),
+        classes: Vec::new(),
+        annotation_prefix: "nginx.ingress.kubernetes.io".to_owned(),
+        https: None,
+        listeners: listeners.iter().map(|name| (*name).into()).collect(),
+    }
+}
+
 /// A cluster with a proxy that follows it, whose only listener of its own is `http`.
 pub struct World {
     pub index: Index,
@@ -26,9 +39,8 @@ pub struct World {
 impl World {
     /// A cluster of these objects.
     pub fn of<'m>(objects: impl IntoIterator<Item = &'m Made>) -> Self {
-        let options = Options { namespace: "weir-system".into(), listeners: vec!["http".into()] };
         let mut world = Self {
-            index: Index::new(options, model([])),
+            index: Index::new(options(&["http"]), model([])),
             interner: Interner::default(),
             snapshot: Snapshot::default(),
             cursors: Cursors::new(1),
@@ -189,6 +201,7 @@ impl World {
         match self.outcome(asked) {
             Outcome::Forward(decision) => decision.version(&self.snapshot).name.to_string(),
             Outcome::Respond(_) => "answered".to_owned(),
+            Outcome::Reject(refusal @ (Refusal::Forbidden | Refusal::Closed)) => format!("{refusal:?}"),
             Outcome::Reject(Refusal::NoRoute) => "404".to_owned(),
             Outcome::Reject(Refusal::Invalid { .. }) => "500".to_owned(),
             Outcome::Reject(Refusal::NoEndpoint { .. }) => "503".to_owned(),

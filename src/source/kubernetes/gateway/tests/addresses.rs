@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::cluster;
-use crate::source::kubernetes::Options;
 use crate::source::kubernetes::gateway::{BIND_PORTS, OwnedService, owned_service, service_name};
 use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, ObjectKind};
 use crate::source::kubernetes::tests::objects::{gateway, gateway_service, http_listener, service};
-use crate::source::kubernetes::tests::world::World;
+use crate::source::kubernetes::tests::world::{World, options};
 
 fn id(namespace: &str, name: &str) -> Id {
     Id::new(ObjectKind::Gateway, namespace, name)
@@ -18,7 +17,7 @@ fn id(namespace: &str, name: &str) -> Id {
 
 /// The Service that the Gateway `gw` is to have.
 fn owned(world: &World, ports: &[u16]) -> OwnedService {
-    let options = Options { namespace: "weir-system".into(), listeners: Vec::new() };
+    let options = options(&[]);
     let reader = Reader::new(world.index.objects(), &options);
     owned_service(&reader, &id("shop", "gw"), &ports.iter().copied().collect::<BTreeSet<u16>>())
 }

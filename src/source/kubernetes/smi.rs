@@ -1,0 +1,159 @@
+//! `TrafficSplit` of the Service Mesh Interface, v1alpha1 to v1alpha3: a Service whose requests go to others by weight.
+//!
+//! It is a route for the names that the Service has in the cluster, and it divides what any other route sends to that Service.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::endpoints::{self, PortRef};
+use super::index::{Reader, Translation};
+use super::object::{Id, Object, ObjectKind};
+use super::report::{Note, Report};
+use super::{gateway, split};
+use crate::model::{
+    Attachment, HostPattern, Kind, Match, PathMatch, Route, RouteKey, Rule, Timeouts, Transport, Version, Weight,
+};
+
+/// The versions of the API that are understood; an object looks the same in all of them but for how a weight is written.
+pub const VERSIONS: [&str; 3] = ["v1alpha1", "v1alpha2", "v1alpha3"];
+
+#[derive(Debug, Deserialize)]
+struct Spec {
+    service: String,
+    #[serde(default)]
+    backends: Vec<Backend>,
+    #[serde(default)]
+    matches: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Backend {
+    service: String,
+    #[serde(default)]
+    weight: Value,
+}
+
+/// A Service that gets a share of another one's requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Name of the Service.
+    pub service: Arc<str>,
+    /// Its weight.
+    pub weight: Weight,
+}
+
+/// How the requests for a Service are divided, if a TrafficSplit says so: the oldest one for it.
+pub fn shares(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Option<Vec<Share>> {
+    let splits = reader.of(ObjectKind::TrafficSplit, Some(namespace));
+    let specs = splits.filter_map(|(id, object)| Some((object.created, id, object.spec::<Spec>().ok()?)));
+    let (_, _, spec) =
+        specs.filter(|(_, _, spec)| root(&spec.service) == service).min_by_key(|(age, id, _)| (*age, *id))?;
+    weighted(&spec.backends).ok()
+}
+
+/// What a TrafficSplit means.
+pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
+    let made = object.spec::<Spec>().and_then(|spec| {
+        let shares = weighted(&spec.backends)?;
+        Ok((spec, shares))
+    });
+    let (spec, shares) = match made {
+        Ok(made) => made,
+        Err(message) => return only(Note { warning: true, reason: "Invalid", message }),
+    };
+    let mut notes = Vec::new();
+    if !spec.matches.is_empty() {
+        let message = "matches is not carried: the weights hold for every request".to_owned();
+        notes.push(Note { warning: true, reason: "Unsupported", message });
+    }
+    let service: Arc<str> = root(&spec.service).into();
+    let port = reader.service(&id.namespace, &service).and_then(|service| service.ports.first().map(|port| port.port));
+    let versions = shares.iter().map(|share| version(reader, &id.namespace, share, port, &mut notes)).collect();
+    let everything =
+        Match { path: PathMatch::Prefix("/".into()), method: None, headers: Vec::new(), query: Vec::new() };
+    let rule = Rule {
+        matches: vec![everything],
+        filters: Vec::new(),
+        split: Arc::new(gateway::plain_split(versions, Timeouts::default(), None)),
+    };
+    let namespace = &id.namespace;
+    let names = ["", ".svc", ".svc.cluster.local"].map(|suffix| format!("{service}.{namespace}{suffix}"));
+    let hosts: Vec<HostPattern> = names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
+    let key = RouteKey { namespace: Arc::clone(namespace), kind: Kind::TrafficSplit, name: Arc::clone(&id.name) };
+    let attachments = vec![Attachment { listeners: None, hosts }];
+    let mut routes = vec![Route { key, part: 0, attachments, rules: vec![rule] }];
+    split::apply_policies(reader, id, &mut routes, &mut notes);
+    let report = Report { notes, ..Report::default() };
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
+}
+
+fn only(note: Note) -> Translation {
+    Translation { report: Report { notes: vec![note], ..Report::default() }, ..Translation::default() }
+}
+
+/// Flagger writes the name that a client uses, which may be the whole one.
+fn root(service: &str) -> &str {
+    service.split('.').next().unwrap_or(service)
+}
+
+fn version(
+    reader: &Reader<'_>,
+    namespace: &Arc<str>,
+    share: &Share,
+    port: Option<u16>,
+    notes: &mut Vec<Note>,
+) -> Version {
+    let found = port
+        .and_then(|port| endpoints::backend(reader, namespace, &share.service, &PortRef::Number(port)).ok())
+        .map_or_else(|| endpoints::backend(reader, namespace, &share.service, &PortRef::First), Ok);
+    let mut version = Version {
+        name: Arc::clone(&share.service),
+        revision: "".into(),
+        weight: share.weight,
+        endpoints: Vec::new(),
+        transport: Arc::new(Transport::default()),
+        filters: Vec::new(),
+        invalid: false,
+        origin: None,
+    };
+    match found {
+        Ok(backend) => {
+            (version.revision, version.endpoints) = backend.merged();
+            version.transport = split::transport(backend.app_protocol.as_deref(), None);
+            version.origin = Some(backend.origin_of(&version.revision));
+        }
+        // It has no pods, so the others take its share.
+        Err(error) => notes.push(Note { warning: true, reason: "BackendNotFound", message: error.to_string() }),
+    }
+    version
+}
+
+/// Weights as whole numbers: `v1alpha1` writes quantities (`500m`), of which thousandths are kept where there are any.
+fn weighted(backends: &[Backend]) -> Result<Vec<Share>, String> {
+    let thousandths =
+        backends.iter().map(|backend| thousandths(&backend.weight)).collect::<Result<Vec<i64>, String>>()?;
+    let unit = if thousandths.iter().all(|weight| weight % 1000 == 0) { 1000 } else { 1 };
+    let share = |(backend, weight): (&Backend, i64)| {
+        let weight = Weight::try_from(weight / unit).map_err(|error| format!("{}: {error}", backend.service))?;
+        Ok(Share { service: backend.service.as_str().into(), weight })
+    };
+    backends.iter().zip(thousandths).map(share).collect()
+}
+
+fn thousandths(weight: &Value) -> Result<i64, String> {
+    let wrong = || format!("weight {weight} is none: write a whole number, or a quantity like 500m");
+    match weight {
+        Value::Null => Ok(0),
+        Value::Number(number) => number.as_i64().and_then(|whole| whole.checked_mul(1000)).ok_or_else(wrong),
+        Value::String(text) => match text.strip_suffix('m') {
+            Some(small) => small.parse().map_err(|_| wrong()),
+            None => text.parse::<f64>().map(|number| (number * 1000.0).round() as i64).map_err(|_| wrong()),
+        },
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

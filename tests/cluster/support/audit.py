@@ -1,0 +1,31 @@
+"""The API server's audit log: the moment at which each change of a routing object was accepted."""
+
+import dataclasses
+import datetime
+import json
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One successful patch or update."""
+
+    moment: datetime.datetime
+    verb: str
+    user: str
+
+
+def changes(file, resource, namespace, name):
+    """All changes of one object in their order; none unless the cluster was started with AUDIT=1."""
+    found = []
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            about = event["objectRef"]
+            if (about["resource"], about.get("namespace"), about.get("name")) != (resource, namespace, name):
+                continue
+            # A change of the status is none of what is routed.
+            if about.get("subresource") or event["responseStatus"]["code"] >= 300:
+                continue
+            moment = datetime.datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00"))
+            found.append(Change(moment, event["verb"], event["user"]["username"]))
+    return found
