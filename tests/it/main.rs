@@ -20,6 +20,8 @@ mod forwarding;
 mod gateway_rules;
 mod grpc;
 mod guards;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod large;
 mod load;
 mod malformed;

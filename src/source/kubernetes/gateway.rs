@@ -13,12 +13,15 @@ mod retry;
 mod route;
 mod wire;
 
+#[cfg(test)]
+pub use address::{BIND_PORTS, owned_service};
 pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
 pub use listener::translate as translate_gateway;
-pub use route::{plain_split, translate_grpc, translate_http};
+pub use route::{accept, plain_split, translate_grpc, translate_http};
+pub use wire::ParentRef;
 
 /// The name by which GatewayClasses ask for this controller.
 pub const CONTROLLER: &str = "weir.dev/gateway-controller";

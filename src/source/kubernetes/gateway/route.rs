@@ -56,16 +56,18 @@ fn translate<M: DeserializeOwned>(
     let mut told: Vec<Parent> = Vec::new();
     for (reference, parent, listeners) in parents {
         let (accepted, on) = accept(&parent, &listeners, &hosts);
-        attachments.extend(on.iter().map(|listener| listener.attachment(&hosts)));
+        attachments.extend(on.iter().filter_map(|listener| listener.attachment(&hosts)));
         let attached = on.iter().map(|listener| (listener.gateway.clone(), Arc::clone(&listener.name))).collect();
         let conditions = [vec![accepted, resolved.clone()], partial(&trouble)].concat();
         told.push(Parent { reference: reference.clone(), conditions, attached });
     }
-    attachments.retain(|attachment| spec.hostnames.is_empty() || !attachment.hosts.is_empty());
+    // Hostnames that are none must not come to mean all.
+    attachments.retain(|_| spec.hostnames.is_empty() || !hosts.is_empty());
     let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
-    split::apply_policies(reader, id, &mut routes, &mut report.notes);
+    let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
+    split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
 }
 
@@ -86,7 +88,7 @@ fn parent<'v>(
 }
 
 /// Whether a parent takes the route, and on which listeners.
-fn accept<'l>(
+pub fn accept<'l>(
     parent: &ParentRef,
     listeners: &'l [Attachable],
     hosts: &[HostPattern],
@@ -140,6 +142,9 @@ fn rule<M>(
     let parts = parts(wire, to_match);
     let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
+        if versions.is_empty() {
+            versions = backend::versions(reader, id, &[], &mut Vec::new());
+        }
         versions.iter_mut().for_each(|version| version.invalid = true);
         trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
         (matches, Vec::new(), Timeouts::default())

@@ -130,6 +130,7 @@ pub struct ParentRef {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule<M> {
+    pub name: Option<String>,
     #[serde(default = "Vec::new")]
     pub matches: Vec<M>,
     #[serde(default)]
