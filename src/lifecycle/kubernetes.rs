@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Process, RunError, Signal, Signals, leave, load};
+use tokio::sync::mpsc;
+
+use super::keep::Keeper;
+use super::{Process, RunError, Signal, Signals, leave, load, replicate};
+use crate::cluster::{Frame, Peers, PeersError, Setup};
 use crate::control::{ApplyError, EventKind};
-use crate::model::Model;
+use crate::model::{Model, Peers as PeersSettings};
 use crate::source::file::{self, Loaded, Watcher};
-use crate::source::kubernetes::{Cluster, Options, Scope};
+use crate::source::kubernetes::{Cluster, Connection, Kept, Options, Scope, TokenReviews};
 
 /// The settings of a process that was given no file: plain HTTP on a port that needs no privilege, and the ops listener.
 const DEFAULT: &str = "{ops: {address: \"0.0.0.0:9902\"}, listeners: [{name: http, address: \":8080\"}]}";
@@ -45,8 +49,24 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let mut watcher = Watcher::new(&loaded.watched);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let process = Process::start(loaded.model.clone(), &loaded.settings).await?;
+    // Nothing is judged before it is known what was judged before.
+    process.control().set_judging(false);
+    let connection = Connection::infer().await?;
+    let (peers, heard) = peers(&connection, &args, loaded.settings.peers.as_ref()).await?;
     let scope = Scope { namespaces: args.namespaces.clone() };
-    let mut cluster = Cluster::connect(args.options(&loaded.model), &scope, loaded.model).await?;
+    let options = args.options(&loaded.model);
+    let mut cluster = Cluster::follow(&connection, options, &scope, loaded.model, Arc::clone(&peers));
+    if loaded.settings.state.is_none() {
+        let kept = Kept::new(&connection, &args.namespace);
+        let keeper = Keeper::start(Arc::clone(process.control()), kept).await;
+        tokio::spawn(keeper.run(cluster.leading()));
+    }
+    match heard {
+        Some(heard) => {
+            drop(tokio::spawn(replicate(Arc::clone(process.control()), peers, heard, cluster.leading())));
+        }
+        None => process.control().set_judging(true),
+    }
     loop {
         tokio::select! {
             model = cluster.model() => {
@@ -62,6 +82,33 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     }
     leave(process, &mut signals).await;
     Ok(())
+}
+
+type Heard = mpsc::Receiver<Frame>;
+
+/// This replica among the others, and what they will have to say; without a token to show, it says what is missing, and is
+/// alone.
+async fn peers(
+    connection: &Connection,
+    args: &ClusterArgs,
+    settings: Option<&PeersSettings>,
+) -> Result<(Arc<Peers>, Option<Heard>), PeersError> {
+    let alone = || (Arc::new(Peers::alone(args.identity.as_str())), None);
+    let Some(settings) = settings else { return Ok(alone()) };
+    let setup = Setup {
+        name: args.identity.as_str().into(),
+        address: settings.address,
+        token: settings.token.clone(),
+        authenticate: Arc::new(TokenReviews::new(connection, settings.token.clone())),
+    };
+    match Peers::start(setup).await {
+        Ok((peers, heard)) => Ok((Arc::new(peers), Some(heard))),
+        Err(error @ PeersError::Token { .. }) => {
+            tracing::warn!("{error}");
+            Ok(alone())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A listener that cannot be bound is left out, and all else comes into force.

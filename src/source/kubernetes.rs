@@ -4,12 +4,15 @@
 //! brings the model into force. Everything from the index on is synchronous and knows no server.
 
 mod cluster;
+mod connection;
 mod endpoints;
 mod gateway;
 mod index;
 pub mod ingress;
+mod kept;
 mod object;
 mod report;
+mod review;
 mod smi;
 mod split;
 mod translate;
@@ -18,10 +21,13 @@ mod write;
 
 use std::sync::Arc;
 
-pub use cluster::{Cluster, ConnectError};
+pub use cluster::Cluster;
+pub use connection::{ConnectError, Connection};
 pub use index::{Change, Index, Translation};
+pub use kept::Kept;
 pub use object::{Id, ObjectKind};
 pub use report::{Condition, ListenerReport, Note, Parent, Report};
+pub use review::TokenReviews;
 pub use split::crd;
 pub use watch::Scope;
 

@@ -39,7 +39,12 @@ fn buckets_that_do_not_exist_are_left_out() {
 
 fn record() -> impl Strategy<Value = Record> {
     let trip = proptest::option::of("[0-3]".prop_map(|time| Trip { time, reason: "bad".to_owned() }));
-    (trip, 0..4u32, 0..3u32, 0..4i64).prop_map(|(trip, restarts, resets, begun)| Record { trip, restarts, resets, begun })
+    (trip, 0..4u32, 0..3u32, 0..4i64).prop_map(|(trip, restarts, resets, begun)| Record {
+        trip,
+        restarts,
+        resets,
+        begun,
+    })
 }
 
 proptest! {

@@ -10,6 +10,7 @@ mod reader;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::cluster::Member;
 use crate::model::{Listener, Model, Route};
 
 pub use objects::Objects;
@@ -22,6 +23,8 @@ use super::{Options, translate};
 
 /// The headless Service by which replicas find each other.
 const REPLICAS: &str = "weir-replicas";
+/// The port of that Service where they listen for each other.
+const PEERS: &str = "peers";
 
 /// A change that a watch tells.
 #[derive(Clone, Debug)]
@@ -237,6 +240,43 @@ impl Index {
             Body::Service(service) => Some(&service.selector),
             _ => None,
         }
+    }
+
+    /// Whether a change may be one of the replicas themselves.
+    pub fn is_about_replicas(&self, change: &Change) -> bool {
+        match change {
+            Change::Set(id, object) => {
+                let Body::Slice(slice) = &object.body else { return false };
+                id.namespace == self.options.namespace && *slice.service == *REPLICAS
+            }
+            Change::Gone(id) => id.kind == ObjectKind::Slice && id.namespace == self.options.namespace,
+            Change::Listed(kind) => *kind == ObjectKind::Slice,
+            Change::Malformed(..) | Change::Absent(_) | Change::Listing(_) => false,
+        }
+    }
+
+    /// The replicas, as the slices of the Service by which they find each other say.
+    pub fn replicas(&self) -> Vec<Member> {
+        let mut members: BTreeMap<Arc<str>, Member> = BTreeMap::new();
+        for slice in self.objects.slices(&self.options.namespace, &REPLICAS.into()) {
+            let Some((_, port)) = slice.ports.iter().find(|(name, _)| **name == *PEERS).or(slice.ports.first()) else {
+                continue;
+            };
+            for endpoint in &slice.endpoints {
+                let Some(name) = &endpoint.pod else { continue };
+                let address = (endpoint.address, *port).into();
+                // The Service publishes addresses that are not ready, and calls all of them ready.
+                let ready = endpoint.serving && !endpoint.terminating;
+                members.insert(Arc::clone(name), Member { name: Arc::clone(name), address, ready });
+            }
+        }
+        members.into_values().collect()
+    }
+
+    /// The listeners that an object makes.
+    pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
+        let unit = self.units.get(id);
+        unit.into_iter().flat_map(|unit| &unit.made.listeners).map(|listener| &listener.name)
     }
 
     /// What is known.
