@@ -3,6 +3,8 @@
 //! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
 
 #[cfg(feature = "kubernetes")]
+mod join;
+#[cfg(feature = "kubernetes")]
 mod keep;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;

@@ -23,6 +23,7 @@ impl From<WeightsError> for Refused {
     fn from(error: WeightsError) -> Self {
         let status = match error {
             WeightsError::NoSplit { .. } => StatusCode::NOT_FOUND,
+            WeightsError::Owned { .. } => StatusCode::CONFLICT,
             _ => StatusCode::BAD_REQUEST,
         };
         Self(status, error.to_string())

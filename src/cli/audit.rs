@@ -9,14 +9,21 @@ use serde_json::Value;
 
 use super::Failure;
 use crate::source::file;
+use crate::source::kubernetes::command;
 use crate::source::kubernetes::ingress::audit::{IngressReport, Report, report};
 use crate::source::kubernetes::ingress::{IngressView, PREFIX};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Manifests: YAML or JSON, with several documents or Lists; what is no Ingress is passed over
-    #[arg(required = true)]
+    #[arg(required_unless_present = "kubernetes")]
     files: Vec<PathBuf>,
+    /// Look at the Ingresses of the cluster that KUBECONFIG leads to
+    #[arg(long, conflicts_with = "files")]
+    kubernetes: bool,
+    /// Only those of this namespace
+    #[arg(short, long, requires = "kubernetes")]
+    namespace: Option<String>,
     /// Prefix of the annotations
     #[arg(long, default_value = PREFIX)]
     annotation_prefix: String,
@@ -32,7 +39,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
             collect(document, path, &mut views)?;
         }
     }
-    if views.is_empty() {
+    if args.kubernetes {
+        let ingresses = super::runtime()?.block_on(command::ingresses(args.namespace.as_deref()))?;
+        views.extend(ingresses.into_iter().map(|ingress| Arc::new(view(ingress))));
+    } else if views.is_empty() {
         return Err("no Ingress is in these files: give manifests, like from `kubectl get ingress -A -o yaml`".into());
     }
     let report = report(&views, &args.annotation_prefix);

@@ -26,6 +26,15 @@ struct ClusterArgs {
     /// Look at these namespaces only
     #[arg(long, value_delimiter = ',', requires = "kubernetes")]
     namespaces: Vec<String>,
+    /// Serve Ingresses of this class even without an IngressClass whose controller is weir.dev/ingress-controller
+    #[arg(long = "class", value_delimiter = ',', requires = "kubernetes")]
+    classes: Vec<String>,
+    /// Prefix of the annotations that Ingresses are written with
+    #[arg(long, default_value = crate::source::kubernetes::ingress::PREFIX, requires = "kubernetes")]
+    annotation_prefix: String,
+    /// Serve Ingresses with certificates here, unless the file has a TLS listener
+    #[arg(long, default_value = "[::]:8443", requires = "kubernetes")]
+    https_address: std::net::SocketAddr,
     /// Namespace of the proxy itself, where Services of Gateways are made
     #[arg(long, env = "POD_NAMESPACE", default_value = "weir-system", requires = "kubernetes")]
     own_namespace: String,
@@ -34,14 +43,28 @@ struct ClusterArgs {
     own_name: String,
 }
 
+#[cfg(feature = "kubernetes")]
+impl ClusterArgs {
+    fn with(self, config: Option<PathBuf>) -> lifecycle::ClusterArgs {
+        lifecycle::ClusterArgs {
+            config,
+            namespaces: self.namespaces,
+            namespace: self.own_namespace,
+            identity: self.own_name,
+            classes: self.classes,
+            annotation_prefix: self.annotation_prefix,
+            https: self.https_address,
+        }
+    }
+}
+
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     // The client tells of every answer that is no success; what matters of them is told by the watches.
     super::log("info,kube_client=error");
     let runtime = super::runtime()?;
     #[cfg(feature = "kubernetes")]
     if args.cluster.kubernetes {
-        let ClusterArgs { namespaces, own_namespace: namespace, own_name: identity, .. } = args.cluster;
-        let args = lifecycle::ClusterArgs { config: args.config, namespaces, namespace, identity };
+        let args = args.cluster.with(args.config);
         runtime.block_on(lifecycle::run_kubernetes(args))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -17,13 +17,29 @@ pub struct Args {
     weights: Vec<(String, i64)>,
     #[command(flatten)]
     target: Target,
+    /// Set them in a Split of the cluster that KUBECONFIG leads to
+    #[cfg(feature = "kubernetes")]
+    #[arg(long, conflicts_with = "admin")]
+    kubernetes: bool,
+    /// Namespace of the Split
+    #[cfg(feature = "kubernetes")]
+    #[arg(short, long, default_value = "default", requires = "kubernetes")]
+    namespace: String,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let weights: BTreeMap<&str, i64> = args.weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
+    let weights: BTreeMap<String, i64> = args.weights.iter().cloned().collect();
+    let text: Vec<String> = weights.iter().map(|(name, weight)| format!("{name}={weight}")).collect();
+    #[cfg(feature = "kubernetes")]
+    if args.kubernetes {
+        let (namespace, name) = args.split.split_once('/').unwrap_or((&args.namespace, &args.split));
+        let set = crate::source::kubernetes::command::set_weights(namespace, name, &weights);
+        super::runtime()?.block_on(set)?;
+        println!("{namespace}/{name}: {}", text.join(" "));
+        return Ok(ExitCode::SUCCESS);
+    }
     let body = serde_json::json!({ "weights": weights });
     super::runtime()?.block_on(args.target.change(Method::PATCH, &path_of(&args.split), &body))?;
-    let text: Vec<String> = weights.iter().map(|(name, weight)| format!("{name}={weight}")).collect();
     println!("{}: {}; this lies over the file until its weights change there", args.split, text.join(" "));
     Ok(ExitCode::SUCCESS)
 }

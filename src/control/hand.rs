@@ -27,6 +27,9 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let route = self.route(&previous, split)?;
+        if !route.namespace.is_empty() {
+            return Err(WeightsError::Owned { split: split.to_owned(), owner: route.kind.as_str() });
+        }
         let rule = previous.rules_of(&route).map(|(_, rule)| rule).next();
         let rule = rule.ok_or_else(|| WeightsError::AllZero(split.to_owned()))?;
         let mut weights = rule.weights.desired.to_vec();

@@ -23,7 +23,7 @@ pub use metrics::Metrics;
 pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -41,7 +41,7 @@ use self::history::History;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
-use crate::model::{Model, RouteKey, Weight, WeightError};
+use crate::model::{Model, RouteKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
@@ -83,6 +83,14 @@ pub enum WeightsError {
         asked: String,
         /// What there is.
         known: String,
+    },
+    /// An object of the cluster owns them.
+    #[error("the weights of {split} are those of a {owner} of the cluster: change them there")]
+    Owned {
+        /// The split.
+        split: String,
+        /// Kind of the object.
+        owner: &'static str,
     },
     /// No weight.
     #[error(transparent)]

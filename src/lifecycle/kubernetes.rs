@@ -1,20 +1,31 @@
 //! Serving from a cluster: the file has the settings of the process, the cluster has the routes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use serde_json::json;
+use tokio::time::MissedTickBehavior;
 
-use super::keep::Keeper;
-use super::{Process, RunError, Signal, Signals, leave, load, replicate};
-use crate::cluster::{Frame, Peers, PeersError, Setup};
-use crate::control::{ApplyError, EventKind};
-use crate::model::{Model, Peers as PeersSettings};
+use super::join::Joined;
+use super::{Process, RunError, Signal, Signals, leave, load};
+use crate::control::{ApplyError, EventKind, SplitStatus, VersionStatus};
+use crate::model::{Kind, Model};
 use crate::source::file::{self, Loaded, Watcher};
-use crate::source::kubernetes::{Cluster, Connection, Kept, Options, Scope, TokenReviews};
+use crate::source::kubernetes::{Cluster, Connection, Options, Scope};
 
 /// The settings of a process that was given no file: plain HTTP on a port that needs no privilege, and the ops listener.
-const DEFAULT: &str = "{ops: {address: \"0.0.0.0:9902\"}, listeners: [{name: http, address: \":8080\"}]}";
+const DEFAULT: &str =
+    "{ops: {address: \"0.0.0.0:9902\"}, listeners: [{name: http, address: \":8080\", advertisedPort: 80}]}";
+
+/// How often Splits are given the figures of their versions.
+const FIGURES: Duration = Duration::from_secs(5);
+/// Splits that are given figures at a time: each costs a write.
+const FIGURES_AT_ONCE: usize = 50;
+
+/// The Service by which clients reach the process's own listeners.
+const SERVICE: &str = "weir";
 
 /// What the command line says about the cluster.
 #[derive(Clone, Debug)]
@@ -27,6 +38,12 @@ pub struct ClusterArgs {
     pub namespace: String,
     /// Name of this replica.
     pub identity: String,
+    /// Ingress classes that are ours by their name alone.
+    pub classes: Vec<String>,
+    /// Prefix of the annotations that Ingresses are written with.
+    pub annotation_prefix: String,
+    /// Where Ingresses with certificates are served.
+    pub https: SocketAddr,
 }
 
 impl ClusterArgs {
@@ -34,6 +51,10 @@ impl ClusterArgs {
         Options {
             namespace: self.namespace.as_str().into(),
             identity: self.identity.clone(),
+            service: SERVICE.into(),
+            classes: self.classes.clone(),
+            annotation_prefix: self.annotation_prefix.clone(),
+            https: Some(self.https),
             listeners: base.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect(),
         }
     }
@@ -49,26 +70,17 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let mut watcher = Watcher::new(&loaded.watched);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let process = Process::start(loaded.model.clone(), &loaded.settings).await?;
-    // Nothing is judged before it is known what was judged before.
-    process.control().set_judging(false);
     let connection = Connection::infer().await?;
-    let (peers, heard) = peers(&connection, &args, loaded.settings.peers.as_ref()).await?;
+    let joined = Joined::new(&process, &connection, &args.identity, loaded.settings.peers.as_ref()).await?;
     let scope = Scope { namespaces: args.namespaces.clone() };
     let options = args.options(&loaded.model);
-    let mut cluster = Cluster::follow(&connection, options, &scope, loaded.model, Arc::clone(&peers));
-    if loaded.settings.state.is_none() {
-        let kept = Kept::new(&connection, &args.namespace);
-        let keeper = Keeper::start(Arc::clone(process.control()), kept).await;
-        tokio::spawn(keeper.run(cluster.leading()));
-    }
-    match heard {
-        Some(heard) => {
-            drop(tokio::spawn(replicate(Arc::clone(process.control()), peers, heard, cluster.leading())));
-        }
-        None => process.control().set_judging(true),
-    }
+    let mut cluster = Cluster::follow(&connection, options, &scope, loaded.model, joined.peers());
+    joined.share(&process, &connection, &loaded.settings, (&args.namespace, cluster.leading())).await;
+    let mut figures = tokio::time::interval(FIGURES);
+    figures.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            _ = figures.tick() => tell_figures(&process, &mut cluster),
             model = cluster.model() => {
                 bring_into_force(&process, &mut cluster, model);
                 process.ready();
@@ -84,31 +96,34 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     Ok(())
 }
 
-type Heard = mpsc::Receiver<Frame>;
-
-/// This replica among the others, and what they will have to say; without a token to show, it says what is missing, and is
-/// alone.
-async fn peers(
-    connection: &Connection,
-    args: &ClusterArgs,
-    settings: Option<&PeersSettings>,
-) -> Result<(Arc<Peers>, Option<Heard>), PeersError> {
-    let alone = || (Arc::new(Peers::alone(args.identity.as_str())), None);
-    let Some(settings) = settings else { return Ok(alone()) };
-    let setup = Setup {
-        name: args.identity.as_str().into(),
-        address: settings.address,
-        token: settings.token.clone(),
-        authenticate: Arc::new(TokenReviews::new(connection, settings.token.clone())),
-    };
-    match Peers::start(setup).await {
-        Ok((peers, heard)) => Ok((Arc::new(peers), Some(heard))),
-        Err(error @ PeersError::Token { .. }) => {
-            tracing::warn!("{error}");
-            Ok(alone())
+/// Gives Splits the figures of their versions, as this replica has them; more than some at a time wait for the next one.
+fn tell_figures(process: &Process, cluster: &mut Cluster) {
+    let mut told = 0;
+    for split in process.control().status().splits.iter().filter(|split| split.kind == Kind::Split.as_str()) {
+        told += usize::from(cluster.figures(&split.namespace, &split.name, figures_of(split)));
+        if told == FIGURES_AT_ONCE {
+            break;
         }
-        Err(error) => Err(error),
     }
+    cluster.state();
+}
+
+fn figures_of(split: &SplitStatus) -> serde_json::Value {
+    let percent = |share: Option<f64>| share.map(|share| format!("{:.2}", share * 100.0));
+    let version = |version: &VersionStatus| {
+        json!({
+            "name": version.name,
+            "revision": version.revision,
+            "desired": version.desired,
+            "effective": format!("{}", (version.effective * 100.0).round() / 100.0),
+            "share": percent(version.share).unwrap_or_default(),
+            "requests": version.requests,
+            "success": percent(version.success).unwrap_or_default(),
+            "p99": version.p99.map_or_else(String::new, |p99| format!("{:.0}ms", p99 * 1000.0)),
+            "connections": version.connections,
+        })
+    };
+    split.versions.iter().map(version).collect()
 }
 
 /// A listener that cannot be bound is left out, and all else comes into force.

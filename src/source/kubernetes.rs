@@ -4,6 +4,7 @@
 //! brings the model into force. Everything from the index on is synchronous and knows no server.
 
 mod cluster;
+pub mod command;
 mod connection;
 mod endpoints;
 mod gateway;
@@ -19,6 +20,7 @@ mod translate;
 mod watch;
 mod write;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use cluster::Cluster;
@@ -38,6 +40,14 @@ pub struct Options {
     pub namespace: Arc<str>,
     /// Name of this replica: that of its pod.
     pub identity: String,
+    /// Name of the Service by which clients reach the process's own listeners.
+    pub service: Arc<str>,
+    /// Names of Ingress classes that are ours whatever their IngressClass says, or without one.
+    pub classes: Vec<String>,
+    /// Prefix of the annotations that Ingresses are written with.
+    pub annotation_prefix: String,
+    /// Where Ingresses with certificates are served, unless the process has a TLS listener of its own.
+    pub https: Option<SocketAddr>,
     /// Names of the process's own listeners.
     pub listeners: Vec<Arc<str>>,
 }

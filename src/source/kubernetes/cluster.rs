@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::connection::Connection;
 use super::index::{Change, Index};
-use super::object::ObjectKind;
+use super::object::{Id, ObjectKind};
 use super::watch;
 use super::write::Writer;
 use super::{Options, Scope};
@@ -27,9 +27,12 @@ pub struct Cluster {
     peers: Arc<Peers>,
     /// Listeners that could not be bound, and why.
     refused: HashMap<Arc<str>, String>,
+    /// There is a model that nobody was given, although no object changed.
     stale: bool,
     /// The replicas may be others.
     moved: bool,
+    /// The last model that was given is in force: otherwise nothing is to be said of what it was made from.
+    in_force: bool,
 }
 
 impl Cluster {
@@ -49,6 +52,7 @@ impl Cluster {
             refused: HashMap::new(),
             stale: false,
             moved: false,
+            in_force: false,
         }
     }
 
@@ -66,8 +70,7 @@ impl Cluster {
     /// it is dropped while it waits.
     pub async fn model(&mut self) -> Model {
         loop {
-            let ready = self.is_complete() && (self.index.is_dirty() || std::mem::take(&mut self.stale));
-            if ready && self.changes.is_empty() {
+            if self.is_complete() && (self.index.is_dirty() || self.stale) && self.changes.is_empty() {
                 return self.current();
             }
             match self.changes.recv().await {
@@ -82,7 +85,8 @@ impl Cluster {
             if std::mem::take(&mut self.moved) {
                 self.peers.set_members(self.index.replicas());
             }
-            if self.is_complete() && self.index.is_dirty() {
+            // With more still waiting, those that were taken come into force first.
+            if self.is_complete() && (self.index.is_dirty() || self.stale) {
                 return self.current();
             }
         }
@@ -102,6 +106,8 @@ impl Cluster {
     }
 
     fn current(&mut self) -> Model {
+        self.stale = false;
+        self.in_force = false;
         let mut model = self.index.model();
         model.listeners.retain(|listener| !self.refused.contains_key(&listener.name));
         model
@@ -109,6 +115,15 @@ impl Cluster {
 
     /// The model is in force: what it was made from may be reported as served.
     pub fn applied(&mut self) {
+        self.in_force = true;
+        self.state();
+    }
+
+    /// Hands on what is to be said.
+    pub fn state(&mut self) {
+        if !self.in_force {
+            return;
+        }
         if let Some(selector) = self.index.replica_labels() {
             self.writer.selector(selector);
         }
@@ -126,6 +141,11 @@ impl Cluster {
         for (id, statement) in statements {
             self.writer.state(id, statement);
         }
+    }
+
+    /// What is counted of the versions of a Split, for its status. Whether it is something else than before.
+    pub fn figures(&mut self, namespace: &str, name: &str, versions: serde_json::Value) -> bool {
+        self.index.set_figures(&Id::new(ObjectKind::Split, namespace, name), versions)
     }
 
     /// A listener could not be bound; gives the model without it. Nothing else is affected.

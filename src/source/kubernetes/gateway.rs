@@ -12,7 +12,7 @@ mod matching;
 mod route;
 mod wire;
 
-pub use address::{GATEWAY_LABEL, OwnedService, service_name};
+pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;

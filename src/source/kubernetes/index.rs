@@ -6,25 +6,22 @@
 
 mod objects;
 mod reader;
+mod replicas;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::cluster::Member;
-use crate::model::{Listener, Model, Route};
+use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
-use super::object::{Body, Id, Object, ObjectKind, Strings};
+use serde_json::Value;
+
+use super::object::{Id, Object, ObjectKind};
 use super::report::Report;
 use super::write::Statement;
 use super::{Options, translate};
-
-/// The headless Service by which replicas find each other.
-const REPLICAS: &str = "weir-replicas";
-/// The port of that Service where they listen for each other.
-const PEERS: &str = "peers";
 
 /// A change that a watch tells.
 #[derive(Clone, Debug)]
@@ -50,6 +47,8 @@ pub struct Translation {
     pub routes: Vec<Arc<Route>>,
     /// Listeners that it makes.
     pub listeners: Vec<Arc<Listener>>,
+    /// Certificates for the process's own TLS listeners.
+    pub certificates: Vec<Certificate>,
     /// What its author is to know.
     pub report: Report,
 }
@@ -80,6 +79,8 @@ pub struct Index {
     reported: BTreeSet<Id>,
     /// Routes on each listener of each Gateway.
     attached: HashMap<(Id, Arc<str>), usize>,
+    /// Figures of the versions of Splits.
+    figures: HashMap<Id, Value>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -97,6 +98,7 @@ impl Index {
             listing: HashMap::new(),
             reported: BTreeSet::new(),
             attached: HashMap::new(),
+            figures: HashMap::new(),
             base,
         }
     }
@@ -170,12 +172,45 @@ impl Index {
             self.translate(id);
         }
         let mut model = self.base.clone();
+        self.add_certificates(&mut model.listeners);
         let units = self.units.values();
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.routes.extend(self.ranked.values().flatten().cloned());
         model
+    }
+
+    /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
+    fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
+        // In the order of their objects, so that nothing changes when nothing did.
+        let with = self.units.values().filter(|unit| !unit.made.certificates.is_empty());
+        let units: BTreeMap<&Rank, &Unit> = with.map(|unit| (&unit.rank, unit)).collect();
+        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.clone()).collect();
+        if certificates.is_empty() {
+            return;
+        }
+        let mut found = false;
+        for listener in listeners.iter_mut() {
+            if let Some(tls) = &listener.tls {
+                found = true;
+                let mut tls = (**tls).clone();
+                tls.certificates.extend(certificates.iter().cloned());
+                *listener = Arc::new(Listener { tls: Some(Arc::new(tls)), ..(**listener).clone() });
+            }
+        }
+        if let (false, Some(address)) = (found, self.options.https) {
+            let tls = TlsServer { certificates, client_ca: None, only_tls13: false };
+            listeners.push(Arc::new(Listener {
+                name: "https".into(),
+                address,
+                tls: Some(Arc::new(tls)),
+                proxy_protocol: false,
+                advertised_port: Some(443),
+                reserved: false,
+                isolated: Vec::new(),
+            }));
+        }
     }
 
     fn translate(&mut self, id: Id) {
@@ -210,6 +245,7 @@ impl Index {
         self.unread(&unit.id, &unit.reads);
         self.ranked.remove(&unit.rank);
         self.count(&unit.made.report, false);
+        self.figures.remove(id);
         self.reported.insert(unit.id);
     }
 
@@ -233,46 +269,6 @@ impl Index {
         }
     }
 
-    /// The labels of the replicas' pods, as the Service by which they find each other selects them.
-    pub fn replica_labels(&self) -> Option<&Strings> {
-        let id = Id::new(ObjectKind::Service, Arc::clone(&self.options.namespace), REPLICAS);
-        match &self.objects.get(&id)?.body {
-            Body::Service(service) => Some(&service.selector),
-            _ => None,
-        }
-    }
-
-    /// Whether a change may be one of the replicas themselves.
-    pub fn is_about_replicas(&self, change: &Change) -> bool {
-        match change {
-            Change::Set(id, object) => {
-                let Body::Slice(slice) = &object.body else { return false };
-                id.namespace == self.options.namespace && *slice.service == *REPLICAS
-            }
-            Change::Gone(id) => id.kind == ObjectKind::Slice && id.namespace == self.options.namespace,
-            Change::Listed(kind) => *kind == ObjectKind::Slice,
-            Change::Malformed(..) | Change::Absent(_) | Change::Listing(_) => false,
-        }
-    }
-
-    /// The replicas, as the slices of the Service by which they find each other say.
-    pub fn replicas(&self) -> Vec<Member> {
-        let mut members: BTreeMap<Arc<str>, Member> = BTreeMap::new();
-        for slice in self.objects.slices(&self.options.namespace, &REPLICAS.into()) {
-            let Some((_, port)) = slice.ports.iter().find(|(name, _)| **name == *PEERS).or(slice.ports.first()) else {
-                continue;
-            };
-            for endpoint in &slice.endpoints {
-                let Some(name) = &endpoint.pod else { continue };
-                let address = (endpoint.address, *port).into();
-                // The Service publishes addresses that are not ready, and calls all of them ready.
-                let ready = endpoint.serving && !endpoint.terminating;
-                members.insert(Arc::clone(name), Member { name: Arc::clone(name), address, ready });
-            }
-        }
-        members.into_values().collect()
-    }
-
     /// The listeners that an object makes.
     pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
         let unit = self.units.get(id);
@@ -284,6 +280,16 @@ impl Index {
         &self.objects
     }
 
+    /// Figures of the versions of a Split: whether they are others than before.
+    pub fn set_figures(&mut self, id: &Id, figures: Value) -> bool {
+        if !self.units.contains_key(id) || self.figures.get(id) == Some(&figures) {
+            return false;
+        }
+        self.figures.insert(id.clone(), figures);
+        self.reported.insert(id.clone());
+        true
+    }
+
     /// What is to be said that was not since the last call; none about an object that has gone.
     pub fn take_statements(&mut self) -> Vec<(Id, Option<Statement>)> {
         let reported = std::mem::take(&mut self.reported);
@@ -293,6 +299,7 @@ impl Index {
     fn statement(&self, id: &Id) -> Option<Statement> {
         let mut report = self.units.get(id)?.made.report.clone();
         let object = self.objects.get(id)?;
+        report.versions = self.figures.get(id).cloned();
         for listener in &mut report.listeners {
             let key = (id.clone(), Arc::clone(&listener.name));
             listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();

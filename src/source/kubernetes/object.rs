@@ -3,14 +3,20 @@
 //! What every request depends on (Services, slices, pods) is kept in a form that is quick to read; all else as the text of
 //! its spec, which is parsed when it is translated and then let go.
 
+mod convert;
+mod kind;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta};
+use kube::core::{DynamicObject, ObjectMeta};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use self::convert::{parsed, service, slice, status_text, text};
+pub use self::kind::ObjectKind;
 
 /// Label of the pods of an Argo Rollout that tells their ReplicaSet.
 pub const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
@@ -18,126 +24,6 @@ pub const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
 pub const DEPLOYMENT_HASH: &str = "pod-template-hash";
 /// Annotation of a ReplicaSet that Argo Rollouts is going to scale down: when, RFC 3339.
 pub const SCALE_DOWN_DEADLINE: &str = "scale-down-deadline";
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = ($group:literal, $version:literal, $kind:literal, $plural:literal),)*) => {
-        /// A kind of object that is watched.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum ObjectKind { $($(#[$doc])* $name),* }
-
-        impl ObjectKind {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// Where the API server has it.
-            pub fn resource(self) -> ApiResource {
-                let (group, version, kind, plural) = match self { $(Self::$name => ($group, $version, $kind, $plural)),* };
-                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
-            }
-
-            /// The same in another version of its API.
-            pub fn resource_in(self, version: &str) -> ApiResource {
-                let ApiResource { group, kind, plural, .. } = self.resource();
-                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&group, version, &kind), &plural)
-            }
-
-            /// The kind as objects name it.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$name => $kind),* }
-            }
-
-            /// The API group as objects name it; empty for the core.
-            pub fn group(self) -> &'static str {
-                match self { $(Self::$name => $group),* }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// Addresses of a Service.
-    Slice = ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
-    /// A Service.
-    Service = ("", "v1", "Service", "services"),
-    /// A pod; only its metadata.
-    Pod = ("", "v1", "Pod", "pods"),
-    /// A ReplicaSet; only its metadata.
-    ReplicaSet = ("apps", "v1", "ReplicaSet", "replicasets"),
-    /// A Secret; only those that something refers to keep their data.
-    Secret = ("", "v1", "Secret", "secrets"),
-    /// A namespace; only its metadata.
-    Namespace = ("", "v1", "Namespace", "namespaces"),
-    /// Our own resource.
-    Split = ("weir.dev", "v1alpha1", "Split", "splits"),
-    /// Argo Rollouts.
-    Rollout = ("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
-    /// Gateway API.
-    GatewayClass = ("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses"),
-    /// Gateway API.
-    Gateway = ("gateway.networking.k8s.io", "v1", "Gateway", "gateways"),
-    /// Gateway API.
-    HttpRoute = ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
-    /// Gateway API.
-    GrpcRoute = ("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes"),
-    /// Gateway API.
-    ReferenceGrant = ("gateway.networking.k8s.io", "v1", "ReferenceGrant", "referencegrants"),
-    /// Ingress classes.
-    IngressClass = ("networking.k8s.io", "v1", "IngressClass", "ingressclasses"),
-    /// Ingress.
-    Ingress = ("networking.k8s.io", "v1", "Ingress", "ingresses"),
-    /// Service Mesh Interface.
-    TrafficSplit = ("split.smi-spec.io", "v1alpha1", "TrafficSplit", "trafficsplits"),
-}
-
-impl ObjectKind {
-    /// Whether only the metadata is asked for.
-    pub fn metadata_only(self) -> bool {
-        matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace)
-    }
-
-    /// Whether every cluster has it; others come with a CustomResourceDefinition, which may be missing.
-    pub fn built_in(self) -> bool {
-        matches!(
-            self,
-            Self::Slice
-                | Self::Service
-                | Self::Pod
-                | Self::ReplicaSet
-                | Self::Secret
-                | Self::Namespace
-                | Self::IngressClass
-                | Self::Ingress
-        )
-    }
-
-    /// Versions of its API in which it is understood; a server may have only some of them.
-    pub fn versions(self) -> &'static [&'static str] {
-        match self {
-            Self::TrafficSplit => &super::smi::VERSIONS,
-            Self::ReferenceGrant => &["v1", "v1beta1"],
-            Self::Split | Self::Rollout => &["v1alpha1"],
-            _ => &["v1"],
-        }
-    }
-
-    /// Whether it belongs to no namespace.
-    pub fn cluster_wide(self) -> bool {
-        matches!(self, Self::Namespace | Self::GatewayClass | Self::IngressClass)
-    }
-
-    /// Labels and annotations that are used; the others are not kept.
-    fn keeps(self, key: &str) -> bool {
-        match self {
-            Self::Pod => key == ROLLOUT_HASH || key == DEPLOYMENT_HASH,
-            Self::ReplicaSet => key == SCALE_DOWN_DEADLINE,
-            Self::Namespace => true,
-            Self::Service | Self::Gateway => key.starts_with("weir.dev/"),
-            Self::IngressClass => key == "ingressclass.kubernetes.io/is-default-class",
-            Self::Ingress => key != "kubectl.kubernetes.io/last-applied-configuration",
-            _ => false,
-        }
-    }
-}
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -330,96 +216,4 @@ impl Object {
             _ => T::default(),
         }
     }
-}
-
-fn parsed<T: DeserializeOwned + Default>(value: Value) -> Result<T, serde_json::Error> {
-    if value.is_null() { Ok(T::default()) } else { serde_json::from_value(value) }
-}
-
-fn text(value: &Value) -> Box<str> {
-    if value.is_null() { "{}".into() } else { value.to_string().into() }
-}
-
-/// Only what somebody else says in a status is of interest here; our own are written, never read back.
-fn status_text(kind: ObjectKind, value: &Value) -> Box<str> {
-    match kind {
-        ObjectKind::Rollout if !value.is_null() => value.to_string().into(),
-        _ => "".into(),
-    }
-}
-
-fn service(data: &mut Value) -> Result<Service, serde_json::Error> {
-    let mut service: Service = parsed(data["spec"].take())?;
-    let addresses = data["status"]["loadBalancer"]["ingress"].as_array();
-    let address = |entry: &Value| entry["ip"].as_str().or_else(|| entry["hostname"].as_str()).map(Box::from);
-    service.addresses = addresses.into_iter().flatten().filter_map(address).collect();
-    Ok(service)
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-struct WireSlice {
-    endpoints: Option<Vec<WireEndpoint>>,
-    ports: Option<Vec<WirePort>>,
-}
-
-#[derive(Deserialize)]
-struct WirePort {
-    name: Option<Box<str>>,
-    port: Option<u16>,
-    protocol: Option<Box<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireEndpoint {
-    addresses: Vec<Box<str>>,
-    #[serde(default)]
-    conditions: Option<WireConditions>,
-    target_ref: Option<WireTarget>,
-}
-
-#[derive(Deserialize, Default)]
-struct WireConditions {
-    ready: Option<bool>,
-    serving: Option<bool>,
-    terminating: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct WireTarget {
-    kind: Option<Box<str>>,
-    name: Option<Box<str>>,
-}
-
-/// Conditions as their documentation reads what is absent: `ready` as true, `serving` as `ready`.
-fn slice(metadata: &ObjectMeta, data: Value) -> Result<Slice, serde_json::Error> {
-    let wire: WireSlice = parsed(data)?;
-    let labels = metadata.labels.as_ref();
-    let service = labels.and_then(|labels| labels.get("kubernetes.io/service-name"));
-    let endpoint = |endpoint: WireEndpoint| {
-        let conditions = endpoint.conditions.unwrap_or_default();
-        let ready = conditions.ready.unwrap_or(true);
-        Some(SliceEndpoint {
-            // The API defines addresses to be interchangeable, and clients use the first.
-            address: endpoint.addresses.first()?.parse().ok()?,
-            ready,
-            serving: conditions.serving.unwrap_or(ready),
-            terminating: conditions.terminating.unwrap_or(false),
-            pod: endpoint
-                .target_ref
-                .filter(|target| target.kind.as_deref() == Some("Pod"))
-                .and_then(|target| target.name.map(Arc::from)),
-        })
-    };
-    let port = |port: WirePort| {
-        let tcp = port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
-        port.port.filter(|_| tcp).map(|number| (port.name.unwrap_or_default(), number))
-    };
-    Ok(Slice {
-        service: service.map_or_else(|| "".into(), |name| name.as_str().into()),
-        ports: wire.ports.unwrap_or_default().into_iter().filter_map(port).collect(),
-        endpoints: wire.endpoints.unwrap_or_default().into_iter().filter_map(endpoint).collect(),
-    })
 }

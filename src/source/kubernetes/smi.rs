@@ -86,7 +86,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     let mut routes = vec![Route { key, part: 0, attachments, rules: vec![rule] }];
     split::apply_policies(reader, id, &mut routes, &mut notes);
     let report = Report { notes, ..Report::default() };
-    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, listeners: Vec::new() }
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
 }
 
 fn only(note: Note) -> Translation {

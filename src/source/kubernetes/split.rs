@@ -123,7 +123,7 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
     route.key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::Split, name: Arc::clone(&id.name) };
     let conditions = vec![Condition::holds("Accepted", "Accepted", ""), found.resolved];
     let report = Report { conditions, notes: found.notes, ..Report::default() };
-    Translation { routes: vec![Arc::new(route)], report, listeners: Vec::new() }
+    Translation { routes: vec![Arc::new(route)], report, ..Translation::default() }
 }
 
 /// The listeners of the Gateways that a Split is on; none: those of the process.

@@ -2,7 +2,7 @@
 
 use super::index::{Reader, Translation};
 use super::object::{Id, Object, ObjectKind};
-use super::{gateway, smi, split};
+use super::{gateway, ingress, smi, split};
 
 /// Whether objects of a kind are translated by themselves, rather than read by others.
 pub fn is_unit(kind: ObjectKind) -> bool {
@@ -26,6 +26,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         ObjectKind::Gateway => gateway::translate_gateway(reader, id, object),
         ObjectKind::HttpRoute => gateway::translate_http(reader, id, object),
         ObjectKind::GrpcRoute => gateway::translate_grpc(reader, id, object),
+        ObjectKind::Ingress => ingress::translate(reader, id, object),
         ObjectKind::TrafficSplit => smi::translate(reader, id, object),
         _ => Translation::default(),
     }

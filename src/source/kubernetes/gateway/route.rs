@@ -66,7 +66,7 @@ fn translate<M: DeserializeOwned>(
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
     split::apply_policies(reader, id, &mut routes, &mut report.notes);
-    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, listeners: Vec::new() }
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
 }
 
 /// A parent that is a Gateway of ours, with its listeners; the others' parents are theirs to speak of.

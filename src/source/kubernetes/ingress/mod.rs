@@ -10,6 +10,7 @@ mod canary;
 mod filters;
 mod plan;
 mod translate;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::model::{Endpoint, HostPattern, Origin, Route};
 
 pub use annotations::{Finding, PREFIX, Severity};
 pub use plan::Plan;
+pub use unit::translate;
 
 /// What is looked at of an Ingress.
 #[derive(Clone, Debug, PartialEq)]

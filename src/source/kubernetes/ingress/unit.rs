@@ -1,0 +1,188 @@
+//! One Ingress of the index: those that its hosts concern are planned together, and its own routes are taken from the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{BackendRef, Cluster, Finding, IngressView, Plan, Port, Resolved, Severity, TlsHosts};
+use crate::model::{Certificate, Endpoint, HostPattern, Version};
+use crate::source::kubernetes::endpoints::{self, Backend, PortRef};
+use crate::source::kubernetes::index::{Reader, Translation};
+use crate::source::kubernetes::object::{Id, Object, ObjectKind};
+use crate::source::kubernetes::report::{Note, Report};
+use crate::source::kubernetes::{gateway, smi, split};
+
+/// The name by which IngressClasses ask for this controller.
+pub const CONTROLLER: &str = "weir.dev/ingress-controller";
+/// How Ingresses named their class before they had a field for it; controllers still write it.
+const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+
+/// What an Ingress means; nothing if its class is not ours.
+pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
+    let own = match view(reader, id, object) {
+        Ok(Some(view)) => view,
+        Ok(None) => return Translation::default(),
+        Err(message) => {
+            let notes = vec![Note { warning: true, reason: "Malformed", message }];
+            return Translation { report: Report { notes, ..Report::default() }, ..Translation::default() };
+        }
+    };
+    let (views, at) = related(reader, id, own);
+    let plan = Plan::new(&views, &reader.options.annotation_prefix);
+    let made = plan.translate(at, &Lookup { reader });
+    let mut notes: Vec<Note> = made.findings.iter().filter_map(note).collect();
+    let certificates = made.tls.iter().filter_map(|tls| certificate(reader, id, tls, &mut notes)).collect();
+    let mut routes = made.routes;
+    for rule in routes.iter_mut().flat_map(|route| &mut route.rules) {
+        divide(reader, &mut Arc::make_mut(&mut rule.split).versions);
+    }
+    split::apply_policies(reader, id, &mut routes, &mut notes);
+    let addresses = reader.service(&reader.options.namespace, &reader.options.service).map(gateway::addresses);
+    let report = Report { notes, addresses: addresses.unwrap_or_default(), ..Report::default() };
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), certificates, report, ..Translation::default() }
+}
+
+/// The Ingresses that share a host with one, and those for every host; with its own position among them.
+fn related(reader: &Reader<'_>, id: &Id, own: IngressView) -> (Vec<Arc<IngressView>>, usize) {
+    let rules = own.spec.rules.iter().flatten();
+    let mut hosts: BTreeSet<Arc<str>> =
+        rules.map(|rule| rule.host.as_deref().unwrap_or_default().to_ascii_lowercase().into()).collect();
+    hosts.insert("".into());
+    let mut found: BTreeMap<(i64, Id), Arc<IngressView>> = BTreeMap::new();
+    for host in &hosts {
+        for (other, object) in reader.ingresses_for(host) {
+            if other != id
+                && let Ok(Some(view)) = view(reader, other, object)
+            {
+                found.insert((object.created, other.clone()), Arc::new(view));
+            }
+        }
+    }
+    let key = (own.created, id.clone());
+    found.insert(key.clone(), Arc::new(own));
+    let at = found.keys().position(|known| *known == key).unwrap_or_default();
+    (found.into_values().collect(), at)
+}
+
+/// An Ingress as it is planned with; none if its class is not ours.
+fn view(reader: &Reader<'_>, id: &Id, object: &Object) -> Result<Option<IngressView>, String> {
+    let spec: k8s_openapi::api::networking::v1::IngressSpec =
+        object.spec().map_err(|error| format!("the spec cannot be understood: {error}"))?;
+    let annotations: BTreeMap<String, String> =
+        object.annotations.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let class = spec.ingress_class_name.as_deref().or(annotations.get(CLASS_ANNOTATION).map(String::as_str));
+    if !is_ours(reader, class) {
+        return Ok(None);
+    }
+    Ok(Some(IngressView {
+        namespace: Arc::clone(&id.namespace),
+        name: Arc::clone(&id.name),
+        created: object.created,
+        uid: (*object.uid).into(),
+        spec,
+        annotations,
+    }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ClassSpec {
+    controller: String,
+}
+
+fn is_ours(reader: &Reader<'_>, class: Option<&str>) -> bool {
+    let names_us = |object: &Object| object.spec::<ClassSpec>().is_ok_and(|spec| spec.controller == CONTROLLER);
+    match class {
+        Some(name) if reader.options.classes.iter().any(|own| own == name) => true,
+        Some(name) => reader.object(&Id::new(ObjectKind::IngressClass, "", name)).is_some_and(names_us),
+        None => reader.of(ObjectKind::IngressClass, None).any(|(_, object)| {
+            names_us(object) && object.annotations.get(DEFAULT_CLASS).is_some_and(|value| &**value == "true")
+        }),
+    }
+}
+
+fn note(finding: &Finding) -> Option<Note> {
+    let Finding { annotation, severity, message } = finding;
+    let reason = match severity {
+        Severity::Error => "AnnotationRefused",
+        Severity::Warning => "AnnotationChanged",
+        Severity::Info => return None,
+    };
+    let message = if annotation.is_empty() { message.clone() } else { format!("{annotation}: {message}") };
+    Some(Note { warning: true, reason, message })
+}
+
+fn certificate(reader: &Reader<'_>, id: &Id, tls: &TlsHosts, notes: &mut Vec<Note>) -> Option<Certificate> {
+    let secret = Id::new(ObjectKind::Secret, Arc::clone(&id.namespace), Arc::clone(tls.secret.as_ref()?));
+    let found = reader.object(&secret).ok_or_else(|| "there is none of type kubernetes.io/tls".to_owned());
+    let hosts: &[HostPattern] = &tls.hosts;
+    match found.and_then(|object| gateway::certificate(object, hosts)) {
+        Ok(certificate) => Some(certificate),
+        Err(error) => {
+            notes.push(Note { warning: true, reason: "InvalidCertificate", message: format!("{secret}: {error}") });
+            None
+        }
+    }
+}
+
+/// A Service that a TrafficSplit divides is replaced by those that it is divided between.
+fn divide(reader: &Reader<'_>, versions: &mut Vec<Version>) {
+    let [only] = &versions[..] else { return };
+    let Some(origin) = only.origin.clone() else { return };
+    let Some(shares) = smi::shares(reader, &origin.namespace, &origin.service) else { return };
+    let version = |share: &smi::Share| {
+        let port = PortRef::Number(origin.port);
+        let backend = endpoints::backend(reader, &origin.namespace, &share.service, &port).ok();
+        let (revision, endpoints) = backend.as_ref().map(Backend::merged).unwrap_or_default();
+        Version {
+            name: Arc::clone(&share.service),
+            weight: share.weight,
+            origin: backend.map(|backend| backend.origin_of(&revision)),
+            revision,
+            endpoints,
+            ..only.clone()
+        }
+    };
+    *versions = shares.iter().map(version).collect();
+}
+
+/// What translation asks, answered from the index.
+struct Lookup<'r, 'i> {
+    reader: &'r Reader<'i>,
+}
+
+impl Cluster for Lookup<'_, '_> {
+    fn resolve(&self, backend: &BackendRef) -> Result<Resolved, String> {
+        let port = match &backend.port {
+            Port::Number(number) => PortRef::Number(*number),
+            Port::Name(name) => PortRef::Name((**name).into()),
+        };
+        let found = endpoints::backend(self.reader, &backend.namespace, &backend.service, &port)
+            .map_err(|error| error.to_string())?;
+        let (revision, endpoints) = found.merged();
+        let origin = found.origin_of(&revision);
+        let endpoints = if backend.cluster_ip { self.cluster_ip(backend, origin.port) } else { endpoints };
+        Ok(Resolved {
+            endpoints,
+            revision,
+            app_protocol: found.app_protocol.as_deref().map(Arc::from),
+            origin: Some(origin),
+        })
+    }
+
+    /// ConfigMaps are not watched: a right to read all of them would be one too many.
+    fn config_map(&self, _namespace: &str, _name: &str) -> Option<BTreeMap<String, String>> {
+        None
+    }
+}
+
+impl Lookup<'_, '_> {
+    fn cluster_ip(&self, backend: &BackendRef, port: u16) -> Vec<Endpoint> {
+        let service = self.reader.service(&backend.namespace, &backend.service);
+        let address = service.and_then(|service| service.cluster_ip.as_deref()?.parse().ok());
+        address.into_iter().map(|ip| Endpoint { address: SocketAddr::new(ip, port), host: None }).collect()
+    }
+}

@@ -1,0 +1,126 @@
+//! Kinds of objects, and where the API server has them.
+
+use kube::core::{ApiResource, GroupVersionKind};
+
+use super::super::smi;
+use super::{DEPLOYMENT_HASH, ROLLOUT_HASH, SCALE_DOWN_DEADLINE};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = ($group:literal, $version:literal, $kind:literal, $plural:literal),)*) => {
+        /// A kind of object that is watched.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ObjectKind { $($(#[$doc])* $name),* }
+
+        impl ObjectKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Where the API server has it.
+            pub fn resource(self) -> ApiResource {
+                let (group, version, kind, plural) = match self { $(Self::$name => ($group, $version, $kind, $plural)),* };
+                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+            }
+
+            /// The same in another version of its API.
+            pub fn resource_in(self, version: &str) -> ApiResource {
+                let ApiResource { group, kind, plural, .. } = self.resource();
+                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(&group, version, &kind), &plural)
+            }
+
+            /// The kind as objects name it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $kind),* }
+            }
+
+            /// The API group as objects name it; empty for the core.
+            pub fn group(self) -> &'static str {
+                match self { $(Self::$name => $group),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Addresses of a Service.
+    Slice = ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+    /// A Service.
+    Service = ("", "v1", "Service", "services"),
+    /// A pod; only its metadata.
+    Pod = ("", "v1", "Pod", "pods"),
+    /// A ReplicaSet; only its metadata.
+    ReplicaSet = ("apps", "v1", "ReplicaSet", "replicasets"),
+    /// A Secret; only those that something refers to keep their data.
+    Secret = ("", "v1", "Secret", "secrets"),
+    /// A namespace; only its metadata.
+    Namespace = ("", "v1", "Namespace", "namespaces"),
+    /// Our own resource.
+    Split = ("weir.dev", "v1alpha1", "Split", "splits"),
+    /// Argo Rollouts.
+    Rollout = ("argoproj.io", "v1alpha1", "Rollout", "rollouts"),
+    /// Gateway API.
+    GatewayClass = ("gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses"),
+    /// Gateway API.
+    Gateway = ("gateway.networking.k8s.io", "v1", "Gateway", "gateways"),
+    /// Gateway API.
+    HttpRoute = ("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
+    /// Gateway API.
+    GrpcRoute = ("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes"),
+    /// Gateway API.
+    ReferenceGrant = ("gateway.networking.k8s.io", "v1", "ReferenceGrant", "referencegrants"),
+    /// Ingress classes.
+    IngressClass = ("networking.k8s.io", "v1", "IngressClass", "ingressclasses"),
+    /// Ingress.
+    Ingress = ("networking.k8s.io", "v1", "Ingress", "ingresses"),
+    /// Service Mesh Interface.
+    TrafficSplit = ("split.smi-spec.io", "v1alpha1", "TrafficSplit", "trafficsplits"),
+}
+
+impl ObjectKind {
+    /// Whether only the metadata is asked for.
+    pub fn metadata_only(self) -> bool {
+        matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace)
+    }
+
+    /// Whether every cluster has it; others come with a CustomResourceDefinition, which may be missing.
+    pub fn built_in(self) -> bool {
+        matches!(
+            self,
+            Self::Slice
+                | Self::Service
+                | Self::Pod
+                | Self::ReplicaSet
+                | Self::Secret
+                | Self::Namespace
+                | Self::IngressClass
+                | Self::Ingress
+        )
+    }
+
+    /// Versions of its API in which it is understood; a server may have only some of them.
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::TrafficSplit => &smi::VERSIONS,
+            Self::ReferenceGrant => &["v1", "v1beta1"],
+            Self::Split | Self::Rollout => &["v1alpha1"],
+            _ => &["v1"],
+        }
+    }
+
+    /// Whether it belongs to no namespace.
+    pub fn cluster_wide(self) -> bool {
+        matches!(self, Self::Namespace | Self::GatewayClass | Self::IngressClass)
+    }
+
+    /// Labels and annotations that are used; the others are not kept.
+    pub(super) fn keeps(self, key: &str) -> bool {
+        match self {
+            Self::Pod => key == ROLLOUT_HASH || key == DEPLOYMENT_HASH,
+            Self::ReplicaSet => key == SCALE_DOWN_DEADLINE,
+            Self::Namespace => true,
+            Self::Service | Self::Gateway => key.starts_with("weir.dev/"),
+            Self::IngressClass => key == "ingressclass.kubernetes.io/is-default-class",
+            Self::Ingress => key != "kubectl.kubernetes.io/last-applied-configuration",
+            _ => false,
+        }
+    }
+}
