@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod cluster;
 pub mod control;
 pub mod decide;
 pub mod demo;

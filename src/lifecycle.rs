@@ -3,7 +3,12 @@
 //! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
 
 #[cfg(feature = "kubernetes")]
+mod join;
+#[cfg(feature = "kubernetes")]
+mod keep;
+#[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod replicas;
 
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +32,7 @@ use crate::source::file::{self, Diagnostics, Watcher};
 
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{ClusterArgs, run_kubernetes};
+pub use replicas::replicate;
 
 /// How long connections that were accepted at the very end have to send their request and get their refusal.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -229,6 +235,9 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut watcher = Watcher::new(&loaded.watched);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
+    if loaded.settings.peers.is_some() {
+        tracing::warn!("peers is of use with --kubernetes only: nothing says here who the other replicas are");
+    }
     let process = Process::start(loaded.model, &loaded.settings).await?;
     process.ready();
     let mut settings = loaded.settings;
@@ -267,6 +276,10 @@ pub enum RunError {
     #[cfg(feature = "kubernetes")]
     #[error(transparent)]
     Cluster(#[from] crate::source::kubernetes::ConnectError),
+    /// The port for other replicas.
+    #[cfg(feature = "kubernetes")]
+    #[error(transparent)]
+    Peers(#[from] crate::cluster::PeersError),
     /// The start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -301,7 +314,7 @@ async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut S
     watcher.watch(&loaded.watched);
     if *settings != loaded.settings {
         tracing::warn!(
-            "admin, ops, workers, shutdown, state and metrics are read at the start only: restart to change them"
+            "admin, ops, peers, workers, shutdown, state and metrics are read at the start only: restart to change them"
         );
         *settings = loaded.settings;
     }

@@ -75,7 +75,7 @@ impl Control {
         let ids = [body.versions[0].id, body.versions[index].id];
         let (mut sums, covered) = state.history.increases(seconds);
         let [stable, canary] = ids.map(|id| sums.remove(&id).unwrap_or_default());
-        let (verdict, reason) = match state.guards.verdict(&body.route, index, &state.trips) {
+        let (verdict, reason) = match state.guards.verdict(body, index, &state.trips) {
             Some(("tripped", reason)) => (Outcome::Fail, reason),
             _ if canary.judged() == 0 => (
                 Outcome::Inconclusive,
@@ -181,7 +181,7 @@ fn success_rate(tally: &Tally) -> Option<f64> {
 impl State {
     /// Why the guard of a version tripped, if it has.
     pub(super) fn tripped(&self, body: &RuleBody, version: usize) -> Option<String> {
-        let (state, reason) = self.guards.verdict(&body.route, version, &self.trips)?;
+        let (state, reason) = self.guards.verdict(body, version, &self.trips)?;
         (state == "tripped").then_some(reason)
     }
 }

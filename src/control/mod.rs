@@ -6,9 +6,11 @@ mod events;
 mod fleet;
 mod gate;
 mod guards;
+mod hand;
 mod history;
 mod metrics;
 mod ramp;
+mod sharing;
 mod status;
 mod trips;
 
@@ -18,9 +20,10 @@ pub use fleet::Fleet;
 pub use gate::Gate;
 pub use history::{KEPT, Point};
 pub use metrics::Metrics;
+pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -28,15 +31,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::events::lock;
 use self::guards::Guards;
+use self::hand::{Hand, configured, with_hand};
 use self::history::History;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
-use crate::model::{Model, RouteKey, Weight, WeightError};
+use crate::model::{Model, RouteKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
@@ -102,6 +107,8 @@ pub struct Control {
     events: Events,
     metrics: Metrics,
     started: Instant,
+    /// Told when something about guards has changed that other replicas do not know.
+    learned: Notify,
     state: Mutex<State>,
 }
 
@@ -117,11 +124,6 @@ struct State {
     trips: Trips,
     history: History,
     ticks: u32,
-}
-
-struct Hand {
-    weights: Vec<Weight>,
-    configured: Vec<(Arc<str>, Weight)>,
 }
 
 impl Control {
@@ -154,6 +156,7 @@ impl Control {
             events: Events::default(),
             metrics,
             started: Instant::now(),
+            learned: Notify::new(),
             state: Mutex::new(state),
         })
     }
@@ -253,69 +256,6 @@ impl Control {
         Ok(generation)
     }
 
-    /// Sets weights by hand; versions that are not named keep theirs.
-    ///
-    /// # Errors
-    ///
-    /// See [`WeightsError`]; nothing changes then.
-    pub fn set_weights(&self, split: &str, asked: &BTreeMap<String, i64>) -> Result<(), WeightsError> {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let previous = self.served.load_full();
-        let route = self.route(&previous, split)?;
-        if !route.namespace.is_empty() {
-            return Err(WeightsError::Owned { split: split.to_owned(), owner: route.kind.as_str() });
-        }
-        let rule = previous.rules_of(&route).map(|(_, rule)| rule).next();
-        let rule = rule.ok_or_else(|| WeightsError::AllZero(split.to_owned()))?;
-        let mut weights = rule.weights.desired.to_vec();
-        for (name, weight) in asked {
-            let version = rule.body.versions.iter().position(|version| *version.name == **name);
-            let version = version.ok_or_else(|| WeightsError::NoVersion {
-                split: split.to_owned(),
-                asked: name.clone(),
-                known: join(rule.body.versions.iter().map(|version| version.name.to_string())),
-            })?;
-            weights[version] = Weight::try_from(*weight)?;
-        }
-        if weights.iter().all(|weight| *weight == Weight::ZERO) {
-            return Err(WeightsError::AllZero(split.to_owned()));
-        }
-        let configured = configured(&state.model, &route).unwrap_or_default();
-        state.hand.insert(route.clone(), Hand { weights: weights.clone(), configured });
-        let mut snapshot = (*previous).clone();
-        for rule in snapshot.rules.iter_mut().filter(|rule| rule.body.route == route) {
-            let desired: Box<[Weight]> = weights.clone().into();
-            rule.weights = Arc::new(Weights::new(state.interner.epoch(), desired, WeightSource::Hand));
-            let before = previous.rules.iter().find(|before| before.body.split_id == rule.body.split_id);
-            settle(rule, before, state);
-        }
-        self.publish(snapshot);
-        self.served.load().rules_of(&route).for_each(|(_, rule)| self.tell_weights(rule));
-        Ok(())
-    }
-
-    /// Re-arms the guards of a split.
-    ///
-    /// # Errors
-    ///
-    /// There is no such split.
-    pub fn reset_guard(&self, split: &str) -> Result<(), WeightsError> {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let previous = self.served.load_full();
-        let route = self.route(&previous, split)?;
-        for (_, rule) in previous.rules_of(&route) {
-            for version in 1..rule.body.versions.len() {
-                state.trips.reset(&guards::key_of(&rule.body, version));
-            }
-        }
-        state.guards.reset(&route);
-        self.redirect(&previous, state);
-        self.events.tell(EventKind::GuardReset, split, "", "the guard was re-armed".to_owned());
-        Ok(())
-    }
-
     /// Moves ramps and lets guards look; to be called every [`TICK`].
     pub fn tick(&self) {
         let mut state = lock(&self.state);
@@ -323,13 +263,7 @@ impl Control {
         self.move_ramps(state);
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
-        if !tripped.is_empty() {
-            self.redirect(&snapshot, state);
-        }
-        for guards::Tripped { key, reason } in tripped {
-            self.metrics.guard_tripped(&key);
-            self.events.tell(EventKind::GuardTripped, &key.route.to_string(), &key.version, reason);
-        }
+        self.tripped(&snapshot, state, tripped);
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
@@ -418,28 +352,6 @@ fn divert(rule: &mut Rule, trips: &Trips) {
     if diverted != rule.weights.diverted {
         rule.weights = Arc::new(Weights { diverted, ..(*rule.weights).clone() });
     }
-}
-
-/// The versions of a route's splits with the weights that a model gives them.
-fn configured(model: &Model, route: &RouteKey) -> Option<Vec<(Arc<str>, Weight)>> {
-    let found = model.routes.iter().find(|known| known.key == *route)?;
-    Some(
-        found.rules.first()?.split.versions.iter().map(|version| (Arc::clone(&version.name), version.weight)).collect(),
-    )
-}
-
-/// The model with weights set by hand in the place of its own.
-fn with_hand(model: &Model, hand: &HashMap<RouteKey, Hand>) -> Model {
-    let mut model = model.clone();
-    for route in model.routes.iter_mut().filter(|route| hand.contains_key(&route.key)) {
-        let Some(Hand { weights, .. }) = hand.get(&route.key) else { continue };
-        let route = Arc::make_mut(route);
-        for rule in &mut route.rules {
-            let versions = &mut Arc::make_mut(&mut rule.split).versions;
-            versions.iter_mut().zip(weights).for_each(|(version, weight)| version.weight = *weight);
-        }
-    }
-    model
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {

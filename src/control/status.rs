@@ -193,7 +193,7 @@ impl Control {
             endpoints: version.endpoints.len(),
             guard: state
                 .guards
-                .verdict(&rule.body.route, index, &state.trips)
+                .verdict(&rule.body, index, &state.trips)
                 .map(|(verdict, reason)| GuardStatus { state: verdict.to_owned(), reason }),
         }
     }

@@ -11,7 +11,7 @@ fn control() -> Control {
     Control::new(Arc::default(), Arc::default(), Fleet::new(Vec::new()), None).unwrap()
 }
 
-fn serving(split: Split) -> Model {
+pub fn serving(split: Split) -> Model {
     model([route("shop", &[], split)])
 }
 
@@ -120,7 +120,7 @@ async fn a_reload_that_keeps_the_weights_keeps_the_ramp() {
 }
 
 /// A split whose canary is guarded, at a revision.
-fn guarded(revision: &str, action: GuardAction) -> Split {
+pub fn guarded(revision: &str, action: GuardAction) -> Split {
     let mut shop = split(&[("stable", 50), ("canary", 50)]).revisions(&["", revision]);
     shop.guard = Some(GuardPolicy { action, ..GuardPolicy::default() });
     shop
@@ -128,10 +128,16 @@ fn guarded(revision: &str, action: GuardAction) -> Split {
 
 /// Counts `count` requests of every version, of which the canary fails all.
 fn count(control: &Control, count: u32) {
+    count_on(control, count, true);
+}
+
+/// Counts `count` requests of every version; a bad canary fails all.
+pub fn count_on(control: &Control, count: u32, bad: bool) {
     let snapshot = control.snapshot();
     let ids: Vec<VersionId> = snapshot.rules[0].body.versions.iter().map(|version| version.id).collect();
+    let canary = if bad { Classification::Failure } else { Classification::Success };
     let mut shard = Shard::new(Arc::clone(control.recorder()));
-    for (id, classification) in ids.into_iter().zip([Classification::Success, Classification::Failure]) {
+    for (id, classification) in ids.into_iter().zip([Classification::Success, canary]) {
         for _ in 0..count {
             let ending = Ending { code: 200, grpc_status: None, classification, reason: Reason::None };
             shard.cell(id).ended(ending, None, None);
@@ -140,7 +146,12 @@ fn count(control: &Control, count: u32) {
     control.tick();
 }
 
-fn shares(control: &Control) -> (f64, f64, f64) {
+/// The canary at its revision.
+pub fn canary_key(control: &Control) -> crate::snapshot::VersionKey {
+    guards::key_of(&control.snapshot().rules[0].body, 1)
+}
+
+pub fn shares(control: &Control) -> (f64, f64, f64) {
     let weights = &control.snapshot().rules[0].weights;
     (weights.desired_share(1), weights.effective_share(0), weights.effective_share(1))
 }

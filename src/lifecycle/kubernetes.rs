@@ -8,11 +8,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
+use super::join::Joined;
 use super::{Process, RunError, Signal, Signals, leave, load};
 use crate::control::{ApplyError, EventKind, SplitStatus, VersionStatus};
 use crate::model::{Kind, Model};
 use crate::source::file::{self, Loaded, Watcher};
-use crate::source::kubernetes::{Cluster, Options, Scope};
+use crate::source::kubernetes::{Cluster, Connection, Options, Scope};
 
 /// The settings of a process that was given no file: plain HTTP on a port that needs no privilege, and the ops listener.
 const DEFAULT: &str =
@@ -69,8 +70,12 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let mut watcher = Watcher::new(&loaded.watched);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let process = Process::start(loaded.model.clone(), &loaded.settings).await?;
+    let connection = Connection::infer().await?;
+    let joined = Joined::new(&process, &connection, &args.identity, loaded.settings.peers.as_ref()).await?;
     let scope = Scope { namespaces: args.namespaces.clone() };
-    let mut cluster = Cluster::connect(args.options(&loaded.model), &scope, loaded.model).await?;
+    let options = args.options(&loaded.model);
+    let mut cluster = Cluster::follow(&connection, options, &scope, loaded.model, joined.peers());
+    joined.share(&process, &connection, &loaded.settings, (&args.namespace, cluster.leading())).await;
     let mut figures = tokio::time::interval(FIGURES);
     figures.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

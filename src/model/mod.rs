@@ -16,7 +16,7 @@ pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, Redire
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
-pub use settings::{Dialect, Forwarding, Settings, Shutdown, TrustedProxies};
+pub use settings::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 pub use split::{
     Balance, ClientId, CookieAttributes, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override,
     OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,

@@ -13,6 +13,8 @@ pub struct Settings {
     pub admin_token: Option<String>,
     /// Probes and metrics: nothing that changes traffic; none: off.
     pub ops: Option<SocketAddr>,
+    /// How replicas of this proxy hear one another; none: they do not.
+    pub peers: Option<Peers>,
     /// Worker threads; 0: one per core.
     pub workers: usize,
     /// How the process ends.
@@ -21,6 +23,15 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Families of other proxies that `/metrics` has beside its own, each once.
     pub dialects: Vec<Dialect>,
+}
+
+/// How replicas of this proxy hear one another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peers {
+    /// Where this one listens for the others.
+    pub address: SocketAddr,
+    /// File with the token that it shows.
+    pub token: PathBuf,
 }
 
 /// Whose names the metrics of a dialect have.
@@ -40,6 +51,7 @@ impl Default for Settings {
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 9901))),
             admin_token: None,
             ops: None,
+            peers: None,
             workers: 0,
             shutdown: Shutdown::default(),
             state: None,

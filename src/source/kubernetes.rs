@@ -5,12 +5,15 @@
 
 mod cluster;
 pub mod command;
+mod connection;
 mod endpoints;
 mod gateway;
 mod index;
 pub mod ingress;
+mod kept;
 mod object;
 mod report;
+mod review;
 mod smi;
 mod split;
 mod translate;
@@ -20,10 +23,13 @@ mod write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use cluster::{Cluster, ConnectError};
+pub use cluster::Cluster;
+pub use connection::{ConnectError, Connection};
 pub use index::{Change, Index, Translation};
+pub use kept::Kept;
 pub use object::{Id, ObjectKind};
 pub use report::{Condition, ListenerReport, Note, Parent, Report};
+pub use review::TokenReviews;
 pub use split::crd;
 pub use watch::Scope;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Module, and the modules of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("head", &[]),
     ("endpoint", &["model"]),
@@ -15,7 +15,8 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("record", &["model", "endpoint", "snapshot", "split"]),
     ("rollout", &["model"]),
     ("proxy", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream", "decide", "record"]),
-    ("source", &["model"]),
+    ("cluster", &["rollout"]),
+    ("source", &["model", "cluster"]),
     ("echo", &[]),
     ("control", &["model", "endpoint", "snapshot", "split", "decide", "record", "rollout", "proxy", "source"]),
     ("admin", &["model", "head", "snapshot", "decide", "record", "proxy", "control"]),

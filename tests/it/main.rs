@@ -26,6 +26,7 @@ mod large;
 mod load;
 mod malformed;
 mod mocks;
+mod peers;
 mod proxy_protocol;
 mod reload;
 mod reload_files;

@@ -2,34 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use kube::Client;
-use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::connection::Connection;
 use super::index::{Change, Index};
 use super::object::{Id, ObjectKind};
-use super::watch::{self, WATCH_SECONDS};
+use super::watch;
 use super::write::Writer;
 use super::{Options, Scope};
+use crate::cluster::Peers;
 use crate::model::Model;
 
 /// Changes that are taken before a model is made of them: a flood must not keep the first of them waiting.
 const AT_ONCE: usize = 2000;
-/// How much longer than a watch lasts a connection may be silent before it is taken for dead.
-const SILENCE: Duration = Duration::from_secs(15);
-
-/// Why a cluster cannot be followed.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// Nothing says where the API server is.
-    #[error("no way to an API server: {0}; run in a pod with a service account, or set KUBECONFIG")]
-    Config(#[from] kube::config::InferConfigError),
-    /// The way cannot be taken.
-    #[error("no client for the API server: {0}")]
-    Client(#[from] kube::Error),
-}
 
 /// A cluster that is followed.
 pub struct Cluster {
@@ -38,34 +24,41 @@ pub struct Cluster {
     /// Kinds that were not told in full yet.
     missing: BTreeSet<ObjectKind>,
     writer: Writer,
+    peers: Arc<Peers>,
     /// Listeners that could not be bound, and why.
     refused: HashMap<Arc<str>, String>,
     /// There is a model that nobody was given, although no object changed.
     stale: bool,
+    /// The replicas may be others.
+    moved: bool,
+    /// The last model that was given is in force: otherwise nothing is to be said of what it was made from.
+    in_force: bool,
 }
 
 impl Cluster {
-    /// Begins to follow the cluster that the environment leads to. `base`: listeners and settings of the process.
-    ///
-    /// # Errors
-    ///
-    /// See [`ConnectError`]; a server that does not answer is none, since it may come back.
-    pub async fn connect(options: Options, scope: &Scope, base: Model) -> Result<Self, ConnectError> {
-        let mut config = kube::Config::infer().await?;
-        config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_SECONDS)) + SILENCE);
-        config.connect_timeout = Some(Duration::from_secs(5));
-        let client = Client::try_from(config)?;
+    /// Begins to follow a cluster. `base`: listeners and settings of the process; `peers`: the replicas, who are told what
+    /// is in force here, and whom statements wait for.
+    pub fn follow(connection: &Connection, options: Options, scope: &Scope, base: Model, peers: Arc<Peers>) -> Self {
+        let client = connection.client();
         let (sender, changes) = unbounded_channel();
         watch::watch(&client, scope, &sender);
-        let writer = Writer::start(client, &options);
-        Ok(Self {
+        let writer = Writer::start(client, &options, peers.replicas());
+        Self {
             index: Index::new(options, base),
             changes,
             missing: ObjectKind::ALL.iter().copied().collect(),
             writer,
+            peers,
             refused: HashMap::new(),
             stale: false,
-        })
+            moved: false,
+            in_force: false,
+        }
+    }
+
+    /// Whether this replica holds the Lease, by which one writes for all.
+    pub fn leading(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.writer.leading()
     }
 
     /// Whether everything was told at least once, so that what is not known is not there.
@@ -89,6 +82,9 @@ impl Cluster {
                 let Ok(change) = self.changes.try_recv() else { break };
                 self.take(change);
             }
+            if std::mem::take(&mut self.moved) {
+                self.peers.set_members(self.index.replicas());
+            }
             // With more still waiting, those that were taken come into force first.
             if self.is_complete() && (self.index.is_dirty() || self.stale) {
                 return self.current();
@@ -97,6 +93,7 @@ impl Cluster {
     }
 
     fn take(&mut self, change: Change) {
+        self.moved |= self.index.is_about_replicas(&change);
         match &change {
             Change::Listed(kind) | Change::Absent(kind) => {
                 let was = self.missing.len();
@@ -110,6 +107,7 @@ impl Cluster {
 
     fn current(&mut self) -> Model {
         self.stale = false;
+        self.in_force = false;
         let mut model = self.index.model();
         model.listeners.retain(|listener| !self.refused.contains_key(&listener.name));
         model
@@ -117,15 +115,30 @@ impl Cluster {
 
     /// The model is in force: what it was made from may be reported as served.
     pub fn applied(&mut self) {
+        self.in_force = true;
         self.state();
     }
 
     /// Hands on what is to be said.
     pub fn state(&mut self) {
+        if !self.in_force {
+            return;
+        }
         if let Some(selector) = self.index.replica_labels() {
             self.writer.selector(selector);
         }
-        for (id, statement) in self.index.take_statements() {
+        let statements = self.index.take_statements();
+        let (mut set, mut gone) = (Vec::new(), Vec::new());
+        for (id, statement) in &statements {
+            let refused = self.index.listeners(id).any(|name| self.refused.contains_key(name));
+            match statement {
+                Some(statement) if !refused => set.push(statement.applied(id)),
+                _ => gone.push(crate::cluster::hash(&id.to_string())),
+            }
+        }
+        // Before anything is said: what is served here counts, too.
+        self.peers.applied(set, gone);
+        for (id, statement) in statements {
             self.writer.state(id, statement);
         }
     }

@@ -6,6 +6,7 @@
 
 mod objects;
 mod reader;
+mod replicas;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,13 +18,10 @@ pub use reader::{Reader, Topic};
 
 use serde_json::Value;
 
-use super::object::{Body, Id, Object, ObjectKind, Strings};
+use super::object::{Id, Object, ObjectKind};
 use super::report::Report;
 use super::write::Statement;
 use super::{Options, translate};
-
-/// The headless Service by which replicas find each other.
-const REPLICAS: &str = "weir-replicas";
 
 /// A change that a watch tells.
 #[derive(Clone, Debug)]
@@ -271,13 +269,10 @@ impl Index {
         }
     }
 
-    /// The labels of the replicas' pods, as the Service by which they find each other selects them.
-    pub fn replica_labels(&self) -> Option<&Strings> {
-        let id = Id::new(ObjectKind::Service, Arc::clone(&self.options.namespace), REPLICAS);
-        match &self.objects.get(&id)?.body {
-            Body::Service(service) => Some(&service.selector),
-            _ => None,
-        }
+    /// The listeners that an object makes.
+    pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
+        let unit = self.units.get(id);
+        unit.into_iter().flat_map(|unit| &unit.made.listeners).map(|listener| &listener.name)
     }
 
     /// What is known.

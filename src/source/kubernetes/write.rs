@@ -1,13 +1,15 @@
 //! What is written back: statuses, Events, the Services of Gateways. All in the background, by the holder of a Lease, and
-//! coalesced: of several reports about an object only the last one is written.
+//! coalesced: of several reports about an object only the last one is written, once every ready replica serves what it is
+//! about, or lags for too long.
 
 mod event;
 mod lease;
+mod pending;
+mod programmed;
 mod service;
 mod status;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -19,11 +21,14 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use self::pending::{Pending, Serving};
 use self::status::Moment;
 use super::Options;
 use super::object::{Id, ObjectKind, Strings};
 use super::report::{Note, Report};
+use crate::cluster::{Applied, Replicas};
 
 /// Objects that are written at a time.
 const AT_ONCE: usize = 16;
@@ -31,6 +36,9 @@ const AT_ONCE: usize = 16;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How often an object is read again because somebody else has changed it.
 const CONFLICTS: usize = 5;
+
+/// How long replicas that come and go are left to settle before they are counted again.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// What is to be said about an object, as it is known now.
 #[derive(Clone, Debug)]
@@ -43,6 +51,13 @@ pub struct Statement {
     pub report: Report,
 }
 
+impl Statement {
+    /// The object at this generation, as replicas tell one another that they serve it.
+    pub fn applied(&self, id: &Id) -> Applied {
+        Applied::new(&id.to_string(), &self.uid, self.generation)
+    }
+}
+
 /// What the writer is told.
 enum Order {
     State(Id, Option<Statement>),
@@ -52,11 +67,12 @@ enum Order {
 /// Writes in the background for as long as it lives.
 pub struct Writer {
     orders: UnboundedSender<Order>,
+    leading: watch::Receiver<bool>,
 }
 
 impl Writer {
-    /// Begins to run for the Lease.
-    pub fn start(client: Client, options: &Options) -> Self {
+    /// Begins to run for the Lease. `replicas`: who serves what.
+    pub fn start(client: Client, options: &Options, replicas: Replicas) -> Self {
         let (orders, received) = unbounded_channel();
         let (leads, leading) = watch::channel(false);
         let leases: Api<Lease> = Api::namespaced(client.clone(), &options.namespace);
@@ -66,12 +82,16 @@ impl Writer {
             namespace: options.namespace.to_string(),
             identity: options.identity.clone(),
             selector: Strings::new(),
+            replicas,
+            pending: Pending::default(),
+            held: HashMap::new(),
+            recount: None,
             known: HashMap::new(),
             dirty: BTreeSet::new(),
             told: HashSet::new(),
         };
-        tokio::spawn(committer.run(received, leading));
-        Self { orders }
+        tokio::spawn(committer.run(received, leading.clone()));
+        Self { orders, leading }
     }
 
     /// What is said about an object from now on; none: it has gone.
@@ -80,10 +100,21 @@ impl Writer {
         let _ = self.orders.send(Order::State(id, statement));
     }
 
+    /// Whether this replica holds the Lease.
+    pub fn leading(&self) -> watch::Receiver<bool> {
+        self.leading.clone()
+    }
+
     /// The labels of the replicas' pods.
     pub fn selector(&self, selector: &Strings) {
         let _ = self.orders.send(Order::Selector(selector.clone()));
     }
+}
+
+/// A statement that may be made, and who serves what it is about.
+struct Known {
+    statement: Statement,
+    serving: Serving,
 }
 
 struct Committer {
@@ -91,7 +122,14 @@ struct Committer {
     namespace: String,
     identity: String,
     selector: Strings,
-    known: HashMap<Id, Arc<Statement>>,
+    replicas: Replicas,
+    pending: Pending,
+    /// Statements that wait for replicas.
+    held: HashMap<Id, Statement>,
+    /// When replicas are counted again, which have come or gone.
+    recount: Option<Instant>,
+    /// What may be said.
+    known: HashMap<Id, Known>,
     dirty: BTreeSet<Id>,
     /// Notes that were told already.
     told: HashSet<(Id, Note)>,
@@ -102,6 +140,7 @@ impl Committer {
         let mut again = tokio::time::interval(AGAIN);
         let mut failed: Vec<Id> = Vec::new();
         loop {
+            let wake = self.pending.deadline().into_iter().chain(self.recount).min();
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order),
@@ -114,24 +153,47 @@ impl Committer {
                     // What the one before has not written is ours to write.
                     self.dirty.extend(self.known.keys().cloned());
                 }
+                () = self.replicas.changed() => {
+                    self.recount.get_or_insert_with(|| Instant::now() + SETTLE);
+                }
+                () = sleep_until(wake) => {}
                 _ = again.tick(), if !failed.is_empty() => self.dirty.extend(failed.drain(..)),
             }
             while let Ok(order) = orders.try_recv() {
                 self.take(order);
             }
+            self.release(Instant::now());
             if *leading.borrow() {
                 failed.extend(self.write().await);
             }
         }
     }
 
+    /// What may be said now becomes known, and is to be written.
+    fn release(&mut self, now: Instant) {
+        let standing = |object: &Applied| self.replicas.standing(object);
+        let mut due = self.pending.review(now, standing);
+        if self.recount.is_some_and(|at| at <= now) {
+            self.recount = None;
+            due.extend(self.pending.recount(|id| id.kind == ObjectKind::Split, standing));
+        }
+        for (id, serving) in due {
+            let known = self.known.remove(&id).map(|known| known.statement);
+            let Some(statement) = self.held.remove(&id).or(known) else { continue };
+            self.known.insert(id.clone(), Known { statement, serving });
+            self.dirty.insert(id);
+        }
+    }
+
     fn take(&mut self, order: Order) {
         match order {
             Order::State(id, Some(statement)) => {
-                self.known.insert(id.clone(), Arc::new(statement));
-                self.dirty.insert(id);
+                self.pending.say(&id, statement.applied(&id), Instant::now());
+                self.held.insert(id, statement);
             }
             Order::State(id, None) => {
+                self.pending.gone(&id);
+                self.held.remove(&id);
                 self.known.remove(&id);
                 self.told.retain(|(known, _)| *known != id);
                 if id.kind == ObjectKind::Gateway {
@@ -161,7 +223,7 @@ impl Committer {
         for (id, result) in results {
             match result {
                 Ok(()) => {
-                    if let Some(statement) = self.known.get(&id) {
+                    if let Some(Known { statement, .. }) = self.known.get(&id) {
                         self.told.extend(statement.report.notes.iter().map(|note| (id.clone(), note.clone())));
                     }
                 }
@@ -177,7 +239,7 @@ impl Committer {
     async fn commit(&self, id: &Id) -> kube::Result<()> {
         let services: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &self.namespace, &ObjectKind::Service.resource());
-        let Some(statement) = self.known.get(id) else {
+        let Some(Known { statement, serving }) = self.known.get(id) else {
             return service::remove(&services, &super::gateway::service_name(id)).await;
         };
         if let Some(wanted) = statement.report.service.as_ref().filter(|_| !self.selector.is_empty()) {
@@ -190,11 +252,11 @@ impl Committer {
             let events = Api::namespaced_with(self.client.clone(), namespace, &events);
             event::tell(&events, (id, &statement.uid), note, &self.identity).await?;
         }
-        self.status(id, statement).await
+        self.status(id, statement, &programmed::report(id.kind, &statement.report, serving)).await
     }
 
     /// Reads the object, and writes its status if it says something else. What changed meanwhile is read again.
-    async fn status(&self, id: &Id, statement: &Statement) -> kube::Result<()> {
+    async fn status(&self, id: &Id, statement: &Statement, report: &Report) -> kube::Result<()> {
         let resource = id.kind.resource();
         let api: Api<DynamicObject> = match id.kind.cluster_wide() {
             true => Api::all_with(self.client.clone(), &resource),
@@ -208,7 +270,7 @@ impl Committer {
             let now = format!("{:.0}", Timestamp::now());
             let before = object.data.get("status").unwrap_or(&Value::Null);
             let moment = Moment { generation: statement.generation, now: &now };
-            let Some(wanted) = status::status(id.kind, &statement.report, before, moment) else { return Ok(()) };
+            let Some(wanted) = status::status(id.kind, report, before, moment) else { return Ok(()) };
             if status::is_same(&wanted, before) {
                 return Ok(());
             }
@@ -229,5 +291,12 @@ impl Committer {
     fn conflict(&self, id: &Id) -> kube::Result<()> {
         let message = format!("{id} changed each of the {CONFLICTS} times that its status was to be written");
         Err(kube::Error::Service(message.into()))
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::{Dialect, Forwarding, Settings, Shutdown, TrustedProxies};
+use crate::model::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 
 use super::super::problem::{Pointer, Problems};
 use super::super::wire;
@@ -11,6 +11,8 @@ use super::{Checked, Context, address, each, optional};
 
 /// The word that switches the admin listener off.
 const OFF: &str = "off";
+/// Where deploy/ mounts the token that replicas show each other.
+const PEERS_TOKEN: &str = "/var/run/secrets/weir/peers/token";
 
 /// Settings of the process.
 pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings> {
@@ -24,11 +26,19 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         let at = root.key("ops").key("address");
         context.problems.check(&at, address::listen(&ops.address))
     }));
+    let peers = optional(wire.peers.as_ref().map(|peers| {
+        let at = root.key("peers").key("address");
+        let address = context.problems.check(&at, address::listen(&peers.address))?;
+        // Read when it is shown, since it is replaced now and then.
+        let token = context.path(peers.token_file.as_deref().unwrap_or(PEERS_TOKEN));
+        Some(Peers { address, token })
+    }));
     let shutdown = shutdown(wire.shutdown.as_ref(), &root.key("shutdown"), &mut context.problems);
     Some(Settings {
         admin: admin?,
         admin_token: admin_token?,
         ops: ops?,
+        peers: peers?,
         workers: wire.workers.map_or(default.workers, usize::from),
         shutdown: shutdown?,
         state: wire.state.as_ref().map(|state| context.path(state)),

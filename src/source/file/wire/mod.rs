@@ -26,6 +26,8 @@ pub struct File {
     pub admin: Option<Admin>,
     /// Probes and metrics. Default: off.
     pub ops: Option<Ops>,
+    /// How replicas in a cluster tell one another what they serve. Default: off.
+    pub peers: Option<Peers>,
     /// Worker threads. Default: 0, one per core.
     pub workers: Option<u16>,
     /// How the process ends.
@@ -63,6 +65,17 @@ pub struct Admin {
 pub struct Ops {
     /// Address and port.
     pub address: String,
+}
+
+/// The listener for other replicas.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Peers {
+    /// Address and port: "0.0.0.0:9903".
+    pub address: String,
+    /// File with a service account token of audience weir-peers, which replicas show each other. Default:
+    /// /var/run/secrets/weir/peers/token.
+    pub token_file: Option<String>,
 }
 
 /// The phases of a shutdown.

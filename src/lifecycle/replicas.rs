@@ -1,0 +1,73 @@
+//! One of several replicas: what the guards of all of them know goes both ways.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::cluster::{Frame, Judge, Peers};
+use crate::control::{Control, Share};
+use crate::rollout::shared::{Evidence, Finding};
+
+/// How often evidence is told.
+const SECOND: Duration = Duration::from_secs(1);
+/// How often findings are told that have not changed, for who missed them, seconds.
+const REPEAT: u32 = 10;
+/// Evidence of a line: each entry has up to eighty buckets.
+const AT_ONCE: usize = 64;
+
+/// Shares what is known about guards with the other replicas, for as long as there is something to be `heard`. `leads`: whether
+/// this replica holds the Lease.
+pub async fn replicate(
+    control: Arc<Control>,
+    peers: Arc<Peers>,
+    mut heard: mpsc::Receiver<Frame>,
+    leads: watch::Receiver<bool>,
+) {
+    let mut judge = Judge::new(Instant::now());
+    let mut second = tokio::time::interval(SECOND);
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seconds = 0u32;
+    loop {
+        tokio::select! {
+            _ = second.tick() => {
+                let judges = judge.decide(Instant::now(), *leads.borrow(), peers.name(), &peers.heard());
+                control.set_judging(judges);
+                peers.tell_judging(judges);
+                seconds = seconds.wrapping_add(1);
+                tell(&peers, control.share(seconds.is_multiple_of(REPEAT)));
+                tell_news(&control, &peers);
+            }
+            () = control.learned() => tell_news(&control, &peers),
+            frame = heard.recv() => match frame {
+                Some(frame) => take(&control, frame),
+                None => return,
+            },
+        }
+    }
+}
+
+fn tell_news(control: &Control, peers: &Peers) {
+    if let Some((all, changed)) = control.news() {
+        peers.tell_records(all, changed);
+    }
+}
+
+fn tell(peers: &Peers, Share { evidence, findings }: Share) {
+    for part in evidence.chunks(AT_ONCE) {
+        peers.tell(&Frame::Evidence { of: Vec::<Evidence>::from(part) });
+    }
+    for part in findings.chunks(AT_ONCE) {
+        peers.tell(&Frame::Findings { of: Vec::<Finding>::from(part) });
+    }
+}
+
+fn take(control: &Control, frame: Frame) {
+    match frame {
+        Frame::Records { records } => control.learn(&records),
+        Frame::Evidence { of } => control.pool(&of),
+        Frame::Findings { of } => control.hear(of),
+        Frame::Hello { .. } | Frame::Applied { .. } | Frame::Beat { .. } | Frame::Unknown => {}
+    }
+}

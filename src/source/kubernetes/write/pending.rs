@@ -1,0 +1,147 @@
+//! When something may be said of an object: once every ready replica serves it, or after a bounded wait.
+//!
+//! Pure: told what is to be said, who serves what, and the time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::object::Id;
+use crate::cluster::{Applied, Standing};
+
+/// How long replicas that lag are waited for before it is said that they do.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is known of who serves an object as a statement about it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Serving {
+    /// How many replicas take traffic, and how many of them serve it; none if nobody can tell.
+    pub replicas: Option<(usize, usize)>,
+    /// Those that do not, by name; empty once every one did.
+    pub lagging: Vec<Arc<str>>,
+}
+
+/// Objects that something is to be said of, or was.
+#[derive(Default)]
+pub struct Pending {
+    entries: HashMap<Id, Entry>,
+    /// Those that not every ready replica has served yet.
+    open: BTreeSet<Id>,
+}
+
+struct Entry {
+    object: Applied,
+    state: State,
+    /// What was said last; none: nothing yet at this generation.
+    said: Option<Serving>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing is said until then.
+    Waiting(Instant),
+    /// It was said that some lag.
+    Lagging,
+    /// All served it once: replicas that come later do not turn it back, since they take traffic only once they serve.
+    Served,
+}
+
+impl Pending {
+    /// Something is to be said of an object at a generation.
+    pub fn say(&mut self, id: &Id, object: Applied, now: Instant) {
+        let before = self.entries.remove(id);
+        let state = match before {
+            // The same generation: what was served still is, and what lags is known to.
+            Some(before) if before.object == object => before.state,
+            // Generations that follow each other quickly must not push the end of the wait before them.
+            Some(Entry { state: State::Waiting(until), .. }) => State::Waiting(until),
+            _ => State::Waiting(now + PATIENCE),
+        };
+        self.entries.insert(id.clone(), Entry { object, state, said: None });
+        self.open.insert(id.clone());
+    }
+
+    /// An object has gone.
+    pub fn gone(&mut self, id: &Id) {
+        self.entries.remove(id);
+        self.open.remove(id);
+    }
+
+    /// The statements that may be made now, or anew, given who serves what.
+    pub fn review(&mut self, now: Instant, standing: impl Fn(&Applied) -> Option<Standing>) -> Vec<(Id, Serving)> {
+        let mut due = Vec::new();
+        let mut still_open = BTreeSet::new();
+        for id in std::mem::take(&mut self.open) {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let serving = entry.review(now, standing(&entry.object));
+            if entry.state != State::Served {
+                still_open.insert(id.clone());
+            }
+            due.extend(serving.map(|serving| (id, serving)));
+        }
+        self.open = still_open;
+        due
+    }
+
+    /// Counts again who serves what was said before, and gives what has changed: replicas came or went.
+    pub fn recount(
+        &mut self,
+        counts: impl Fn(&Id) -> bool,
+        standing: impl Fn(&Applied) -> Option<Standing>,
+    ) -> Vec<(Id, Serving)> {
+        let mut due = Vec::new();
+        for (id, entry) in self.entries.iter_mut().filter(|(id, entry)| entry.state == State::Served && counts(id)) {
+            let serving = served(standing(&entry.object).as_ref());
+            if entry.said.as_ref().is_some_and(|said| *said != serving) {
+                entry.said = Some(serving.clone());
+                due.push((id.clone(), serving));
+            }
+        }
+        due
+    }
+
+    /// When the next wait is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        let state = |id| self.entries.get(id).map(|entry: &Entry| entry.state);
+        let waiting = self.open.iter().filter_map(state).filter_map(|state| match state {
+            State::Waiting(until) => Some(until),
+            State::Lagging | State::Served => None,
+        });
+        waiting.min()
+    }
+}
+
+impl Entry {
+    fn review(&mut self, now: Instant, standing: Option<Standing>) -> Option<Serving> {
+        let complete = standing.as_ref().is_none_or(Standing::is_complete);
+        if complete {
+            self.state = State::Served;
+        }
+        let serving = match self.state {
+            State::Served => served(standing.as_ref()),
+            State::Waiting(until) if now < until => return None,
+            State::Waiting(_) | State::Lagging => {
+                self.state = State::Lagging;
+                lagging(standing.unwrap_or_default())
+            }
+        };
+        if self.said.as_ref() == Some(&serving) {
+            return None;
+        }
+        self.said = Some(serving.clone());
+        Some(serving)
+    }
+}
+
+fn served(standing: Option<&Standing>) -> Serving {
+    Serving { replicas: standing.map(|standing| (standing.ready, standing.programmed)), lagging: Vec::new() }
+}
+
+fn lagging(standing: Standing) -> Serving {
+    Serving { replicas: Some((standing.ready, standing.programmed)), lagging: standing.lagging }
+}
+
+#[cfg(test)]
+mod tests;
