@@ -112,7 +112,7 @@ fn a_slice_without_ports_and_endpoints_is_empty() {
 #[test]
 fn a_service_that_is_not_there_is_named() {
     let split = to_port(None);
-    let mut world = World::of(&[split.clone()]);
+    let mut world = World::of(std::slice::from_ref(&split));
     assert_eq!(world.condition(&split, "ResolvedRefs"), "False/BackendNotFound");
     assert_eq!(world.message(&split, "ResolvedRefs"), "there is no Service shop/web");
 }

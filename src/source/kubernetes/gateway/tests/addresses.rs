@@ -107,7 +107,7 @@ fn an_address_that_was_asked_for_and_is_not_there_is_said() {
     let asks = |value: &str| {
         let addresses = json!([{"type": "IPAddress", "value": value}]);
         let asking = gateway("gw", json!([http_listener()])).with("/spec/addresses", addresses);
-        cluster(&json!([]), &[asking.clone()]).condition(&asking, "Programmed")
+        cluster(&json!([]), std::slice::from_ref(&asking)).condition(&asking, "Programmed")
     };
     assert_eq!(asks("192.0.2.9"), "False/AddressNotUsable");
     assert_eq!(asks("10.96.7.7"), "True/Programmed");
@@ -116,5 +116,5 @@ fn an_address_that_was_asked_for_and_is_not_there_is_said() {
 #[test]
 fn an_address_without_a_value_asks_for_any() {
     let asking = gateway("gw", json!([http_listener()])).with("/spec/addresses", json!([{"type": "IPAddress"}]));
-    assert_eq!(cluster(&json!([]), &[asking.clone()]).condition(&asking, "Programmed"), "True/Programmed");
+    assert_eq!(cluster(&json!([]), std::slice::from_ref(&asking)).condition(&asking, "Programmed"), "True/Programmed");
 }

@@ -39,7 +39,7 @@ fn weights_that_are_all_0_answer_with_an_error() {
 #[test]
 fn a_backend_that_is_not_there_keeps_its_share_and_answers_500() {
     let route = http_route("r", &[], json!([to(&[("a", 3), ("nope", 1)])]));
-    let mut world = with_routes(&[route.clone()]);
+    let mut world = with_routes(std::slice::from_ref(&route));
     assert_eq!(world.shares("a.example/", 100), shared(&[("a", 75), ("500", 25)]));
     assert_eq!(world.parent(&route, "Accepted"), "True/Accepted");
     assert_eq!(world.parent(&route, "ResolvedRefs"), "False/BackendNotFound");
@@ -57,7 +57,7 @@ fn a_kind_that_is_not_known_keeps_its_share_and_answers_500() {
         json!({"group": "example.com", "kind": "Service", "name": "a", "port": 80}),
     ] {
         let route = route(&json!([reference, {"name": "b", "port": 80}]));
-        let mut world = with_routes(&[route.clone()]);
+        let mut world = with_routes(std::slice::from_ref(&route));
         assert_eq!(world.shares("a.example/", 100), shared(&[("500", 50), ("b", 50)]));
         assert_eq!(world.parent(&route, "ResolvedRefs"), "False/InvalidKind");
     }
@@ -66,7 +66,7 @@ fn a_kind_that_is_not_known_keeps_its_share_and_answers_500() {
 #[test]
 fn a_port_that_the_service_does_not_have_leads_nowhere() {
     let route = route(&json!([{"name": "a", "port": 81}]));
-    let mut world = with_routes(&[route.clone()]);
+    let mut world = with_routes(std::slice::from_ref(&route));
     assert_eq!(world.get("a.example/"), "500");
     assert_eq!(world.parent(&route, "ResolvedRefs"), "False/BackendNotFound");
 }
@@ -91,7 +91,7 @@ fn a_service_without_ready_pods_leaves_its_share_to_the_others() {
 #[test]
 fn every_reference_that_leads_nowhere_is_named_and_the_first_gives_the_reason() {
     let route = route(&json!([{"name": "nope", "port": 80}, {"kind": "Bucket", "name": "x"}]));
-    let report = with_routes(&[route.clone()]).report(&route);
+    let report = with_routes(std::slice::from_ref(&route)).report(&route);
     let resolved = report.parents[0].conditions.iter().find(|condition| condition.kind == "ResolvedRefs").unwrap();
     assert_eq!(resolved.reason, "BackendNotFound");
     assert!(resolved.message.contains("nope") && resolved.message.contains("Bucket"), "{}", resolved.message);

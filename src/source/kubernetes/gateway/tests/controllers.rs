@@ -126,7 +126,7 @@ fn flaggers_cookie_is_set_by_the_canary_only() {
 fn of_two_identical_rules_the_first_takes_all() {
     let rule = json!({"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": refs(&[("a", 100), ("b", 0)])});
     let route = http_route("shop", &[], json!([rule, rule]));
-    let mut world = with_routes(&[route.clone()]);
+    let mut world = with_routes(std::slice::from_ref(&route));
     assert_eq!(world.shares("x.example/", 50), shared(&[("a", 50)]));
     assert_eq!(world.parent(&route, "Accepted"), "True/Accepted");
     assert_eq!(world.parent(&route, "ResolvedRefs"), "True/ResolvedRefs");

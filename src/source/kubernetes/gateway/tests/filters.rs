@@ -71,7 +71,7 @@ fn a_redirect_leaves_what_it_does_not_name_to_the_request() {
 fn a_rule_that_redirects_needs_no_backends_and_answers_itself() {
     let rule = json!({"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]});
     let route = http_route("r", &[], json!([rule]));
-    let mut world = with_routes(&[route.clone()]);
+    let mut world = with_routes(std::slice::from_ref(&route));
     assert_eq!(world.get("a.example/"), "answered");
     assert_eq!(world.parent(&route, "ResolvedRefs"), "True/ResolvedRefs");
 }
@@ -132,7 +132,7 @@ fn a_filter_that_cannot_be_carried_makes_its_rule_answer_500_and_is_said() {
         json!({"type": "RequestRedirect", "requestRedirect": {"statusCode": 200}}),
     ] {
         let route = route(json!([filter]));
-        let mut world = with_routes(&[route.clone()]);
+        let mut world = with_routes(std::slice::from_ref(&route));
         assert_eq!(world.get("a.example/"), "500", "{filter}");
         assert_eq!(world.parent(&route, "PartiallyInvalid"), "True/UnsupportedValue", "{filter}");
         assert_eq!(world.parent(&route, "Accepted"), "True/Accepted", "{filter}");
@@ -155,7 +155,7 @@ fn a_filter_of_a_backend_that_cannot_be_carried_makes_that_backend_answer_500() 
     ] {
         let backends = json!([{"name": "a", "port": 80, "filters": [filter]}, {"name": "b", "port": 80}]);
         let route = http_route("r", &[], json!([{"backendRefs": backends}]));
-        let mut world = with_routes(&[route.clone()]);
+        let mut world = with_routes(std::slice::from_ref(&route));
         let shares = world.shares("a.example/", 100);
         assert_eq!((shares.get("500"), shares.get("b")), (Some(&50), Some(&50)), "{filter}");
     }

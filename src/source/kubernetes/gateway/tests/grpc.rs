@@ -70,7 +70,7 @@ fn backends_are_spoken_to_in_http_2() {
 fn weights_and_status_are_those_of_any_route() {
     let rule = json!({"backendRefs": refs(&[("a", 3), ("nope", 1)])});
     let route = grpc_route("r", &[], json!([rule]));
-    let mut world = with_routes(&[route.clone()]);
+    let mut world = with_routes(std::slice::from_ref(&route));
     let shares = world.shares("a.example/s/m", 100);
     assert_eq!((shares["a"], shares["500"]), (75, 25));
     assert_eq!(world.parent(&route, "Accepted"), "True/Accepted");

@@ -34,14 +34,14 @@ fn a_class_that_names_this_controller_is_accepted() {
 #[test]
 fn a_class_of_another_controller_is_not_spoken_of() {
     let other = object(ObjectKind::GatewayClass, "other", json!({"spec": {"controllerName": "example.com/other"}}));
-    assert!(World::of(&[other.clone()]).report(&other).conditions.is_empty());
+    assert!(World::of(std::slice::from_ref(&other)).report(&other).conditions.is_empty());
 }
 
 #[test]
 fn a_class_with_parameters_is_refused() {
     let parameters = json!({"group": "", "kind": "ConfigMap", "name": "p"});
     let class = class("weir").with("/spec/parametersRef", parameters);
-    assert_eq!(World::of(&[class.clone()]).condition(&class, "Accepted"), "False/InvalidParameters");
+    assert_eq!(World::of(std::slice::from_ref(&class)).condition(&class, "Accepted"), "False/InvalidParameters");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_gateway_without_a_valid_listener_is_not_accepted() {
 fn a_gateway_with_parameters_is_refused_and_serves_nothing() {
     let parameters = json!({"parametersRef": {"group": "", "kind": "ConfigMap", "name": "p"}});
     let gateway = gateway("gw", json!([http_listener()])).with("/spec/infrastructure", parameters);
-    let mut world = cluster(&json!([]), &[gateway.clone()]);
+    let mut world = cluster(&json!([]), std::slice::from_ref(&gateway));
     assert_eq!(world.condition(&gateway, "Accepted"), "False/InvalidParameters");
     assert_eq!(world.model().listeners.len(), 1);
 }

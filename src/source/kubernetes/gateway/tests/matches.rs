@@ -138,7 +138,7 @@ fn a_condition_that_cannot_be_understood_takes_nothing_and_is_said() {
         json!({"method": "G ET"}),
     ] {
         let route = route(&[rule(bad.clone(), "a"), rule(path("Exact", "/b"), "b")]);
-        let mut world = with_routes(&[route.clone()]);
+        let mut world = with_routes(std::slice::from_ref(&route));
         assert_eq!(world.get("a.example/"), "404", "{bad}");
         assert_eq!(world.get("a.example/b"), "b", "{bad}");
         assert_eq!(world.parent(&route, "PartiallyInvalid"), "True/UnsupportedValue");

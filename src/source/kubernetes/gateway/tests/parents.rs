@@ -65,7 +65,7 @@ fn a_parent_is_repeated_as_it_was_written() {
 #[test]
 fn each_parent_is_told_for_itself() {
     let route = on(json!([{"name": "gw", "sectionName": "one"}, {"name": "gw", "sectionName": "nope"}]));
-    let report = cluster(&two_listeners(), &[route.clone()]).report(&route);
+    let report = cluster(&two_listeners(), std::slice::from_ref(&route)).report(&route);
     let accepted: Vec<bool> = report.parents.iter().map(|parent| parent.conditions[0].holds).collect();
     assert_eq!(accepted, [true, false]);
 }
@@ -85,7 +85,7 @@ fn parents_of_others_are_theirs_to_speak_of() {
 #[test]
 fn a_gateway_that_appears_takes_the_routes_that_wait_for_it() {
     let route = on(json!([{"name": "late"}]));
-    let mut world = cluster(&json!([http_listener()]), &[route.clone()]);
+    let mut world = cluster(&json!([http_listener()]), std::slice::from_ref(&route));
     assert!(world.report(&route).parents.is_empty());
     world.set(&crate::source::kubernetes::tests::objects::gateway("late", json!([http_listener()])));
     assert_eq!(world.parent(&route, "Accepted"), "True/Accepted");
@@ -160,7 +160,7 @@ fn kinds_that_a_listener_does_not_allow_stay_off() {
 #[test]
 fn references_are_told_also_when_the_route_is_not_accepted() {
     let route = http_route("r", &[], json!([to(&[("nope", 1)])])).with("/spec/parentRefs/0/sectionName", json!("nope"));
-    let mut world = with_routes(&[route.clone()]);
+    let mut world = with_routes(std::slice::from_ref(&route));
     assert_eq!(world.parent(&route, "Accepted"), "False/NoMatchingParent");
     assert_eq!(world.parent(&route, "ResolvedRefs"), "False/BackendNotFound");
 }

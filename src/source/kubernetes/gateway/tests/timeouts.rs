@@ -52,7 +52,7 @@ fn of_both_limits_the_shorter_counts() {
 fn a_duration_that_is_none_makes_its_rule_answer_500_and_is_said() {
     for text in ["", "10", "s", "1d", "1.5s", "-1s", "10 s", "1µs", "99999999999999999999s"] {
         let route = route("timeouts", json!({"request": text}));
-        let mut world = with_routes(&[route.clone()]);
+        let mut world = with_routes(std::slice::from_ref(&route));
         assert_eq!(world.get("a.example/"), "500", "{text:?}");
         assert_eq!(world.parent(&route, "PartiallyInvalid"), "True/UnsupportedValue");
     }

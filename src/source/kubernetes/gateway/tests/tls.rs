@@ -65,7 +65,7 @@ fn a_certificate_that_changes_is_shown_and_one_that_does_not_keeps_the_socket() 
 #[test]
 fn a_secret_that_goes_takes_the_listener_with_it() {
     let one = secret("one", &["one.example"]);
-    let mut world = cluster(&json!([https("https", None, json!([{"name": "one"}]))]), &[one.clone()]);
+    let mut world = cluster(&json!([https("https", None, json!([{"name": "one"}]))]), std::slice::from_ref(&one));
     assert_eq!(world.model().listeners.len(), 2);
     world.remove(&one);
     assert_eq!(world.model().listeners.len(), 1);
@@ -84,7 +84,10 @@ fn a_secret_that_is_not_there_is_named() {
 fn references_to_anything_but_secrets_are_refused() {
     let one = secret("one", &["one.example"]);
     for reference in [json!({"kind": "ConfigMap", "name": "one"}), json!({"group": "example.com", "name": "one"})] {
-        assert_eq!(resolved(https("https", None, json!([reference])), &[one.clone()]), "False/InvalidCertificateRef");
+        assert_eq!(
+            resolved(https("https", None, json!([reference])), std::slice::from_ref(&one)),
+            "False/InvalidCertificateRef"
+        );
     }
 }
 

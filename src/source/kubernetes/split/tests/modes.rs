@@ -74,7 +74,7 @@ fn a_version_whose_service_is_missing_leaves_its_share_to_the_others() {
 #[test]
 fn every_reference_that_leads_nowhere_is_named() {
     let split = canary_split("shop", 1, 1);
-    let mut world = World::of(&[split.clone()]);
+    let mut world = World::of(std::slice::from_ref(&split));
     let message = world.message(&split, "ResolvedRefs");
     assert_eq!(message, "there is no Service shop/stable; there is no Service shop/canary");
 }

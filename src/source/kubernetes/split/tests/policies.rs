@@ -44,7 +44,7 @@ fn names() -> Value {
 #[test]
 fn the_weights_stay_those_of_the_route() {
     let policy = policy("behaviour", &json!({"sticky": {"header": "x-user"}}));
-    let mut world = world(&[policy.clone()]);
+    let mut world = world(std::slice::from_ref(&policy));
     assert_eq!(world.shares("a.example/", 100), shared(&[("shop-primary", 90), ("shop-canary", 10)]));
     assert_eq!(world.condition(&policy, "Accepted"), "True/Accepted");
     assert_eq!(world.condition(&policy, "ResolvedRefs"), "True/ResolvedRefs");
@@ -105,7 +105,7 @@ fn what_a_policy_does_not_speak_of_stays_as_the_route_has_it() {
 fn a_policy_that_goes_takes_its_behaviour_with_it() {
     let overrides = json!([{"header": "x-canary", "value": "1", "to": "canary"}]);
     let policy = policy("behaviour", &json!({"versions": names(), "overrides": overrides}));
-    let mut world = world(&[policy.clone()]);
+    let mut world = world(std::slice::from_ref(&policy));
     world.model();
     world.remove(&policy);
     assert_eq!(world.versions("shop"), ["shop-primary  90 x1", "shop-canary  10 x1"]);
@@ -140,7 +140,7 @@ fn a_policy_that_cannot_be_had_leaves_the_route_as_it_is_and_says_why() {
 #[test]
 fn a_target_that_is_not_there_is_named_until_it_comes() {
     let policy = policy("behaviour", &json!({"versions": names()}));
-    let mut world = world(&[policy.clone()]);
+    let mut world = world(std::slice::from_ref(&policy));
     world.remove(&route());
     assert_eq!(world.condition(&policy, "ResolvedRefs"), "False/TargetNotFound");
     world.set(&route());
