@@ -11,6 +11,7 @@ NAMESPACE = "weir-system"
 READY_SECONDS = 30
 CONFIG = """\
 ops: {address: 0.0.0.0:9902}
+peers: {address: 0.0.0.0:9903}
 listeners:
   - {name: http, address: 0.0.0.0:8080}
 """
