@@ -74,7 +74,7 @@ async fn what_is_too_little_on_each_replica_is_enough_on_all_of_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replica_with_bad_luck_of_its_own_is_no_evidence_against_the_canary() {
-    let (judge, other) = two();
+    let (judge, _) = two();
     // Both versions fail on the other replica, which has sent nearly all that the canary got.
     let stable = crate::rollout::shared::Counts { success: 0, failure: 1000, ..Default::default() };
     let evidence = Evidence { version: trips::name(&canary_key(&judge)), canary: stable.clone(), stable };
