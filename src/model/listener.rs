@@ -64,6 +64,28 @@ pub struct TlsServer {
     pub client_ca: Option<Arc<RootCertStore>>,
     /// TLS 1.3 only.
     pub only_tls13: bool,
+    /// Hosts between which the server name chooses (none: every host): a request for another one of them than that of its
+    /// connection is misdirected (Gateway API, `Listener.hostname`). Empty: nothing is compared.
+    pub hosts: Vec<Option<HostPattern>>,
+}
+
+impl TlsServer {
+    /// Whether a request for `host` does not belong on a connection that was made for `server_name` (both lower case): it
+    /// might have been reused because one certificate is good for both (RFC 9113 section 9.1.1).
+    pub fn is_misdirected(&self, server_name: &str, host: &str) -> bool {
+        let wanted = || self.best(host);
+        server_name != host && wanted().is_some() && wanted() != self.best(server_name)
+    }
+
+    /// The host that fits a name best.
+    fn best(&self, name: &str) -> Option<&Option<HostPattern>> {
+        let fits = |host: &&Option<HostPattern>| host.as_ref().is_none_or(|host| host.matches(name));
+        self.hosts.iter().filter(fits).max_by_key(|host| match host {
+            None => (false, 0),
+            Some(HostPattern::Wildcard(suffix)) => (false, suffix.len()),
+            Some(HostPattern::Exact(exact)) => (true, exact.len()),
+        })
+    }
 }
 
 /// A certificate with its key, known to fit each other.
@@ -88,6 +110,12 @@ impl PartialEq for TlsServer {
                 .as_ref()
                 .map(|roots| roots.roots.iter().map(|r| r.subject_public_key_info.to_vec()).collect::<Vec<_>>())
         };
-        self.only_tls13 == other.only_tls13 && roots(self) == roots(other) && self.certificates == other.certificates
+        self.only_tls13 == other.only_tls13
+            && self.hosts == other.hosts
+            && roots(self) == roots(other)
+            && self.certificates == other.certificates
     }
 }
+
+#[cfg(test)]
+mod tests;

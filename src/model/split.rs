@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 
 use super::{Filter, Pattern, ValueMatch, Weight};
 
@@ -283,11 +283,13 @@ pub struct Retry {
     pub attempts: u8,
     /// Causes.
     pub on: Vec<RetryOn>,
+    /// How long it is waited before each.
+    pub backoff: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 1, on: vec![RetryOn::Connect, RetryOn::Refused] }
+        Self { attempts: 1, on: vec![RetryOn::Connect, RetryOn::Refused], backoff: Duration::ZERO }
     }
 }
 
@@ -300,6 +302,8 @@ pub enum RetryOn {
     Refused,
     /// The connection broke before an answer; only what may be repeated (RFC 9110 section 9.2.2).
     Reset,
+    /// The endpoint answered with this status; only what may be repeated.
+    Status(StatusCode),
 }
 
 /// Repeats requests that failed on `from` on the first version.

@@ -139,7 +139,7 @@ async fn connection(
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);
-    let Opened { transport, ahead, codec, peer, local } = match open(&entry, stream, peer.ip()).await {
+    let Opened { transport, ahead, codec, peer, local, server_name } = match open(&entry, stream, peer.ip()).await {
         Ok(Some(opened)) => opened,
         Ok(None) => {
             return Ledger::open(&worker, VersionId::UNROUTED, Instant::now()).close(Fault::Version.ending(505, None));
@@ -149,7 +149,7 @@ async fn connection(
         }
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-    let info = Rc::new(ConnectionInfo { listener: key, peer, local, scheme });
+    let info = Rc::new(ConnectionInfo { listener: key, peer, local, scheme, server_name });
     serve::serve(worker, info, (transport, ahead), codec, closed).await;
 }
 
@@ -160,6 +160,7 @@ struct Opened {
     codec: Codec,
     peer: IpAddr,
     local: SocketAddr,
+    server_name: Option<Box<str>>,
 }
 
 /// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface. None: refused for its version of HTTP.
@@ -172,17 +173,21 @@ async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io:
     {
         (peer, local) = (addresses.source.ip(), addresses.destination);
     }
-    let opened = |transport, ahead, codec| Some(Opened { transport, ahead, codec, peer, local });
     if let Some(config) = &entry.tls {
         let stream = within(HEAD_TIMEOUT, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await?;
-        let codec = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Codec::Http2 } else { Codec::Http1 };
-        return Ok(opened(Transport::Tls(Box::new(stream)), Bytes::new(), codec));
+        let session = stream.get_ref().1;
+        let codec = if session.alpn_protocol() == Some(b"h2") { Codec::Http2 } else { Codec::Http1 };
+        let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
+        let transport = Transport::Tls(Box::new(stream));
+        return Ok(Some(Opened { transport, ahead: Bytes::new(), codec, peer, local, server_name }));
     }
     // A connection that was made ahead of its first request may wait as one between two.
     within(CLIENT_IDLE, stream.peek(&mut [0])).await?;
     let (ahead, codec) = within(HEAD_TIMEOUT, sniff(&mut stream)).await?;
     match codec {
-        Some(codec) => Ok(opened(Transport::Plain(stream), ahead, codec)),
+        Some(codec) => {
+            Ok(Some(Opened { transport: Transport::Plain(stream), ahead, codec, peer, local, server_name: None }))
+        }
         None => {
             stream
                 .write_all(b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")

@@ -40,6 +40,16 @@ pub struct ConnectionInfo {
     pub local: SocketAddr,
     /// Scheme.
     pub scheme: Scheme,
+    /// The name that TLS was asked for, lower case.
+    pub server_name: Option<Box<str>>,
+}
+
+impl ConnectionInfo {
+    /// Whether a request for `host` belongs on another connection.
+    fn misdirects(&self, entry: &ListenerEntry, host: &str) -> bool {
+        let names = self.server_name.as_deref().zip(entry.listener.tls.as_ref());
+        names.is_some_and(|(server_name, tls)| tls.is_misdirected(server_name, host))
+    }
 }
 
 /// A request that has arrived and is not decided yet.
@@ -131,6 +141,9 @@ impl Arrived {
             return Err(Box::new(refusal::answer(unrouted(), answer)));
         }
         let host = validate::host_of(&authority);
+        if connection.misdirects(&snapshot.listeners[listener], &host) {
+            return Err(Box::new(refusal::refuse(unrouted(), &manner, Fault::Misdirected, false)));
+        }
         Ok(Self { snapshot, listener, started, manner, uri: parts.uri.clone(), authority, host, worker, connection })
     }
 

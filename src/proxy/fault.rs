@@ -33,6 +33,8 @@ pub enum Again {
 pub enum Fault {
     /// Breaks a rule of HTTP.
     BadRequest,
+    /// For a host that is served on other connections.
+    Misdirected,
     /// The target is too long.
     UriTooLong,
     /// A transfer coding that is not known.
@@ -89,6 +91,7 @@ impl Fault {
         use {Again::*, Origin::*};
         match self {
             Self::BadRequest => (Client, Never, 400, Reason::BadRequest),
+            Self::Misdirected => (Client, Never, 421, Reason::Misdirected),
             Self::UriTooLong => (Client, Never, 414, Reason::BadRequest),
             Self::UnknownCoding => (Client, Never, 501, Reason::BadRequest),
             Self::Version => (Client, Never, 505, Reason::BadRequest),

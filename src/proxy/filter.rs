@@ -130,9 +130,12 @@ pub fn share(filters: &[Filter], origin: Option<&HeaderValue>, headers: &mut Hea
     ] {
         headers.remove(name);
     }
-    if !allow_origin(cors, origin, headers) {
-        return;
+    if allow_origin(cors, origin, headers) {
+        expose(cors, headers);
     }
+}
+
+fn expose(cors: &Cors, headers: &mut HeaderMap) {
     if let Some(names) = list(cors.expose_headers.iter().map(HeaderName::as_str)) {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, names);
     }
@@ -151,6 +154,8 @@ fn preflight(cors: &Cors, request: &HeaderMap) -> HeaderMap {
     if let Some(names) = names.or_else(|| request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned()) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     }
+    // Browsers read it in the answer itself only; the Gateway API wants the whole policy told here, too.
+    expose(cors, &mut headers);
     if let Some(age) = cors.max_age {
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(age.as_secs()));
     }

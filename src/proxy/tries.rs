@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::attempt::{self, Answer, Failed, Outbound};
@@ -13,8 +14,8 @@ use super::fault::{Again, Fault};
 use super::{filter, forward};
 use crate::decide;
 use crate::endpoint::Endpoint;
-use crate::model::{RescueOn, Split};
-use crate::record::Ending;
+use crate::model::{RescueOn, RetryOn, Split};
+use crate::record::{Ending, Reason};
 
 /// Where a request goes on.
 pub enum Moved {
@@ -34,31 +35,50 @@ impl Exchange {
             let endpoint = self.try_endpoint(outbound);
             let progress = Rc::clone(&outbound.progress);
             let tried = attempt::attempt(&self.worker, &endpoint, outbound, split.timeouts.connect, fresh);
-            let failed = match within(begun, split.timeouts.request, self.manner.grpc, &progress, tried).await {
-                Ok(answer) if answer.response.status().is_server_error() && outbound.repeatable => {
-                    self.ledger.answered(answer.response.status());
-                    let failure = Ending::of_answer(answer.response.status(), None);
-                    if self.rescued(RescueOn::ServerError, failure) {
-                        begun = Instant::now();
-                        continue;
-                    }
-                    return Ok(answer);
+            let moved = match within(begun, split.timeouts.request, self.manner.grpc, &progress, tried).await {
+                Ok(answer) => match self.instead_of(answer.response.status(), &endpoint, outbound, &mut left) {
+                    Some(moved) => moved,
+                    None => return Ok(answer),
+                },
+                // A pooled connection may die on its own just before it is used; that says nothing about the endpoint.
+                Err(failed) if failed.stale && !fresh && may_repeat(&failed, outbound) => {
+                    fresh = true;
+                    continue;
                 }
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
+                Err(failed) => match self.elsewhere(&endpoint, &failed, outbound, &mut left) {
+                    Some(moved) => moved,
+                    None => return Err(failed),
+                },
             };
-            // A pooled connection may die on its own just before it is used; that says nothing about the endpoint.
-            if failed.stale && !fresh && may_repeat(&failed, outbound) {
-                fresh = true;
-                continue;
-            }
             fresh = false;
-            match self.elsewhere(&endpoint, &failed, outbound, &mut left) {
-                Some(Moved::Retry) => {}
-                Some(Moved::Rescue) => begun = Instant::now(),
-                None => return Err(failed),
+            match moved {
+                // Not beyond the time of the request, which then ends at once.
+                Moved::Retry if !split.retry.backoff.is_zero() => {
+                    let end = begun + split.timeouts.request;
+                    tokio::time::sleep_until(end.min(Instant::now() + split.retry.backoff)).await;
+                }
+                Moved::Retry => {}
+                Moved::Rescue => begun = Instant::now(),
             }
         }
+    }
+
+    /// Moves on for an answer that the client is not to get, if the request may be repeated. `left`: retries that are left.
+    fn instead_of(&mut self, status: StatusCode, from: &Endpoint, outbound: &Outbound, left: &mut u8) -> Option<Moved> {
+        if !outbound.repeatable {
+            return None;
+        }
+        let retry = &self.decision.rule(&self.snapshot).body.split.retry;
+        if *left > 0 && retry.on.contains(&RetryOn::Status(status)) {
+            *left -= 1;
+            self.asked_again(from);
+            return Some(Moved::Retry);
+        }
+        if !status.is_server_error() {
+            return None;
+        }
+        self.ledger.answered(status);
+        self.rescued(RescueOn::ServerError, Ending::of_answer(status, None)).then_some(Moved::Rescue)
     }
 
     /// Moves to another endpoint, or version, if the request may be repeated there. `left`: retries that are left.
@@ -102,6 +122,17 @@ impl Exchange {
         }
         self.decision = decision;
         true
+    }
+
+    /// Moves to an endpoint of the same version that was not tried; without any, one that has answered is asked once more.
+    fn asked_again(&mut self, from: &Endpoint) {
+        self.tried.add(from.id);
+        self.ledger.retried(Reason::Status);
+        let cursors = &mut self.worker.cursors.borrow_mut();
+        let decision = decide::again(&self.snapshot, cursors, &self.decision, &self.tried);
+        if let Some(decision) = decision.filter(|decision| decision.version == self.decision.version) {
+            self.decision = decision;
+        }
     }
 
     /// Moves to the first version, if this one is to be rescued from such a failure.

@@ -46,6 +46,8 @@ reasons! {
     NoRoute = "no_route",
     /// The request breaks a rule of HTTP.
     BadRequest = "bad_request",
+    /// The host is served on connections with another server name.
+    Misdirected = "misdirected",
     /// The method is not carried.
     MethodNotAllowed = "method_not_allowed",
     /// The request expects what is not known.

@@ -51,3 +51,6 @@ pub struct Options {
     /// Names of the process's own listeners.
     pub listeners: Vec<Arc<str>>,
 }
+
+#[cfg(test)]
+mod tests;

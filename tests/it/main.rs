@@ -17,8 +17,11 @@ mod counters;
 mod deploy;
 mod dialects;
 mod forwarding;
+mod gateway_rules;
 mod grpc;
 mod guards;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod large;
 mod load;
 mod malformed;

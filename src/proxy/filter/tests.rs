@@ -313,6 +313,7 @@ fn a_preflight_allows_what_is_configured() {
         ("access-control-allow-origin", APP),
         ("access-control-allow-methods", "GET, PUT"),
         ("access-control-allow-headers", "x-a, x-c"),
+        ("access-control-expose-headers", "x-d"),
         ("access-control-max-age", "600"),
     ]);
     assert_eq!(preflight_from(APP, cors), expected);

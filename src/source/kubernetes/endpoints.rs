@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::index::Reader;
 use super::object::{
-    Body, DEPLOYMENT_HASH, Object, ObjectKind, ROLLOUT_HASH, Service, ServicePort, Slice, SliceEndpoint,
+    Body, DEPLOYMENT_HASH, Id, Object, ObjectKind, ROLLOUT_HASH, Service, ServicePort, Slice, SliceEndpoint,
 };
 use crate::model::{Endpoint, Origin};
 
@@ -194,18 +194,18 @@ impl<'i> Pods<'_, 'i> {
         let found: Vec<Found<'i>> =
             self.reader.slices(self.namespace, name).flat_map(|slice| self.in_slice(slice, &port.name)).collect();
         let found = match service.selector.get(ROLLOUT_HASH).map(|hash| &**hash) {
-            Some(selected) if self.label.is_none() => self.selected(found, selected),
+            Some(selected) if self.label.is_none() => self.selected(found, selected, port),
             _ => found,
         };
         grouped(usable(found))
     }
 
-    /// The pods that a selector means: those that the slices have of them; if they have none yet, those that the slices of
-    /// other Services have; and if nobody knows any, whatever the slices say, rather than nothing.
-    fn selected(&self, found: Vec<Found<'i>>, selected: &str) -> Vec<Found<'i>> {
-        let Some(port) = found.first().map(|found| found.port) else { return found };
+    /// The pods that a selector means: those that the slices have of them; if none of these takes requests yet, those that
+    /// the slices of other Services have; and if nobody knows any, whatever the slices say, rather than nothing.
+    fn selected(&self, found: Vec<Found<'i>>, selected: &str, port: &ServicePort) -> Vec<Found<'i>> {
+        let Some(port) = found.first().map(|found| found.port).or_else(|| number(port)) else { return found };
         let (meant, stale): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| *found.revision == *selected);
-        if !meant.is_empty() {
+        if meant.iter().any(|found| found.endpoint.ready) {
             return meant;
         }
         let slices = self.reader.of(ObjectKind::Slice, Some(self.namespace));
@@ -213,13 +213,9 @@ impl<'i> Pods<'_, 'i> {
             Body::Slice(slice) => Some(slice),
             _ => None,
         });
-        let elsewhere = slices.flat_map(|slice| self.on_port(slice, port));
-        // A pod may stand in the slices of several Services.
-        let meant: BTreeMap<_, Found<'i>> = elsewhere
-            .filter(|found| *found.revision == *selected)
-            .map(|found| (found.endpoint.address, found))
-            .collect();
-        if meant.is_empty() { stale } else { meant.into_values().collect() }
+        let everywhere = slices.flat_map(|slice| self.on_port(slice, port));
+        let meant = usable(everywhere.filter(|found| *found.revision == *selected).collect());
+        if meant.is_empty() { stale } else { meant }
     }
 
     fn in_slice<'s>(&'s self, slice: &'i Slice, port: &str) -> impl Iterator<Item = Found<'i>> + use<'s, 'i> {
@@ -233,7 +229,7 @@ impl<'i> Pods<'_, 'i> {
     }
 
     fn found(&self, endpoint: &'i SliceEndpoint, port: u16) -> Found<'i> {
-        let pod = endpoint.pod.as_ref().map(|name| (name, self.reader.pod(self.namespace, name)));
+        let pod = endpoint.pod.as_ref().map(|name| (name, self.pod(name)));
         let (revision, workload, made) = match pod {
             Some((name, Some(pod))) => {
                 let revision = self.revision(name, pod);
@@ -246,12 +242,28 @@ impl<'i> Pods<'_, 'i> {
         Found { endpoint, port, revision, workload, made }
     }
 
+    /// A label of the user's own may change, and a pod may come back with another one under its name (StatefulSets).
+    fn pod(&self, name: &Arc<str>) -> Option<&'i Object> {
+        match self.label {
+            None => self.reader.pod(self.namespace, name),
+            Some(_) => self.reader.object(&Id::new(ObjectKind::Pod, Arc::clone(self.namespace), Arc::clone(name))),
+        }
+    }
+
     fn revision(&self, name: &str, pod: &Object) -> Arc<str> {
         let label = |label: &str| pod.labels.get(label).map(|value| Arc::from(&**value));
         match self.label {
             Some(own) => label(own).unwrap_or_else(|| "".into()),
             None => label(ROLLOUT_HASH).or_else(|| label(DEPLOYMENT_HASH)).unwrap_or_else(|| hash_in(name).into()),
         }
+    }
+}
+
+/// The port of the pods, where no slice says it.
+fn number(port: &ServicePort) -> Option<u16> {
+    match &port.target_port {
+        None => Some(port.port),
+        Some(target) => target.as_u64().and_then(|number| u16::try_from(number).ok()),
     }
 }
 

@@ -9,15 +9,19 @@ mod filter;
 mod grant;
 mod listener;
 mod matching;
+mod retry;
 mod route;
 mod wire;
 
+#[cfg(test)]
+pub use address::{BIND_PORTS, owned_service};
 pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
 pub use listener::translate as translate_gateway;
-pub use route::{plain_split, translate_grpc, translate_http};
+pub use route::{accept, plain_split, translate_grpc, translate_http};
+pub use wire::ParentRef;
 
 /// The name by which GatewayClasses ask for this controller.
 pub const CONTROLLER: &str = "weir.dev/gateway-controller";
@@ -25,7 +29,9 @@ pub const CONTROLLER: &str = "weir.dev/gateway-controller";
 pub const FEATURES: &[&str] = &[
     "GRPCRoute",
     "Gateway",
+    "GatewayAddressEmpty",
     "GatewayHTTPListenerIsolation",
+    "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",
     "HTTPRoute",
     "HTTPRoute303RedirectStatusCode",
@@ -36,6 +42,7 @@ pub const FEATURES: &[&str] = &[
     "HTTPRouteBackendRequestHeaderModification",
     "HTTPRouteBackendTimeout",
     "HTTPRouteCORS",
+    "HTTPRouteDestinationPortMatching",
     "HTTPRouteHostRewrite",
     "HTTPRouteMethodMatching",
     "HTTPRouteNamedRouteRule",
@@ -46,6 +53,7 @@ pub const FEATURES: &[&str] = &[
     "HTTPRouteQueryParamMatching",
     "HTTPRouteRequestTimeout",
     "HTTPRouteResponseHeaderModification",
+    "HTTPRouteRetry",
     "HTTPRouteSchemeRedirect",
     "ReferenceGrant",
 ];

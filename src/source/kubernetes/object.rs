@@ -180,8 +180,8 @@ impl Object {
 
     /// An object of which only the metadata is known.
     pub fn with_body(kind: ObjectKind, metadata: ObjectMeta, body: Body) -> Self {
-        let kept = |map: Option<BTreeMap<String, String>>| {
-            let pairs = map.unwrap_or_default().into_iter().filter(|(key, _)| kind.keeps(key));
+        let kept = |map: Option<BTreeMap<String, String>>, keeps: fn(ObjectKind, &str) -> bool| {
+            let pairs = map.unwrap_or_default().into_iter().filter(|(key, _)| keeps(kind, key));
             pairs.map(|(key, value)| (key.into_boxed_str(), value.into_boxed_str())).collect()
         };
         let owners = metadata.owner_references.unwrap_or_default();
@@ -190,8 +190,8 @@ impl Object {
             uid: metadata.uid.unwrap_or_default().into(),
             generation: metadata.generation.unwrap_or_default(),
             created: metadata.creation_timestamp.map_or(0, |time| time.0.as_second()),
-            labels: kept(metadata.labels),
-            annotations: kept(metadata.annotations),
+            labels: kept(metadata.labels, ObjectKind::keeps_label),
+            annotations: kept(metadata.annotations, ObjectKind::keeps),
             owner: owner.filter(|_| matches!(kind, ObjectKind::Pod | ObjectKind::ReplicaSet)),
             body,
         }

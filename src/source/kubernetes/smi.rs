@@ -13,7 +13,7 @@ use super::object::{Id, Object, ObjectKind};
 use super::report::{Note, Report};
 use super::{gateway, split};
 use crate::model::{
-    Attachment, HostPattern, Kind, Match, PathMatch, Route, RouteKey, Rule, Timeouts, Transport, Version, Weight,
+    Attachment, HostPattern, Kind, Match, PathMatch, Retry, Route, RouteKey, Rule, Timeouts, Transport, Version, Weight,
 };
 
 /// The versions of the API that are understood; an object looks the same in all of them but for how a weight is written.
@@ -76,7 +76,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     let rule = Rule {
         matches: vec![everything],
         filters: Vec::new(),
-        split: Arc::new(gateway::plain_split(versions, Timeouts::default(), None)),
+        split: Arc::new(gateway::plain_split(versions, Timeouts::default(), Retry::default())),
     };
     let namespace = &id.namespace;
     let names = ["", ".svc", ".svc.cluster.local"].map(|suffix| format!("{service}.{namespace}{suffix}"));

@@ -9,7 +9,7 @@ mod versions;
 use std::sync::Arc;
 
 pub use crd::crd;
-pub use policy::apply as apply_policies;
+pub use policy::{apply as apply_policies, apply_named as apply_named_policies};
 pub use resource::{SplitSpec, TargetKind, TargetRef};
 pub use versions::transport;
 
@@ -17,7 +17,7 @@ use super::gateway;
 use super::index::{Reader, Translation};
 use super::object::{Id, Object, ObjectKind};
 use super::report::{Condition, Report};
-use crate::model::{Attachment, Kind, RouteKey};
+use crate::model::{Attachment, HostPattern, Kind, RouteKey};
 use crate::source::file::problem::{Pointer, Problems};
 use crate::source::file::{self, build};
 
@@ -71,7 +71,9 @@ fn refused(reason: &'static str, message: String) -> Translation {
 /// A Split that adds behaviour: whether it does is said here, what it does is put in where its target is translated.
 fn aimed(reader: &Reader<'_>, id: &Id, target: &TargetRef) -> Translation {
     let aim = Id::new(target.object_kind(), Arc::clone(&id.namespace), target.name.as_str());
-    let first = reader.policies(&aim).first().map(|(first, _)| (*first).clone());
+    let section = |object: &Object| policy::section(object).unwrap_or_default();
+    let same = |(_, object): &(&Id, &Object)| section(object) == target.section_name;
+    let first = reader.policies(&aim).into_iter().find(same).map(|(first, _)| first.clone());
     let accepted = match first {
         Some(first) if first != *id => {
             Condition::fails("Accepted", "Conflicted", format!("{first} is older and adds behaviour to {aim} already"))
@@ -117,8 +119,10 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
     }
     if let Some(listeners) = attached {
         let hosts = route.attachments.iter().flat_map(|attachment| attachment.hosts.clone()).collect::<Vec<_>>();
-        route.attachments =
-            listeners.into_iter().map(|gateway| gateway.attachment(&hosts)).collect::<Vec<Attachment>>();
+        route.attachments = match on_listeners(&listeners, &hosts) {
+            Ok(attachments) => attachments,
+            Err(refusal) => return refused(refusal.reason, refusal.message),
+        };
     }
     route.key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::Split, name: Arc::clone(&id.name) };
     let conditions = vec![Condition::holds("Accepted", "Accepted", ""), found.resolved];
@@ -126,8 +130,26 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
     Translation { routes: vec![Arc::new(route)], report, ..Translation::default() }
 }
 
-/// The listeners of the Gateways that a Split is on; none: those of the process.
-fn attachments(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Option<Vec<gateway::Attachable>>, String> {
+/// Where a Split with these hosts is reached, as an HTTPRoute with the same parents would be.
+///
+/// # Errors
+///
+/// No Gateway takes it; why the first does not.
+fn on_listeners(gateways: &[OnGateway], hosts: &[HostPattern]) -> Result<Vec<Attachment>, Condition> {
+    let answers: Vec<_> =
+        gateways.iter().map(|(parent, listeners)| gateway::accept(parent, listeners, hosts)).collect();
+    if answers.iter().any(|(accepted, _)| accepted.holds) {
+        let listeners = answers.iter().flat_map(|(_, on)| on);
+        return Ok(listeners.filter_map(|listener| listener.attachment(hosts)).collect());
+    }
+    answers.into_iter().next().map_or_else(|| Ok(Vec::new()), |(refusal, _)| Err(refusal))
+}
+
+/// A Gateway as a Split refers to it, with its listeners.
+type OnGateway = (gateway::ParentRef, Vec<gateway::Attachable>);
+
+/// The Gateways that a Split is on; none: it is on the listeners of the process.
+fn attachments(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Option<Vec<OnGateway>>, String> {
     if spec.gateways.is_empty() {
         return Ok(None);
     }
@@ -137,9 +159,8 @@ fn attachments(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Option<
         let gateway = Id::new(ObjectKind::Gateway, namespace, wanted.name.as_str());
         let listeners = gateway::attachable(reader, &gateway, &id.namespace, Kind::Split)
             .ok_or_else(|| format!("there is no {gateway} of a class of ours"))?;
-        let named =
-            |listener: &gateway::Attachable| wanted.section_name.as_deref().is_none_or(|name| *listener.name == *name);
-        all.extend(listeners.into_iter().filter(named));
+        let section_name = wanted.section_name.clone();
+        all.push((gateway::ParentRef { section_name, ..gateway::ParentRef::default() }, listeners));
     }
     Ok(Some(all))
 }

@@ -46,7 +46,11 @@ async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unbound
     let mut trouble = Trouble::default();
     for version in kind.versions().iter().cycle() {
         let resource = kind.resource_in(version);
-        match follow_in(client.clone(), (kind, &resource), &scope, &changes, &mut trouble).await {
+        let mut ended = Ended::Forgotten;
+        while matches!(ended, Ended::Forgotten) {
+            ended = follow_in(client.clone(), (kind, &resource), &scope, &changes, &mut trouble).await;
+        }
+        match ended {
             Ended::NoListener => return,
             // Whoever waits for all kinds need not wait for one that cannot be had.
             Ended::NotInstalled if Some(version) == kind.versions().last() => {
@@ -55,7 +59,7 @@ async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unbound
                 }
                 tokio::time::sleep(NOT_INSTALLED).await;
             }
-            Ended::NotInstalled => {}
+            Ended::NotInstalled | Ended::Forgotten => {}
         }
     }
 }
@@ -100,6 +104,8 @@ async fn follow_in(
 enum Ended {
     /// The server does not have it.
     NotInstalled,
+    /// The server does not know any more where the watch stood: list anew.
+    Forgotten,
     /// Nobody listens any more.
     NoListener,
 }
@@ -146,6 +152,10 @@ impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
                         return Ended::NotInstalled;
                     }
                     tokio::time::sleep(wait).await;
+                    // The watcher lists anew by itself when an event says so, but asks for ever when a status does.
+                    if code == Some(410) {
+                        return Ended::Forgotten;
+                    }
                     told
                 }
             };
@@ -203,8 +213,8 @@ impl Trouble {
                 );
                 (message, LONGEST_WAIT)
             }
-            // A watch that the server has forgotten is listed anew at once.
-            Some((410, _)) => (String::new(), Duration::ZERO),
+            // A watch that the server has forgotten is listed anew, which is nothing to tell anybody.
+            Some((410, _)) => (String::new(), self.backoff()),
             _ => (describe(kind, error), self.backoff()),
         };
         self.failures += 1;

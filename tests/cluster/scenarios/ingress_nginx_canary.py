@@ -6,13 +6,6 @@ HOST = "shop.example.com"
 GREEN = "ingress-green"
 PREFIX = "nginx.ingress.kubernetes.io"
 
-INGRESS_CLASS = """\
-apiVersion: networking.k8s.io/v1
-kind: IngressClass
-metadata: {name: weir}
-spec: {controller: weir.dev/ingress-controller}
-"""
-
 INGRESS = """\
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -29,7 +22,6 @@ spec:
 
 def run(scenario):
     weir = scenario.weir_up(replicas=2)
-    scenario.apply(INGRESS_CLASS)
     scenario.backend("shop", "blue")
     scenario.apply(INGRESS, annotations="")
     address = weir.address

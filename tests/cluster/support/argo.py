@@ -48,7 +48,7 @@ def config():
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argo-rollouts-config}}\ndata:\n  trafficRouterPlugins: |\n{lines}\n"
 
 
-# $name, $version, $replicas, $strategy are put in by Rollout.
+# $version, $replicas, $strategy are put in by Rollout.
 ROLLOUT = """\
 apiVersion: argoproj.io/v1alpha1
 kind: Rollout
@@ -86,30 +86,33 @@ spec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: http}]}
 
 
 class Rollout:
-    """The Rollout "shop", steered with its own kubectl plugin."""
+    """A Rollout of weir echo, steered with its own kubectl plugin: made from a strategy, or there already."""
 
-    def __init__(self, scenario, strategy, replicas=3):
-        self.scenario, self.kube = scenario, scenario.kube
-        scenario.apply(ROLLOUT, version="v1", replicas=replicas, strategy=strategy)
+    def __init__(self, scenario, strategy=None, replicas=3, name="shop"):
+        self.scenario, self.kube, self.name = scenario, scenario.kube, name
+        if strategy is not None:
+            scenario.apply(ROLLOUT, version="v1", replicas=replicas, strategy=strategy)
 
-    def release(self, version):
+    def release(self, version, *options):
         """A new template, which starts the steps."""
-        self.kube.patch(
-            "rollouts",
-            "shop",
-            [{"op": "replace", "path": "/spec/template/spec/containers/0/args/4", "value": version}],
-            content_type="application/json-patch+json",
-        )
+        release(self.kube, "rollouts", self.name, version, options)
 
     def promote(self):
-        self.kube.plugin("argo rollouts", "promote", "shop")
+        self.kube.plugin("argo rollouts", "promote", self.name)
 
     def abort(self):
-        self.kube.plugin("argo rollouts", "abort", "shop")
+        self.kube.plugin("argo rollouts", "abort", self.name)
+
+    def undo(self):
+        """Back to the template before this one."""
+        self.kube.plugin("argo rollouts", "undo", self.name)
 
     def shown(self):
         """What "kubectl argo rollouts get rollout" tells its user."""
-        return self.kube.plugin("argo rollouts", "get", "rollout", "shop", "--no-color")
+        return self.kube.plugin("argo rollouts", "get", "rollout", self.name, "--no-color")
+
+    def status(self):
+        return self.kube.get("rollouts", self.name).get("status", {})
 
     def wait_phase(self, phase, timeout=90):
         """Waits until the controller says this phase of the newest generation."""
@@ -119,7 +122,7 @@ class Rollout:
             seen = status.get("observedGeneration") == str(rollout["metadata"]["generation"])
             return seen and status.get("phase") == phase
 
-        return self.kube.wait("rollouts", "shop", reached, timeout, f"Rollout {phase}")
+        return self.kube.wait("rollouts", self.name, reached, timeout, f"Rollout {phase}")
 
     def wait_paused(self, step, timeout=90):
         """Waits until the steps before this one are done and it pauses there."""
@@ -128,14 +131,20 @@ class Rollout:
             status = rollout.get("status", {})
             return status.get("phase") == "Paused" and status.get("currentStepIndex") == step
 
-        return self.kube.wait("rollouts", "shop", reached, timeout, f"Rollout paused at step {step}")
+        return self.kube.wait("rollouts", self.name, reached, timeout, f"Rollout paused at step {step}")
 
     def wait_pods_gone(self, version, timeout=120):
         """Waits until no pod of that version is left."""
 
         def gone():
-            return not any(
-                version in pod["spec"]["containers"][0]["args"] for pod in self.kube.list("pods", selector="app=shop")
-            )
+            pods = self.kube.list("pods", selector=f"app={self.name}")
+            return not any(version in pod["spec"]["containers"][0]["args"] for pod in pods)
 
         self.scenario.wait_until(gone, timeout, f"pods of {version} gone")
+
+
+def release(kube, resource, name, version, options=()):
+    """Another version of weir echo in the template, with options such as --fail."""
+    arguments = ["echo", "--address", "0.0.0.0:8080", "--version", version, *options]
+    change = [{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": arguments}]
+    kube.patch(resource, name, change, content_type="application/json-patch+json")

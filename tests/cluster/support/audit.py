@@ -14,8 +14,8 @@ class Change:
     user: str
 
 
-def changes(file, resource, namespace, name):
-    """All changes of one object in their order; none unless the cluster was started with AUDIT=1."""
+def changes(file, resource, namespace, name, subresource=None):
+    """All changes of one object, or of its status, in their order; none unless the cluster was started with AUDIT=1."""
     found = []
     with open(file, encoding="utf-8") as lines:
         for line in lines:
@@ -23,8 +23,7 @@ def changes(file, resource, namespace, name):
             about = event["objectRef"]
             if (about["resource"], about.get("namespace"), about.get("name")) != (resource, namespace, name):
                 continue
-            # A change of the status is none of what is routed.
-            if about.get("subresource") or event["responseStatus"]["code"] >= 300:
+            if about.get("subresource") != subresource or event["responseStatus"]["code"] >= 300:
                 continue
             moment = datetime.datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00"))
             found.append(Change(moment, event["verb"], event["user"]["username"]))

@@ -2,8 +2,22 @@
 
 import string
 
+from .argo import release
+
 # The account of the release is in this namespace.
 NAMESPACE = "default"
+
+# How often it looks, shorter than in the examples: it takes nothing below.
+INTERVAL = "10s"
+
+# What Flagger's built-in checks ask for, whatever its provider.
+CONFIG = """\
+ops: {address: "0.0.0.0:9902"}
+shutdown: {delay: 5s, timeout: 60s}
+metrics: {dialects: [nginx, http, istio]}
+listeners:
+  - {name: http, address: "0.0.0.0:8080"}
+"""
 
 CONTROLLER = """\
 apiVersion: apps/v1
@@ -36,22 +50,27 @@ def flagger_up(scenario, metrics="http://127.0.0.1:9090"):
     kube.wait_available("flagger", 60, NAMESPACE)
 
 
-class Canary:
-    """The Canary "shop" of the Deployment "shop"."""
+def example(scenario, weir, name, *changes):
+    """An example with Flagger's shortest interval, its checks against the proxy by address: the cluster has no DNS."""
+    text = [("interval: 30s", f"interval: {INTERVAL}"), *changes]
+    if weir:
+        text.append(("http://weir-ops.weir-system:9902", weir.ops))
+    scenario.example(name, *text)
+    return Canary(scenario)
 
-    def __init__(self, scenario, manifest):
+
+class Canary:
+    """The Canary "shop" of the Deployment "shop": made from a manifest, or there already."""
+
+    def __init__(self, scenario, manifest=None):
         self.kube = scenario.kube
-        scenario.apply(manifest)
+        if manifest is not None:
+            scenario.apply(manifest)
         self.wait_phase("Initialized")
 
-    def release(self, version):
+    def release(self, version, *options):
         """A new template of the Deployment, which Flagger takes for a new revision."""
-        self.kube.patch(
-            "deployments",
-            "shop",
-            [{"op": "replace", "path": "/spec/template/spec/containers/0/args/4", "value": version}],
-            content_type="application/json-patch+json",
-        )
+        release(self.kube, "deployments", "shop", version, options)
 
     def wait_phase(self, *phases, timeout=180):
         return self.kube.wait(

@@ -6,11 +6,6 @@ HOST = "shop.example.com"
 
 GATEWAY = """\
 apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: weir}
-spec: {controllerName: weir.dev/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: shop}
 spec:
@@ -23,6 +18,11 @@ spec:
 def gateway_up(scenario):
     """A Gateway with one HTTP listener; the address where it serves."""
     scenario.apply(GATEWAY)
+    return gateway_address(scenario)
+
+
+def gateway_address(scenario):
+    """The address of the Gateway "shop", once it serves."""
     gateway = scenario.kube.wait(
         "gateways",
         "shop",

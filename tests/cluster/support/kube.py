@@ -21,17 +21,19 @@ GROUPS = {
     "ingresses": "/apis/networking.k8s.io/v1",
     "ingressclasses": "/apis/networking.k8s.io/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
+    "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
     "gatewayclasses": "/apis/gateway.networking.k8s.io/v1",
     "gateways": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "analysisruns": "/apis/argoproj.io/v1alpha1",
     "rollouts": "/apis/argoproj.io/v1alpha1",
     "canaries": "/apis/flagger.app/v1beta1",
     "trafficsplits": "/apis/split.smi-spec.io/v1alpha1",
     "splits": "/apis/weir.dev/v1alpha1",
 }
-CLUSTER_WIDE = {"namespaces", "customresourcedefinitions", "gatewayclasses", "ingressclasses"}
+CLUSTER_WIDE = {"namespaces", "customresourcedefinitions", "gatewayclasses", "ingressclasses", "clusterroles"}
 
 
 class Kube:
@@ -62,6 +64,9 @@ class Kube:
     def patch(self, resource, name, change, namespace=None, content_type=MERGE):
         """A merge patch, or another one by its content type."""
         return self.api.req("PATCH", self.path(resource, name, namespace), change, content_type)
+
+    def create(self, resource, thing, namespace=None):
+        return self.api.req("POST", self.path(resource, namespace=namespace), thing)
 
     def delete(self, resource, name, namespace=None, grace=None):
         """Deletes the object if it is there."""
@@ -115,6 +120,18 @@ class Kube:
 
     def wait_gone(self, resource, name, timeout, namespace=None):
         wait_until(lambda: self.get(resource, name, namespace) is None, timeout, f"{resource}/{name} gone")
+
+    def wait_event(self, kind, name, *words, timeout=30):
+        """Waits for an Event on the object whose reason or message has all these words; the message."""
+        seen = []
+
+        def told():
+            events = self.list("events")
+            about = [e for e in events if (e["involvedObject"].get("kind"), e["involvedObject"].get("name")) == (kind, name)]
+            seen[:] = [f"{event.get('reason')}: {event.get('message')}" for event in about]
+            return next((text for text in seen if all(word in text for word in words)), None)
+
+        return wait_until(told, timeout, lambda: f"an Event on {kind} {name} with {words}; there are {seen}")
 
     def ensure_namespace(self, name):
         """Makes the namespace, and waits for what pods in it need."""

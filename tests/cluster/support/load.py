@@ -37,11 +37,15 @@ class Client:
 
 
 class Tally:
-    """What came back: requests, failures, answers by version."""
+    """What came back: requests, failures, answers by version.
 
-    def __init__(self):
+    A backend that is told to fail says so itself: for a version of that name its own 500s are answers, counted apart.
+    """
+
+    def __init__(self, failing=None):
         self.lock = threading.Lock()
-        self.requests, self.failed = 0, 0
+        self.requests, self.failed, self.asked_to_fail = 0, 0, 0
+        self.failing = failing
         self.versions = collections.Counter()
         self.failures = []
 
@@ -49,6 +53,11 @@ class Tally:
         with self.lock:
             self.requests += 1
             self.versions[version] += 1
+
+    def own_failure(self, version):
+        self.answered(version)
+        with self.lock:
+            self.asked_to_fail += 1
 
     def broken(self, detail):
         with self.lock:
@@ -64,8 +73,8 @@ class Load:
     The connections are kept, so a connection that the proxy closes without having announced it counts too.
     """
 
-    def __init__(self, address, port, host, *, path="/", headers=None, connections=8, rate=200, fresh=False):
-        self.tally = Tally()
+    def __init__(self, address, port, host, *, path="/", headers=None, connections=8, rate=200, fresh=False, failing=None):
+        self.tally = Tally(failing)
         self.stopping, self.going = threading.Event(), threading.Event()
         self.going.set()
         self.locks = [threading.Lock() for _ in range(connections)]
@@ -130,13 +139,18 @@ class Load:
             raise AssertionError(f"{tally.failed} of {tally.requests} requests failed: {'; '.join(tally.failures)}")
 
 
-def count(client, tally):
-    """One request of the client, into the tally; its version or None."""
+def count(client, tally, keep=None):
+    """One request of the client, into the tally, its headers to whom they concern; its version or None."""
     try:
         status, headers, answer = client.get()
     except (OSError, http.client.HTTPException, ValueError) as error:
         tally.broken(repr(error))
         return None
+    if keep:
+        keep(headers)
+    if status == 500 and tally.failing and answer.get("error") == "asked to fail" and answer["version"] == tally.failing:
+        tally.own_failure(answer["version"])
+        return answer["version"]
     if status != 200 or "version" not in answer:
         tally.broken(f"status {status}, {dict(headers)}")
         return None

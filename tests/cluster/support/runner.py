@@ -6,7 +6,6 @@ A scenario is a module of ../scenarios with a docstring and a function run(scena
 import importlib
 import os
 import pathlib
-import subprocess
 import sys
 import time
 import traceback
@@ -16,6 +15,7 @@ from .scenario import MANIFESTS, Scenario
 from .waiting import wait_until
 
 SCENARIOS = pathlib.Path(__file__).parent.parent / "scenarios"
+SPLITS = pathlib.Path(__file__).parent.parent.parent.parent / "deploy" / "crds" / "splits.yaml"
 
 
 def main():
@@ -33,22 +33,10 @@ def main():
 
 def prepare(kube, cache):
     """The definitions that all scenarios need."""
-    files = [pathlib.Path(cache) / "manifests" / "gateway-api.yaml", MANIFESTS / "trafficsplits.yaml"]
-    for file in files:
+    manifests = pathlib.Path(cache) / "manifests"
+    for file in (manifests / "gateway-api.yaml", MANIFESTS / "trafficsplits.yaml", SPLITS):
         kube.apply(file.read_text(encoding="utf-8"))
-    crds = subprocess.run([proxy(kube, cache), "crds"], capture_output=True, text=True, check=False)
-    if crds.returncode == 0:
-        kube.apply(crds.stdout)
-    else:
-        # Not the end: scenarios without a Split can still be run, the others say what they miss.
-        print(f"weir crds: {crds.stderr.strip().splitlines()[0]}", file=sys.stderr)
     wait_until(lambda: established(kube), 30, "definitions established")
-
-
-def proxy(kube, cache):
-    """The binary of the proxy that this cluster runs: its own, else the cache's."""
-    own = pathlib.Path(kube.kubeconfig).parent / "bin" / "weir"
-    return own if own.exists() else pathlib.Path(cache) / "bin" / "weir"
 
 
 def established(kube):

@@ -7,11 +7,14 @@ import subprocess
 from .audit import changes
 from .kube import Kube
 from .load import Load, shares
+from .probe import Probe
+from .sessions import Sessions
 from .waiting import wait_until
 from .websockets import WebSockets
-from .weir import CONFIG, NAMESPACE, weir_up
+from .weir import weir_up
 
 MANIFESTS = pathlib.Path(__file__).parent.parent / "manifests"
+EXAMPLES = pathlib.Path(__file__).parent.parent.parent.parent / "deploy" / "examples"
 CLUSTER = pathlib.Path(__file__).parent.parent / "cluster"
 
 
@@ -24,9 +27,9 @@ class Scenario:
         self.clients, self.installed, self.others = [], [], []
         self.requests = 0
 
-    def weir_up(self, replicas=1, config=CONFIG, namespace=NAMESPACE):
+    def weir_up(self, replicas=1, **options):
         """Installs the proxy for this scenario."""
-        weir = weir_up(self.kube, namespace, replicas, config)
+        weir = weir_up(self.kube, replicas, **options)
         self.installed.append(weir)
         return weir
 
@@ -48,6 +51,15 @@ class Scenario:
                 return self.kube.apply((folder / name).read_text(encoding="utf-8"), namespace)
         raise AssertionError(f"no manifest {name}")
 
+    def example(self, name, *changes):
+        """Applies a file of deploy/examples as it stands, but for pairs of old and new text."""
+        text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
+        for old, new in changes:
+            if old not in text:
+                raise AssertionError(f"the example {name} has no {old!r} any more")
+            text = text.replace(old, new)
+        return self.kube.apply(text)
+
     def backend(self, name, version, app="shop", replicas=2):
         """A Deployment and a Service of that name, answering as that version."""
         text = (MANIFESTS / "backend.yaml").read_text(encoding="utf-8")
@@ -60,11 +72,23 @@ class Scenario:
         self.clients.append(load)
         return load
 
-    def websockets(self, address, host, count, port=80):
-        """WebSockets from now on; a close ends the scenario."""
-        websockets = WebSockets(address, port, host, count).start()
+    def websockets(self, address, host, count, port=80, **options):
+        """WebSockets from now on; a close that they do not expect ends the scenario."""
+        websockets = WebSockets(address, port, host, count, **options).start()
         self.clients.append(websockets)
         return websockets
+
+    def probe(self, address, host, port=80):
+        """A client that asks as fast as it can from now on; its failures end the scenario."""
+        probe = Probe(address, port, host).start()
+        self.clients.append(probe)
+        return probe
+
+    def sessions(self, address, host, number, cookie, version, port=80):
+        """Clients with cookies from now on; who has this one and is answered by another version ends the scenario."""
+        sessions = Sessions(address, port, host, number, cookie, version).start()
+        self.clients.append(sessions)
+        return sessions
 
     def shares(self, address, host, requests, port=80, **options):
         """So many requests one after the other; the answers by version."""
@@ -87,9 +111,10 @@ class Scenario:
 
         wait_until(answers, timeout, f"{host} answered by {version or 'any version'}")
 
-    def changes(self, resource, name):
+    def changes(self, resource, name, subresource=None):
         """When the object was changed and by whom, from the API server's audit log."""
-        return changes(pathlib.Path(self.kube.kubeconfig).parent / "audit.log", resource, self.namespace, name)
+        log = pathlib.Path(self.kube.kubeconfig).parent / "audit.log"
+        return changes(log, resource, self.namespace, name, subresource)
 
     def cluster(self, *command):
         """The cluster script: stop and start of its servers."""
@@ -100,6 +125,7 @@ class Scenario:
         for client in self.clients:
             client.stop()
         self.requests += sum(client.tally.requests for client in self.clients if isinstance(client, Load))
+        self.requests += sum(client.requests for client in self.clients if isinstance(client, (Probe, Sessions)))
         for client in self.clients:
             client.check()
 

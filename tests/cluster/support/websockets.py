@@ -10,8 +10,16 @@ import time
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
+# What a server says that goes away: its clients come back at once (RFC 6455, 7.4.1; 1012 is registered with IANA).
+GOING_AWAY = (1001, 1012)
+
+
 class Closed(Exception):
-    """The other side has closed the WebSocket."""
+    """The other side has closed the WebSocket, with a status or without."""
+
+    def __init__(self, text, status=None):
+        super().__init__(text)
+        self.status = status
 
 
 class WebSocket:
@@ -72,7 +80,8 @@ class WebSocket:
             if opcode == PING:
                 self.send(PONG, payload)
             elif opcode == CLOSE:
-                raise Closed(f"closed with {payload[:2].hex() and int.from_bytes(payload[:2], 'big')} {payload[2:]!r}")
+                status = int.from_bytes(payload[:2], "big")
+                raise Closed(f"closed with {status} {payload[2:]!r}", status)
             elif opcode == TEXT:
                 if payload.decode() != text:
                     raise Closed(f"sent {text!r}, got {payload!r}")
@@ -87,12 +96,16 @@ class WebSocket:
 
 
 class WebSockets:
-    """A number of them, each sending a message every 100 ms and expecting it back."""
+    """A number of them, each sending a message every 100 ms and expecting it back.
 
-    def __init__(self, address, port, host, count, path="/"):
-        self.open = [WebSocket(address, port, host, path) for _ in range(count)]
+    With reopen, a close that says that the server goes away is answered as clients do, with a new one in its place.
+    """
+
+    def __init__(self, address, port, host, count, path="/", reopen=False):
+        self.where, self.reopen = (address, port, host, path), reopen
+        self.open = [WebSocket(*self.where) for _ in range(count)]
         self.lock = threading.Lock()
-        self.closed, self.messages = [], 0
+        self.closed, self.messages, self.reopened = [], 0, 0
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.talk, args=(each,), daemon=True) for each in self.open]
 
@@ -106,7 +119,7 @@ class WebSockets:
         while not self.stopping.wait(0.1):
             number += 1
             try:
-                websocket.echo(f"message {number}")
+                websocket = self.exchange(websocket, f"message {number}")
             except (OSError, Closed) as error:
                 with self.lock:
                     self.closed.append(f"{time.strftime('%H:%M:%S')} {websocket.version}: {error!r}")
@@ -114,6 +127,22 @@ class WebSockets:
             with self.lock:
                 self.messages += 1
         websocket.close()
+
+    def exchange(self, websocket, text):
+        """One message and its echo; the WebSocket to go on with."""
+        try:
+            websocket.echo(text)
+            return websocket
+        except Closed as closed:
+            if not self.reopen or closed.status not in GOING_AWAY:
+                raise
+        websocket.close()
+        new = WebSocket(*self.where)
+        new.echo(text)
+        with self.lock:
+            self.reopened += 1
+            self.open[self.open.index(websocket)] = new
+        return new
 
     def versions(self):
         """To which versions they were opened."""

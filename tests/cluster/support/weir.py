@@ -1,32 +1,32 @@
-"""The proxy as a Deployment in the cluster."""
+"""The proxy as its users install it: deploy/base with the settings of the scenario."""
 
+import json
+import os
 import pathlib
-import string
-import textwrap
+import tempfile
 
 from .waiting import Timeout
 
-MANIFEST = pathlib.Path(__file__).parent.parent / "manifests" / "weir.yaml"
+BASE = pathlib.Path(__file__).parent.parent.parent.parent / "deploy" / "base"
 NAMESPACE = "weir-system"
-READY_SECONDS = 30
-CONFIG = """\
-ops: {address: 0.0.0.0:9902}
-peers: {address: 0.0.0.0:9903}
-listeners:
-  - {name: http, address: 0.0.0.0:8080}
-"""
+READY_SECONDS = 60
 
 
 class Weir:
     """One installation of the proxy: where clients reach it, and its replicas."""
 
-    def __init__(self, kube, namespace):
+    def __init__(self, kube, namespace=NAMESPACE):
         self.kube, self.namespace = kube, namespace
 
     @property
     def address(self):
         """The cluster address that clients ask; port 80 is the listener "http"."""
         return self.kube.service_address("weir", self.namespace)
+
+    @property
+    def ops(self):
+        """Where rollout controllers ask, by address: the cluster has no DNS."""
+        return f"http://{self.kube.service_address('weir-ops', self.namespace)}:9902"
 
     def pods(self):
         return self.kube.list("pods", self.namespace, selector="app=weir")
@@ -52,16 +52,30 @@ class Weir:
         self.kube.wait_gone("namespaces", self.namespace, 60)
 
 
-def weir_up(kube, namespace=NAMESPACE, replicas=1, config=CONFIG):
+def rendered(kube, replicas, config, without=()):
+    """deploy/base with so many replicas, another weir.yaml if one is given, and patches that take something away."""
+    about = {"name": "weir", "namespace": NAMESPACE}
+    patches = [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": {"replicas": replicas}}]
+    if config is not None:
+        patches.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"weir.yaml": config}})
+    with tempfile.TemporaryDirectory() as folder:
+        overlay = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            # A path from the overlay: kustomize takes no absolute one.
+            "resources": [os.path.relpath(BASE, os.path.realpath(folder))],
+            "patches": [{"patch": json.dumps(patch)} for patch in patches] + list(without),
+        }
+        pathlib.Path(folder, "kustomization.yaml").write_text(json.dumps(overlay), encoding="utf-8")
+        return kube.kubectl("kustomize", folder)
+
+
+def weir_up(kube, replicas=1, config=None, without=()):
     """Installs the proxy, waits until all replicas are ready."""
-    text = string.Template(MANIFEST.read_text(encoding="utf-8")).substitute(
-        namespace=namespace, replicas=replicas, config=textwrap.indent(config, "    ")
-    )
-    kube.ensure_namespace(namespace)
-    kube.apply(text, namespace)
-    weir = Weir(kube, namespace)
+    kube.apply(rendered(kube, replicas, config, without), NAMESPACE)
+    weir = Weir(kube)
     try:
-        kube.wait_available("weir", READY_SECONDS, namespace)
+        kube.wait_available("weir", READY_SECONDS, NAMESPACE)
     except Timeout as timeout:
         raise AssertionError(f"the proxy is not ready after {READY_SECONDS} s; it says: {weir.logs()}") from timeout
     return weir

@@ -47,6 +47,17 @@ impl Binary {
 
     /// Spawns it without waiting.
     pub fn spawn(yaml: &str) -> Self {
+        Self::spawn_with(yaml, |_| ())
+    }
+
+    /// Spawns `weir run --kubernetes` without waiting, with the settings of `yaml`.
+    pub fn spawn_in_cluster(yaml: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::spawn_with(yaml, |command| {
+            command.arg("--kubernetes").args(arguments).env("KUBECONFIG", kubeconfig);
+        })
+    }
+
+    fn spawn_with(yaml: &str, more: impl FnOnce(&mut Command)) -> Self {
         let folder = TempDir::new().unwrap();
         let addresses: Vec<_> = ["http", "admin", "ops"].into_iter().zip(free_addresses()).collect();
         let stderr = File::create(folder.path().join("stderr")).unwrap();
@@ -55,6 +66,7 @@ impl Binary {
         fs::write(&config, completed(yaml, &addresses)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.args(["run", "--config"]).arg(&config).current_dir(folder.path());
+        more(&mut command);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         Self { child: command.spawn().unwrap(), folder, addresses }
     }

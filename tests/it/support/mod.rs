@@ -4,10 +4,12 @@
 //! - `echo`: a backend that tells what it got; [`Script`]: a backend that answers with given bytes; [`TlsFront`]: TLS
 //!   before any backend.
 //! - [`get`], [`raw`], [`h1`], [`h2`], [`tls`] and [`Answer`]: clients.
+//! - [`ApiServer`]: a Kubernetes API server in this process.
 //! - `Authority`: certificates.
 //! - [`within`] bounds a wait, [`wait_until`] polls a condition; nothing sleeps to synchronise.
 #![allow(dead_code, reason = "not every helper is used by every set of tests")]
 
+mod apiserver;
 mod backend;
 mod binary;
 mod certificate;
@@ -17,6 +19,7 @@ mod proxy;
 
 use std::time::Duration;
 
+pub use apiserver::ApiServer;
 pub use backend::{Script, TlsFront, echo};
 pub use binary::Binary;
 pub use certificate::{Authority, Identity, client_config, client_config_of, server_config};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use weir::lifecycle::Process;
+use weir::model::Model;
 use weir::source::file;
 
 use super::{get, metric};
@@ -28,11 +29,17 @@ impl Proxy {
 
     /// The same with files that `yaml` names in `folder`.
     pub async fn start_in(folder: &Path, yaml: &str) -> Self {
+        Self::start_with(folder, yaml, |_| {}).await
+    }
+
+    /// The same with what no file can say.
+    pub async fn start_with(folder: &Path, yaml: &str, change: impl FnOnce(&mut Model)) -> Self {
         let text = completed(yaml);
-        let loaded = match file::parse(&text, "test.yaml", folder) {
+        let mut loaded = match file::parse(&text, "test.yaml", folder) {
             Ok(loaded) => loaded,
             Err(diagnostics) => panic!("{diagnostics}\n{text}"),
         };
+        change(&mut loaded.model);
         let process = Process::start(loaded.model, &loaded.settings).await.unwrap();
         process.ready();
         Self { process: Some(process), folder: folder.to_owned(), _temporary: None }

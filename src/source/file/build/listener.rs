@@ -43,6 +43,7 @@ fn server(wire: &wire::ListenerTls, at: &Pointer, context: &mut Context<'_>) -> 
         certificates: certificates.filter(|certificates| !certificates.is_empty())?,
         client_ca: client_ca?.map(Arc::new),
         only_tls13: wire.min_version == Some(wire::TlsVersion::Tls13),
+        hosts: Vec::new(),
     })
 }
 

@@ -101,6 +101,7 @@ pub fn retry(wire: Option<&wire::Retry>) -> Retry {
     Retry {
         attempts: wire.attempts.unwrap_or(default.attempts),
         on: wire.on.as_ref().map_or(default.on, |on| on.iter().map(cause).collect()),
+        backoff: default.backoff,
     }
 }
 

@@ -1,1 +1,3 @@
-use super::*;
+mod ports;
+mod races;
+mod revisions;

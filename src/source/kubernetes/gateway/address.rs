@@ -14,7 +14,7 @@ use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind, Service};
 
 /// Ports that replicas bind for Gateways: none needs a privilege, and the kernel hands out none of them.
-const BIND_PORTS: Range<u16> = 20_000..30_000;
+pub const BIND_PORTS: Range<u16> = 20_000..30_000;
 /// Label of Services that belong to a Gateway.
 pub const GATEWAY_LABEL: &str = "weir.dev/gateway";
 /// Longest name of a Service.

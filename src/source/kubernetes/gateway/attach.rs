@@ -23,6 +23,8 @@ pub struct Attachable {
     others: Vec<HostPattern>,
     /// Whether the route's kind and namespace may attach.
     pub allowed: bool,
+    /// Whether it is served.
+    valid: bool,
 }
 
 /// The listeners of a Gateway of a class of ours for a route of `kind` in `namespace`; none if there is no such Gateway.
@@ -31,6 +33,7 @@ pub fn attachable(reader: &Reader<'_>, gateway: &Id, namespace: &Arc<str>, kind:
     let checked = listener::check(reader, gateway, &spec);
     let hosts_on = |port: u16, own: &Checked| {
         let others = checked.iter().filter(|other| other.wire.port == port && other.wire.name != own.wire.name);
+        let others = others.filter(|other| other.valid);
         others.filter_map(|other| other.host.clone()).collect()
     };
     let attachable = |checked: &Checked| {
@@ -44,6 +47,7 @@ pub fn attachable(reader: &Reader<'_>, gateway: &Id, namespace: &Arc<str>, kind:
             port: checked.wire.port,
             host: checked.host.clone(),
             others: hosts_on(checked.wire.port, checked),
+            valid: checked.valid,
             allowed: checked.kinds.contains(&kind) && from_allowed(reader, from, &gateway.namespace, namespace),
         }
     };
@@ -67,14 +71,16 @@ impl Attachable {
         (!common.is_empty()).then_some(common)
     }
 
-    /// The attachment of a route with `hosts`; nothing is taken from listeners that fit a host better.
-    pub fn attachment(&self, hosts: &[HostPattern]) -> Attachment {
-        let mut hosts = self.hosts(hosts).unwrap_or_default();
-        let own = self.host.as_ref();
+    /// The attachment of a route with `hosts`; nothing is taken from listeners that fit a host better. None if no host is
+    /// left, or the listener is not served: its port may be that of others.
+    pub fn attachment(&self, hosts: &[HostPattern]) -> Option<Attachment> {
+        let mut hosts = self.hosts(hosts).filter(|_| self.valid)?;
+        let (own, every) = (self.host.as_ref(), hosts.is_empty());
         hosts.retain(|host| {
             !self.others.iter().any(|other| own != Some(other) && more_specific(other, own) && covers(other, host))
         });
-        Attachment { listeners: Some(vec![listener::model_name(&self.gateway, self.port)]), hosts }
+        let listeners = Some(vec![listener::model_name(&self.gateway, self.port)]);
+        (every || !hosts.is_empty()).then_some(Attachment { listeners, hosts })
     }
 }
 

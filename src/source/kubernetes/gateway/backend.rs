@@ -91,7 +91,7 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
     let port = backend.port.map_or(PortRef::First, PortRef::Number);
     let found = endpoints::backend(reader, &namespace, &service.name, &port)
         .map_err(|error| refused("BackendNotFound", error.to_string()))?;
-    let filters = filter::filters(&backend.filters)
+    let filters = filter::of_backend(&backend.filters)
         .map_err(|error| refused("UnsupportedValue", format!("backend {}: {error}", backend.name)))?;
     let (revision, endpoints) = found.merged();
     let transport = match route.kind {

@@ -18,6 +18,19 @@ pub fn filters(wire: &[wire::Filter]) -> Result<Vec<Filter>, String> {
     Ok(lists.concat())
 }
 
+/// The filters of one backend of a rule: those that change headers.
+///
+/// # Errors
+///
+/// Says which filter cannot be carried there.
+pub fn of_backend(wire: &[wire::Filter]) -> Result<Vec<Filter>, String> {
+    let edits = |wire: &&wire::Filter| matches!(&*wire.kind, "RequestHeaderModifier" | "ResponseHeaderModifier");
+    match wire.iter().find(|wire| !edits(wire)) {
+        Some(other) => Err(format!("filter {} is not carried on a backend: put it on the rule", other.kind)),
+        None => filters(wire),
+    }
+}
+
 fn one(wire: &wire::Filter) -> Result<Vec<Filter>, String> {
     let missing = || format!("filter {} has no settings", wire.kind);
     match &*wire.kind {

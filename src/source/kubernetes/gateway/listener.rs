@@ -75,7 +75,9 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
             conditions: listener.conditions,
         });
     }
-    let report = Report { conditions, listeners: reports, addresses, service: Some(wanted), ..Report::default() };
+    // A Service must have a port. One that is there already stays, so that its address is the same again later.
+    let service = Some(wanted).filter(|wanted| !wanted.ports.is_empty());
+    let report = Report { conditions, listeners: reports, addresses, service, ..Report::default() };
     Translation { listeners, report, ..Translation::default() }
 }
 
@@ -238,7 +240,8 @@ fn sockets(id: &Id, checked: &[Checked], bound: &BTreeMap<u16, u16>) -> Vec<Arc<
     let socket = |port: u16| {
         let here = || valid().filter(move |listener| listener.wire.port == port);
         let certificates: Vec<Certificate> = here().flat_map(|listener| listener.certificates.clone()).collect();
-        let tls = TlsServer { certificates, client_ca: None, only_tls13: false };
+        let every = here().map(|listener| listener.host.clone()).collect();
+        let tls = TlsServer { certificates, client_ca: None, only_tls13: false, hosts: every };
         let hosts: Vec<HostPattern> = here().filter_map(|listener| listener.host.clone()).collect();
         Some(Arc::new(model::Listener {
             name: model_name(id, port),
@@ -252,3 +255,6 @@ fn sockets(id: &Id, checked: &[Checked], bound: &BTreeMap<u16, u16>) -> Vec<Arc<
     };
     ports.into_iter().filter_map(socket).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::attach::{self, Attachable};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
-use super::{GROUP, backend, filter, matching};
+use super::{GROUP, backend, filter, matching, retry};
 use crate::model::{
     Attachment, Balance, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route, RouteKey, Rule, Split,
     Timeouts, Version,
@@ -56,16 +56,18 @@ fn translate<M: DeserializeOwned>(
     let mut told: Vec<Parent> = Vec::new();
     for (reference, parent, listeners) in parents {
         let (accepted, on) = accept(&parent, &listeners, &hosts);
-        attachments.extend(on.iter().map(|listener| listener.attachment(&hosts)));
+        attachments.extend(on.iter().filter_map(|listener| listener.attachment(&hosts)));
         let attached = on.iter().map(|listener| (listener.gateway.clone(), Arc::clone(&listener.name))).collect();
         let conditions = [vec![accepted, resolved.clone()], partial(&trouble)].concat();
         told.push(Parent { reference: reference.clone(), conditions, attached });
     }
-    attachments.retain(|attachment| spec.hostnames.is_empty() || !attachment.hosts.is_empty());
+    // Hostnames that are none must not come to mean all.
+    attachments.retain(|_| spec.hostnames.is_empty() || !hosts.is_empty());
     let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
-    split::apply_policies(reader, id, &mut routes, &mut report.notes);
+    let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
+    split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
 }
 
@@ -86,7 +88,7 @@ fn parent<'v>(
 }
 
 /// Whether a parent takes the route, and on which listeners.
-fn accept<'l>(
+pub fn accept<'l>(
     parent: &ParentRef,
     listeners: &'l [Attachable],
     hosts: &[HostPattern],
@@ -140,11 +142,18 @@ fn rule<M>(
     let parts = parts(wire, to_match);
     let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
+        if versions.is_empty() {
+            versions = backend::versions(reader, id, &[], &mut Vec::new());
+        }
         versions.iter_mut().for_each(|version| version.invalid = true);
         trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
         (matches, Vec::new(), Timeouts::default())
     });
-    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, wire.retry.as_ref())) }
+    let retry = retry::retry(wire.retry.as_ref()).unwrap_or_else(|error| {
+        trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
+        Retry::default()
+    });
+    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, retry)) }
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {
@@ -186,7 +195,7 @@ fn timeouts(wire: Option<&wire::Timeouts>) -> Result<Timeouts, String> {
 const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A duration as GEP-2257 writes it: `1h30m`, `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: write it like 10s, 1m30s or 500ms");
     let (mut rest, mut total) = (text, Duration::ZERO);
     if text.is_empty() {
@@ -211,9 +220,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A split with nothing but versions.
-pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Option<&wire::Retry>) -> Split {
-    let default = Retry::default();
-    let attempts = retry.and_then(|retry| retry.attempts).unwrap_or(default.attempts);
+pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> Split {
     Split {
         versions,
         overrides: Vec::new(),
@@ -223,7 +230,7 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Option<&wi
         ramp: Duration::ZERO,
         balance: Balance::RoundRobin,
         timeouts,
-        retry: Retry { attempts, ..default },
+        retry,
         rescue: None,
         guard: None,
         limits: Limits::default(),

@@ -130,6 +130,7 @@ pub struct ParentRef {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule<M> {
+    pub name: Option<String>,
     #[serde(default = "Vec::new")]
     pub matches: Vec<M>,
     #[serde(default)]
@@ -280,7 +281,9 @@ pub struct Timeouts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Retry {
-    pub attempts: Option<u8>,
+    pub codes: Vec<u16>,
+    pub attempts: Option<u32>,
+    pub backoff: Option<String>,
 }
 
 /// `ReferenceGrantSpec`.

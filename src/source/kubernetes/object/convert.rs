@@ -81,12 +81,14 @@ pub fn slice(metadata: &ObjectMeta, data: Value) -> Result<Slice, serde_json::Er
     let endpoint = |endpoint: WireEndpoint| {
         let conditions = endpoint.conditions.unwrap_or_default();
         let ready = conditions.ready.unwrap_or(true);
+        let terminating = conditions.terminating.unwrap_or(false);
         Some(SliceEndpoint {
             // The API defines addresses to be interchangeable, and clients use the first.
             address: endpoint.addresses.first()?.parse().ok()?,
-            ready,
+            // With `publishNotReadyAddresses` every endpoint is told to be ready.
+            ready: ready && !terminating,
             serving: conditions.serving.unwrap_or(ready),
-            terminating: conditions.terminating.unwrap_or(false),
+            terminating,
             pod: endpoint
                 .target_ref
                 .filter(|target| target.kind.as_deref() == Some("Pod"))

@@ -3,7 +3,7 @@
 use kube::core::{ApiResource, GroupVersionKind};
 
 use super::super::smi;
-use super::{DEPLOYMENT_HASH, ROLLOUT_HASH, SCALE_DOWN_DEADLINE};
+use super::SCALE_DOWN_DEADLINE;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = ($group:literal, $version:literal, $kind:literal, $plural:literal),)*) => {
@@ -111,12 +111,20 @@ impl ObjectKind {
         matches!(self, Self::Namespace | Self::GatewayClass | Self::IngressClass)
     }
 
-    /// Labels and annotations that are used; the others are not kept.
+    /// Labels that are used; the others are not kept.
+    pub(super) fn keeps_label(self, key: &str) -> bool {
+        match self {
+            // Splits tell pods apart by any label (`revisionLabel`), but for those that all pods of a chart have.
+            Self::Pod => !key.starts_with("helm.sh/") && key != "app.kubernetes.io/managed-by",
+            Self::Namespace => true,
+            _ => self.keeps(key),
+        }
+    }
+
+    /// Annotations that are used; the others are not kept.
     pub(super) fn keeps(self, key: &str) -> bool {
         match self {
-            Self::Pod => key == ROLLOUT_HASH || key == DEPLOYMENT_HASH,
             Self::ReplicaSet => key == SCALE_DOWN_DEADLINE,
-            Self::Namespace => true,
             Self::Service | Self::Gateway => key.starts_with("weir.dev/"),
             Self::IngressClass => key == "ingressclass.kubernetes.io/is-default-class",
             Self::Ingress => key != "kubectl.kubernetes.io/last-applied-configuration",

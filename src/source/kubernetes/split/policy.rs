@@ -8,27 +8,47 @@ use crate::model::{Route, Split};
 use crate::source::file::build;
 use crate::source::file::problem::Pointer;
 use crate::source::kubernetes::index::Reader;
-use crate::source::kubernetes::object::Id;
+use crate::source::kubernetes::object::{Id, Object};
 use crate::source::kubernetes::report::Note;
 
 /// Gives the routes of an object what the oldest Split that aims at it says; what it cannot give becomes a note.
 pub fn apply(reader: &Reader<'_>, target: &Id, routes: &mut [Route], notes: &mut Vec<Note>) {
-    let Some((id, object)) = reader.policies(target).into_iter().next() else { return };
-    let splits = routes.iter_mut().flat_map(|route| &mut route.rules).map(|rule| &mut rule.split);
-    for split in splits {
-        // Parsed for each: what a Split says is taken apart when it is given to a rule.
-        let Ok(spec) = object.spec::<SplitSpec>() else { return };
-        match behaviour(reader, id, spec, split) {
-            Ok(with) => *split = Arc::new(with),
-            Err(message) => {
-                let message = format!("{id} has no effect here: {message}");
-                let note = Note { warning: true, reason: "PolicyInvalid", message };
-                if !notes.contains(&note) {
-                    notes.push(note);
+    apply_named(reader, target, (routes, &[]), notes);
+}
+
+/// The same for routes whose rules have names: a Split that aims at one of them counts there before one that aims at all.
+pub fn apply_named(
+    reader: &Reader<'_>,
+    target: &Id,
+    (routes, names): (&mut [Route], &[Option<&str>]),
+    notes: &mut Vec<Note>,
+) {
+    let policies = reader.policies(target).into_iter();
+    let policies: Vec<_> = policies.filter_map(|(id, object)| Some((id, object, section(object)?))).collect();
+    let of = |wanted: Option<&str>| policies.iter().find(|(_, _, section)| section.as_deref() == wanted);
+    for route in routes {
+        for (index, rule) in route.rules.iter_mut().enumerate() {
+            let name = names.get(index).copied().flatten();
+            let Some((id, object, _)) = name.and_then(|name| of(Some(name))).or_else(|| of(None)) else { continue };
+            // Parsed for each: what a Split says is taken apart when it is given to a rule.
+            let Ok(spec) = object.spec::<SplitSpec>() else { continue };
+            match behaviour(reader, id, spec, &rule.split) {
+                Ok(with) => rule.split = Arc::new(with),
+                Err(message) => {
+                    let message = format!("{id} has no effect here: {message}");
+                    let note = Note { warning: true, reason: "PolicyInvalid", message };
+                    if !notes.contains(&note) {
+                        notes.push(note);
+                    }
                 }
             }
         }
     }
+}
+
+/// The rule that a Split aims at, by name; none: all. None at all if the Split cannot be understood.
+pub fn section(object: &Object) -> Option<Option<String>> {
+    Some(object.spec::<SplitSpec>().ok()?.target_ref?.section_name)
 }
 
 /// A split with the behaviour of `spec`, whose version names stand for the split's by their Services, or by themselves.
@@ -39,6 +59,7 @@ fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Re
         given.map_or_else(|| version.name.to_string(), |given| given.name.to_string())
     };
     let names: Vec<String> = split.versions.iter().map(name_of).collect();
+    let kept = Kept::new(&spec, split);
     let versions = names.iter().zip(&split.versions);
     let wires =
         versions.map(|(name, version)| resource::wire_version(name, i64::from(version.weight.get()).max(1), None));
@@ -51,5 +72,55 @@ fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Re
     for (version, name) in versions.iter_mut().zip(names) {
         version.name = name.into();
     }
-    Ok(Split { versions, order: split.order, ..built })
+    Ok(kept.in_place_of(Split { versions, order: split.order, ..built }))
+}
+
+/// What a Split does not speak of stays as the route has it.
+struct Kept<'s> {
+    split: &'s Split,
+    sticky: bool,
+    on_empty: bool,
+    ramp: bool,
+    balance: bool,
+    timeouts: bool,
+    retry: bool,
+    rescue: bool,
+    guard: bool,
+    limits: bool,
+}
+
+impl<'s> Kept<'s> {
+    fn new(spec: &SplitSpec, split: &'s Split) -> Self {
+        Self {
+            split,
+            sticky: spec.sticky.is_none(),
+            on_empty: spec.on_empty.is_none(),
+            ramp: spec.ramp.is_none(),
+            balance: spec.balance.is_none(),
+            timeouts: spec.timeouts.is_none(),
+            retry: spec.retry.is_none(),
+            rescue: spec.rescue.is_none(),
+            guard: spec.guard.is_none(),
+            limits: spec.limits.is_none(),
+        }
+    }
+
+    /// Overrides come before those of the route, of which the others stay.
+    fn in_place_of(&self, given: Split) -> Split {
+        let known = self.split.clone();
+        Split {
+            overrides: [given.overrides, known.overrides].concat(),
+            sticky: if self.sticky { known.sticky } else { given.sticky },
+            on_empty: if self.on_empty { known.on_empty } else { given.on_empty },
+            ramp: if self.ramp { known.ramp } else { given.ramp },
+            balance: if self.balance { known.balance } else { given.balance },
+            timeouts: if self.timeouts { known.timeouts } else { given.timeouts },
+            retry: if self.retry { known.retry } else { given.retry },
+            rescue: if self.rescue { known.rescue } else { given.rescue },
+            guard: if self.guard { known.guard } else { given.guard },
+            limits: if self.limits { known.limits } else { given.limits },
+            versions: given.versions,
+            order: given.order,
+        }
+    }
 }

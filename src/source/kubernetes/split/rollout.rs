@@ -21,6 +21,7 @@ struct Strategy {
 struct Canary {
     steps: Vec<Step>,
     stable_service: Option<String>,
+    canary_service: Option<String>,
     traffic_routing: Option<TrafficRouting>,
 }
 
@@ -40,6 +41,7 @@ struct Step {
 #[serde(rename_all = "camelCase", default)]
 struct BlueGreen {
     active_service: Option<String>,
+    preview_service: Option<String>,
 }
 
 /// The part of a Rollout's status that is read.
@@ -97,6 +99,13 @@ impl RolloutSpec {
     pub fn stable_service(&self) -> Option<&str> {
         let canary = self.strategy.canary.as_ref().and_then(|canary| canary.stable_service.as_deref());
         canary.or_else(|| self.strategy.blue_green.as_ref().and_then(|blue_green| blue_green.active_service.as_deref()))
+    }
+
+    /// The Service that its configuration says is that of the new version.
+    pub fn canary_service(&self) -> Option<&str> {
+        let canary = self.strategy.canary.as_ref().and_then(|canary| canary.canary_service.as_deref());
+        canary
+            .or_else(|| self.strategy.blue_green.as_ref().and_then(|blue_green| blue_green.preview_service.as_deref()))
     }
 
     /// Where the Rollout stands.

@@ -1,1 +1,4 @@
-use super::*;
+mod gateways;
+mod modes;
+mod policies;
+mod rollouts;

@@ -79,7 +79,14 @@ fn by_pods(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, service: &str) -> Res
             fill(&mut version, &backend, None, (Arc::clone(&group.revision), group.endpoints.clone()));
             version
         });
-        return Ok(Found { versions: versions.collect(), resolved, notes: Vec::new() });
+        let mut versions: Vec<Version> = versions.collect();
+        if versions.is_empty() {
+            // Pods that are all gone may come back: the route stays.
+            let mut version = empty("pods", 1);
+            fill(&mut version, &backend, None, backend.merged());
+            versions.push(version);
+        }
+        return Ok(Found { versions, resolved, notes: Vec::new() });
     }
     let given = spec.versions.iter().any(|version| version.weight.is_some());
     let versions = spec.versions.iter().map(|wire| {
@@ -103,7 +110,7 @@ fn by_rollout(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, name: &str) -> Res
         ("NoService", format!("{target} names no Service: write service: NAME, the one that selects all its pods"))
     })?;
     let backend = lookup(reader, id, spec, (service, spec.port)).map_err(|error| ("BackendNotFound", error))?;
-    let backend = with_canary_service(reader, id, spec, backend);
+    let backend = with_canary_service(reader, id, (spec, &rollout), backend);
     let names: Vec<&str> = spec.versions.iter().map(|version| &*version.name).collect();
     let (stable, canary) = match names[..] {
         [stable, canary, ..] => (stable, canary),
@@ -136,8 +143,14 @@ fn steps(shares: &Shares, backend: &Backend, (stable, canary): (&str, &str)) -> 
 }
 
 /// A Rollout with a Service for each version: what one of them has not yet, the other may have.
-fn with_canary_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, backend: Backend) -> Backend {
-    let others = spec.versions.iter().filter_map(|version| version.service.as_deref());
+fn with_canary_service(
+    reader: &Reader<'_>,
+    id: &Id,
+    (spec, rollout): (&SplitSpec, &RolloutSpec),
+    backend: Backend,
+) -> Backend {
+    let given = spec.versions.iter().filter_map(|version| version.service.as_deref());
+    let others = given.chain(rollout.canary_service());
     let mut all = backend;
     for other in others {
         let Ok(found) = lookup(reader, id, spec, (other, spec.port)) else { continue };

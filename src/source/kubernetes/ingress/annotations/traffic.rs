@@ -67,14 +67,14 @@ fn retry(reader: &mut Reader<'_>) -> Retry {
             "error" => on.extend([RetryOn::Connect, RetryOn::Refused, RetryOn::Reset]),
             "timeout" if !on.contains(&RetryOn::Connect) => on.push(RetryOn::Connect),
             "timeout" => {}
-            "off" => return Retry { attempts: 0, on: Vec::new() },
+            "off" => return Retry { attempts: 0, on: Vec::new(), ..Retry::default() },
             other => {
                 let message = format!("\"{other}\" is not a cause for another try: error, timeout and off are");
                 reader.tell("proxy-next-upstream", Severity::Warning, message);
             }
         }
     }
-    Retry { attempts, on }
+    Retry { attempts, on, ..Retry::default() }
 }
 
 fn protocol(reader: &mut Reader<'_>) -> Option<Protocol> {

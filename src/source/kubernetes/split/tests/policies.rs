@@ -1,0 +1,172 @@
+//! Splits that add behaviour to routes of others.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::source::kubernetes::tests::objects::{
+    Made, class, gateway, gateway_service, http_listener, http_route, refs, service, slice, split, to,
+};
+use crate::source::kubernetes::tests::world::{World, shared};
+use crate::testing::Asked;
+
+fn policy(name: &str, more: &Value) -> Made {
+    let target = json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "shop"});
+    let mut spec = json!({"targetRef": target});
+    for (key, value) in more.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    split(name, spec)
+}
+
+fn route() -> Made {
+    http_route("shop", &[], json!([to(&[("shop-primary", 90), ("shop-canary", 10)])]))
+}
+
+fn world(objects: &[Made]) -> World {
+    let all = [
+        class("weir"),
+        gateway("gw", json!([http_listener()])),
+        gateway_service("gw", &[(80, 20080)]),
+        route(),
+        service("shop-primary", &[]),
+        service("shop-canary", &[]),
+        slice("shop-primary", &["10.0.0.1"]),
+        slice("shop-canary", &["10.0.1.1"]),
+    ];
+    World::of(&[all.to_vec(), objects.to_vec()].concat()).at_port(80)
+}
+
+fn names() -> Value {
+    json!([{"name": "stable", "service": "shop-primary"}, {"name": "canary", "service": "shop-canary"}])
+}
+
+#[test]
+fn the_weights_stay_those_of_the_route() {
+    let policy = policy("behaviour", &json!({"sticky": {"header": "x-user"}}));
+    let mut world = world(std::slice::from_ref(&policy));
+    assert_eq!(world.shares("a.example/", 100), shared(&[("shop-primary", 90), ("shop-canary", 10)]));
+    assert_eq!(world.condition(&policy, "Accepted"), "True/Accepted");
+    assert_eq!(world.condition(&policy, "ResolvedRefs"), "True/ResolvedRefs");
+}
+
+#[test]
+fn versions_get_the_names_that_are_given_for_their_services() {
+    let mut world = world(&[policy("behaviour", &json!({"versions": names()}))]);
+    assert_eq!(world.versions("shop"), ["stable  90 x1", "canary  10 x1"]);
+}
+
+#[test]
+fn overrides_go_by_the_names_that_were_given() {
+    let overrides = json!([{"header": "x-canary", "value": "1", "to": "canary"}]);
+    let mut world = world(&[policy("behaviour", &json!({"versions": names(), "overrides": overrides}))]);
+    assert_eq!(world.ask(&Asked::get("a.example/").header("x-canary", "1")), "canary");
+}
+
+#[test]
+fn stickiness_keeps_a_client_on_its_version() {
+    let mut world = world(&[policy("behaviour", &json!({"sticky": {"header": "x-user"}}))]);
+    for user in ["a", "b", "c", "d"] {
+        let asked = Asked::get("a.example/").header("x-user", user);
+        let first = world.ask(&asked);
+        assert!((0..20).all(|_| world.ask(&asked) == first));
+    }
+}
+
+#[test]
+fn a_guard_is_put_on_every_rule() {
+    let both = refs(&[("shop-primary", 90), ("shop-canary", 10)]);
+    let two = json!([{"backendRefs": both}, {"matches": [{"path": {"value": "/b"}}], "backendRefs": both}]);
+    let mut world = world(&[http_route("shop", &[], two), policy("behaviour", &json!({"guard": {"window": "10s"}}))]);
+    let route = world.route("shop");
+    let windows: Vec<_> = route.rules.iter().map(|rule| rule.split.guard.map(|guard| guard.window)).collect();
+    assert_eq!(windows, [Some(Duration::from_secs(10)); 2]);
+}
+
+#[test]
+fn what_a_policy_does_not_speak_of_stays_as_the_route_has_it() {
+    let rule = json!({
+        "backendRefs": refs(&[("shop-primary", 1)]),
+        "timeouts": {"request": "3s"},
+        "retry": {"attempts": 4},
+    });
+    let mut world =
+        world(&[http_route("shop", &[], json!([rule])), policy("behaviour", &json!({"sticky": {"header": "x"}}))]);
+    let split = world.route("shop").rules[0].split.clone();
+    assert_eq!(split.timeouts.request, Duration::from_secs(3));
+    assert_eq!(split.retry.attempts, 4);
+    world.set(&policy("behaviour", &json!({"timeouts": {"request": "7s"}, "retry": {"attempts": 2}})));
+    let split = world.route("shop").rules[0].split.clone();
+    assert_eq!(split.timeouts.request, Duration::from_secs(7));
+    assert_eq!(split.retry.attempts, 2);
+}
+
+#[test]
+fn a_policy_that_goes_takes_its_behaviour_with_it() {
+    let overrides = json!([{"header": "x-canary", "value": "1", "to": "canary"}]);
+    let policy = policy("behaviour", &json!({"versions": names(), "overrides": overrides}));
+    let mut world = world(std::slice::from_ref(&policy));
+    world.model();
+    world.remove(&policy);
+    assert_eq!(world.versions("shop"), ["shop-primary  90 x1", "shop-canary  10 x1"]);
+    assert!(world.route("shop").rules[0].split.overrides.is_empty());
+}
+
+#[test]
+fn of_two_policies_on_one_route_the_older_counts() {
+    let older = policy("z-older", &json!({"versions": names()})).made_after(1);
+    let younger =
+        policy("a-younger", &json!({"versions": [{"name": "other", "service": "shop-primary"}]})).made_after(2);
+    let mut world = world(&[younger.clone(), older.clone()]);
+    assert_eq!(world.versions("shop")[0], "stable  90 x1");
+    assert_eq!(world.condition(&older, "Accepted"), "True/Accepted");
+    assert_eq!(world.condition(&younger, "Accepted"), "False/Conflicted");
+    assert!(world.message(&younger, "Accepted").contains("Split shop/z-older"));
+    world.remove(&older);
+    assert_eq!(world.versions("shop")[0], "other  90 x1");
+    assert_eq!(world.condition(&younger, "Accepted"), "True/Accepted");
+}
+
+#[test]
+fn a_policy_that_cannot_be_had_leaves_the_route_as_it_is_and_says_why() {
+    let overrides = json!([{"header": "x-canary", "value": "1", "to": "nobody"}]);
+    let mut world = world(&[policy("behaviour", &json!({"overrides": overrides}))]);
+    assert_eq!(world.shares("a.example/", 100), shared(&[("shop-primary", 90), ("shop-canary", 10)]));
+    let notes = world.report(&route()).notes;
+    assert_eq!(notes[0].reason, "PolicyInvalid");
+    assert!(notes[0].message.contains("spec.overrides.0.to"), "{}", notes[0].message);
+}
+
+#[test]
+fn a_target_that_is_not_there_is_named_until_it_comes() {
+    let policy = policy("behaviour", &json!({"versions": names()}));
+    let mut world = world(std::slice::from_ref(&policy));
+    world.remove(&route());
+    assert_eq!(world.condition(&policy, "ResolvedRefs"), "False/TargetNotFound");
+    world.set(&route());
+    assert_eq!(world.condition(&policy, "ResolvedRefs"), "True/ResolvedRefs");
+    assert_eq!(world.versions("shop")[0], "stable  90 x1");
+}
+
+#[test]
+fn a_policy_reaches_no_route_of_another_namespace() {
+    let mut world = world(&[policy("behaviour", &json!({"versions": names()})).in_namespace("elsewhere")]);
+    assert_eq!(world.versions("shop")[0], "shop-primary  90 x1");
+}
+
+#[test]
+fn a_policy_for_a_named_rule_leaves_the_others_alone() {
+    let rules = json!([
+        {"name": "web", "backendRefs": refs(&[("shop-primary", 1)])},
+        {"name": "api", "matches": [{"path": {"value": "/api"}}], "backendRefs": refs(&[("shop-canary", 1)])},
+    ]);
+    let one = policy("one", &json!({"sticky": {"header": "x-user"}})).with("/spec/targetRef/sectionName", json!("api"));
+    let two =
+        policy("two", &json!({"onEmpty": "reject"})).with("/spec/targetRef/sectionName", json!("web")).made_after(5);
+    let mut world = world(&[http_route("shop", &[], rules), one, two.clone()]);
+    let route = world.route("shop");
+    let sticky: Vec<bool> = route.rules.iter().map(|rule| rule.split.sticky.is_some()).collect();
+    assert_eq!(sticky, [false, true]);
+    assert_eq!(route.rules[0].split.on_empty, crate::model::OnEmpty::Reject);
+    assert_eq!(world.condition(&two, "Accepted"), "True/Accepted");
+}

@@ -1,0 +1,4 @@
+//! What the unit tests of this source share.
+
+pub mod objects;
+pub mod world;

@@ -1,0 +1,121 @@
+//! What a cluster says is served.
+
+use serde_json::json;
+
+use super::cluster::{Cluster, pod, service, slice, split};
+use crate::support::{ApiServer, wait_until};
+
+#[tokio::test]
+async fn a_split_divides_requests_between_the_pods_of_its_services() {
+    let (stable, canary) = (pod("v1", 2).await, pod("v2", 3).await);
+    let cluster = Cluster::of(&[
+        service("stable"),
+        service("canary"),
+        slice("stable", &stable),
+        slice("canary", &canary),
+        split("shop", &[("stable", 75), ("canary", 25)]),
+    ])
+    .await;
+    assert_eq!((cluster.count("v1").await, cluster.count("v2").await), (15, 5));
+}
+
+#[tokio::test]
+async fn a_new_weight_shifts_requests() {
+    let (stable, canary) = (pod("v1", 2).await, pod("v2", 3).await);
+    let cluster = Cluster::of(&[
+        service("stable"),
+        service("canary"),
+        slice("stable", &stable),
+        slice("canary", &canary),
+        split("shop", &[("stable", 1), ("canary", 0)]),
+    ])
+    .await;
+    assert_eq!(cluster.count("v1").await, 20);
+    cluster.server.change("splits", "shop", "shop", "/spec/versions/1/weight", json!(1));
+    cluster.shares("v2", 10).await;
+    cluster.server.change("splits", "shop", "shop", "/spec/versions/0/weight", json!(0));
+    cluster.shares("v2", 20).await;
+}
+
+#[tokio::test]
+async fn what_is_made_after_the_start_is_served_and_what_is_removed_is_not() {
+    let v1 = pod("v1", 2).await;
+    let cluster = Cluster::of(&[]).await;
+    assert_eq!(cluster.ask("/").await, "404");
+    for (resource, object) in [split("shop", &[("stable", 1)]), service("stable"), slice("stable", &v1)] {
+        cluster.server.set(resource, &object);
+    }
+    cluster.reaches("/", "v1").await;
+    cluster.server.remove("splits", "shop", "shop");
+    cluster.reaches("/", "404").await;
+}
+
+#[tokio::test]
+async fn pods_that_come_and_go_are_followed() {
+    let (first, second) = (pod("v1", 2).await, pod("v2", 3).await);
+    let cluster = Cluster::of(&[service("stable"), slice("stable", &first), split("shop", &[("stable", 1)])]).await;
+    assert_eq!(cluster.ask("/").await, "v1");
+    let (resource, object) = slice("stable", &second);
+    cluster.server.set(resource, &object);
+    cluster.shares("v2", 10).await;
+    let name = slice("stable", &first).1["metadata"]["name"].as_str().unwrap().to_owned();
+    cluster.server.change("endpointslices", "shop", &name, "/endpoints/0/conditions", json!({"ready": false}));
+    cluster.shares("v2", 20).await;
+}
+
+#[tokio::test]
+async fn a_malformed_object_affects_nothing_else() {
+    let v1 = pod("v1", 2).await;
+    let cluster = Cluster::of(&[service("stable"), slice("stable", &v1), split("shop", &[("stable", 1)])]).await;
+    let meta = |name: &str| json!({"name": name, "namespace": "shop"});
+    cluster.server.set("services", &json!({"metadata": meta("bad"), "spec": {"ports": "eighty"}}));
+    cluster.server.set("endpointslices", &json!({"metadata": meta("bad"), "endpoints": 5}));
+    cluster.server.set("splits", &json!({"metadata": meta("bad"), "spec": {"versions": "v1", "stiky": true}}));
+    wait_until("the log to name it", async || cluster.weir.stderr().contains("Service shop/bad")).await;
+    assert_eq!(cluster.count("v1").await, 20);
+    cluster.server.change("splits", "shop", "shop", "/spec/versions/0/name", json!("renamed"));
+    cluster.reaches("/", "v1").await;
+    assert_eq!(cluster.readiness().await, 200);
+}
+
+#[tokio::test]
+async fn only_the_namespaces_that_were_named_are_served() {
+    let v1 = pod("v1", 2).await;
+    for (namespaces, expected) in [("other,shop", "v1"), ("other", "404"), ("other,another", "404")] {
+        let server = ApiServer::start().await;
+        for (resource, object) in [service("stable"), slice("stable", &v1), split("shop", &[("stable", 1)])] {
+            server.set(resource, &object);
+        }
+        let cluster = Cluster::around(server, &["--namespaces", namespaces]);
+        cluster.ready().await;
+        assert_eq!(cluster.ask("/").await, expected, "{namespaces}");
+    }
+}
+
+#[tokio::test]
+async fn a_promotion_under_load_loses_no_request() {
+    let (old, new) = (pod("v1", 2).await, pod("v2", 3).await);
+    let cluster = Cluster::of(&[
+        service("stable"),
+        service("canary"),
+        slice("stable", &old),
+        slice("canary", &new),
+        split("shop", &[("stable", 50), ("canary", 50)]),
+    ])
+    .await;
+    let name = |service: &str, pod| slice(service, pod).1["metadata"]["name"].as_str().unwrap().to_owned();
+    let steps: [&dyn Fn(); 4] = [
+        &|| cluster.server.change("splits", "shop", "shop", "/spec/versions/0/weight", json!(100)),
+        &|| cluster.server.change("splits", "shop", "shop", "/spec/versions/1/weight", json!(0)),
+        &|| cluster.server.set("endpointslices", &slice("stable", &new).1),
+        &|| cluster.server.remove("endpointslices", "shop", &name("stable", &old)),
+    ];
+    for step in steps {
+        step();
+        for _ in 0..50 {
+            let version = cluster.ask("/").await;
+            assert!(version == "v1" || version == "v2", "{version}");
+        }
+    }
+    cluster.shares("v2", 20).await;
+}

@@ -1,0 +1,106 @@
+//! Objects, and what has happened to them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+/// An object: resource, namespace, name.
+pub type Key = (String, String, String);
+
+pub struct State {
+    pub objects: BTreeMap<Key, Value>,
+    /// Every change with its version: resource, namespace, and what a watch is told.
+    pub log: Vec<(u64, String, String, Value)>,
+    pub version: u64,
+    /// Watches from before this version are forgotten.
+    pub oldest: u64,
+    pub installed: HashSet<String>,
+    /// Status codes that resources answer with.
+    pub refused: HashMap<String, (u16, String)>,
+    /// Watches of these resources are open and tell nothing.
+    pub stalled: HashSet<String>,
+    /// How a watch is told that its version is forgotten: by its status, or by an event.
+    pub gone_by_event: bool,
+    /// Requests so far: method and path with query.
+    pub requests: Vec<String>,
+    /// Grows when all watches are to end.
+    pub cut: u64,
+}
+
+impl State {
+    pub fn put(&mut self, resource: &str, mut object: Value) -> Value {
+        self.version += 1;
+        let metadata = &object["metadata"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let key = (resource.to_owned(), text(&metadata["namespace"]), text(&metadata["name"]));
+        let before = self.objects.get(&key);
+        let generation = before.map_or(0, |before| before["metadata"]["generation"].as_i64().unwrap_or(0));
+        let same_spec = before.is_some_and(|before| before["spec"] == object["spec"]);
+        object["metadata"]["generation"] = (if same_spec { generation } else { generation + 1 }).into();
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        if object["metadata"]["creationTimestamp"].is_null() {
+            object["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+        }
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = format!("uid-{}", key.2).into();
+        }
+        let kind = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        self.log.push((self.version, key.0.clone(), key.1.clone(), json!({"type": kind, "object": object})));
+        self.objects.insert(key, object.clone());
+        object
+    }
+
+    pub fn delete(&mut self, key: &Key) -> Option<Value> {
+        let mut object = self.objects.remove(key)?;
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.log.push((self.version, key.0.clone(), key.1.clone(), json!({"type": "DELETED", "object": object})));
+        Some(object)
+    }
+
+    pub fn items(&self, at: &Place) -> Vec<Value> {
+        let here =
+            |(key, _): &(&Key, &Value)| key.0 == at.resource && (at.namespace.is_empty() || key.1 == at.namespace);
+        self.objects.iter().filter(here).map(|(_, object)| object.clone()).collect()
+    }
+}
+
+/// What a path means.
+#[derive(Clone)]
+pub struct Place {
+    pub api_version: String,
+    pub resource: String,
+    pub namespace: String,
+    pub name: Option<String>,
+    pub status: bool,
+}
+
+impl Place {
+    /// `/api/v1/...`, `/apis/GROUP/VERSION/...`, then `[namespaces/NS/]RESOURCE[/NAME[/status]]`.
+    pub fn of(path: &str) -> Option<Self> {
+        let mut parts = path.trim_matches('/').split('/');
+        let api_version = match parts.next()? {
+            "api" => parts.next()?.to_owned(),
+            "apis" => format!("{}/{}", parts.next()?, parts.next()?),
+            _ => return None,
+        };
+        let rest: Vec<&str> = parts.collect();
+        let (namespace, rest) = match rest[..] {
+            ["namespaces", namespace, _, ..] => (namespace, &rest[2..]),
+            _ => ("", &rest[..]),
+        };
+        let resource = (*rest.first()?).to_owned();
+        let name = rest.get(1).map(|name| (*name).to_owned());
+        Some(Self {
+            api_version,
+            resource,
+            namespace: namespace.to_owned(),
+            name,
+            status: rest.get(2) == Some(&"status"),
+        })
+    }
+
+    pub fn key(&self) -> Key {
+        (self.resource.clone(), self.namespace.clone(), self.name.clone().unwrap_or_default())
+    }
+}
