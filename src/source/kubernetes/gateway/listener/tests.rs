@@ -3,21 +3,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::Model;
-use crate::source::kubernetes::Options;
 use crate::source::kubernetes::index::{Change, Index};
+use crate::source::kubernetes::tests::world::options;
 
 /// An index with a Gateway `shop/gw` of these listeners.
 fn index(listeners: &Value) -> Index {
-    let options = Options {
-        namespace: "weir-system".into(),
-        identity: "weir-0".to_owned(),
-        service: "weir".into(),
-        classes: Vec::new(),
-        annotation_prefix: String::new(),
-        https: None,
-        listeners: Vec::new(),
-    };
-    let mut index = Index::new(options, Model::default());
+    let mut index = Index::new(options(&[]), Model::default());
     let class = json!({"metadata": {"name": "weir"}, "spec": {"controllerName": super::super::CONTROLLER}});
     let spec = json!({"gatewayClassName": "weir", "listeners": listeners});
     let gateway = json!({"metadata": {"namespace": "shop", "name": "gw", "generation": 3}, "spec": spec});
