@@ -51,7 +51,7 @@ const HEARD: usize = 64;
 pub struct Member {
     /// Its name: that of its pod.
     pub name: Arc<str>,
-    /// Where it listens for the others.
+    /// Where it listens for the others; port 0: on the same port as this one.
     pub address: SocketAddr,
     /// Whether it takes traffic.
     pub ready: bool,
@@ -147,9 +147,12 @@ impl Peers {
 
     /// All replicas as they are now, this one among them.
     pub fn set_members(&self, members: Vec<Member>) {
-        let others: Vec<Member> = members.iter().filter(|member| member.name != self.name).cloned().collect();
+        let mut others: Vec<Member> = members.iter().filter(|member| member.name != self.name).cloned().collect();
         self.board.members(members);
         let Some(link) = &self.link else { return };
+        for Member { address, .. } in others.iter_mut().filter(|member| member.address.port() == 0) {
+            address.set_port(link.address.port());
+        }
         let mut followed = lock(&self.members);
         followed.retain(|name, (address, task)| {
             let stays = others.iter().any(|member| member.name == *name && member.address == *address);

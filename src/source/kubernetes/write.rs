@@ -60,7 +60,7 @@ impl Statement {
 
 /// What the writer is told.
 enum Order {
-    State(Id, Option<Statement>),
+    State(Id, Option<Box<Statement>>),
     Selector(Strings),
 }
 
@@ -97,7 +97,7 @@ impl Writer {
     /// What is said about an object from now on; none: it has gone.
     pub fn state(&self, id: Id, statement: Option<Statement>) {
         // The other end lives as long as the runtime.
-        let _ = self.orders.send(Order::State(id, statement));
+        let _ = self.orders.send(Order::State(id, statement.map(Box::new)));
     }
 
     /// Whether this replica holds the Lease.
@@ -113,7 +113,7 @@ impl Writer {
 
 /// A statement that may be made, and who serves what it is about.
 struct Known {
-    statement: Statement,
+    statement: Box<Statement>,
     serving: Serving,
 }
 
@@ -125,7 +125,7 @@ struct Committer {
     replicas: Replicas,
     pending: Pending,
     /// Statements that wait for replicas.
-    held: HashMap<Id, Statement>,
+    held: HashMap<Id, Box<Statement>>,
     /// When replicas are counted again, which have come or gone.
     recount: Option<Instant>,
     /// What may be said.

@@ -39,12 +39,11 @@ impl Index {
     pub fn replicas(&self) -> Vec<Member> {
         let mut members: BTreeMap<Arc<str>, Member> = BTreeMap::new();
         for slice in self.objects.slices(&self.options.namespace, &REPLICAS.into()) {
-            let Some((_, port)) = slice.ports.iter().find(|(name, _)| **name == *PEERS).or(slice.ports.first()) else {
-                continue;
-            };
+            // Replicas have one configuration: without a name, 0 stands for the port that this one listens on, too.
+            let port = slice.ports.iter().find(|(name, _)| **name == *PEERS).map_or(0, |(_, port)| *port);
             for endpoint in &slice.endpoints {
                 let Some(name) = &endpoint.pod else { continue };
-                let address = (endpoint.address, *port).into();
+                let address = (endpoint.address, port).into();
                 // The Service publishes addresses that are not ready, and calls all of them ready.
                 let ready = endpoint.serving && !endpoint.terminating;
                 members.insert(Arc::clone(name), Member { name: Arc::clone(name), address, ready });
