@@ -47,7 +47,7 @@ async fn a_replica_that_does_not_judge_finds_nothing_and_tells_what_it_counted()
 
 #[tokio::test(start_paused = true)]
 async fn evidence_of_others_trips_the_guard_for_all() {
-    let (judge, _other) = two();
+    let (judge, other) = two();
     count_on(&other, 500, true);
     tell(&other, &judge);
     assert_eq!(shares(&judge).2, 0.0);
@@ -62,7 +62,7 @@ async fn evidence_of_others_trips_the_guard_for_all() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_little_on_each_replica_is_enough_on_all_of_them() {
-    let (judge, _other) = two();
+    let (judge, other) = two();
     // By default 100 requests of the canary are needed.
     for control in [&judge, &other] {
         count_on(control, 70, true);
@@ -85,7 +85,7 @@ async fn a_replica_with_bad_luck_of_its_own_is_no_evidence_against_the_canary() 
 
 #[tokio::test(start_paused = true)]
 async fn everybody_shows_what_the_one_that_judges_has_found() {
-    let (judge, _other) = two();
+    let (judge, other) = two();
     assert!(state(&other).1.contains("has said nothing yet"));
     count_on(&judge, 200, false);
     tell(&judge, &other);
@@ -97,7 +97,7 @@ async fn everybody_shows_what_the_one_that_judges_has_found() {
 
 #[tokio::test(start_paused = true)]
 async fn who_takes_over_begins_anew_with_less_to_spend() {
-    let (judge, _other) = two();
+    let (judge, other) = two();
     tell(&judge, &other);
     let key = canary_key(&judge);
     let restarts = |control: &Control| control.records()[&trips::name(&key)].restarts;

@@ -60,6 +60,8 @@ struct Unit {
     made: Translation,
     /// Where its routes stand among all others.
     rank: Rank,
+    /// The object's identity and generation that it was made from: what is said is said of them.
+    version: (Box<str>, i64),
 }
 
 /// Precedence between routes that take the same request: the older object, then the name (Gateway API,
@@ -216,6 +218,7 @@ impl Index {
     fn translate(&mut self, id: Id) {
         let Some(object) = self.objects.get(&id) else { return self.forget(&id) };
         let rank = (object.created, id.clone());
+        let version = (object.uid.clone(), object.generation);
         let reader = Reader::new(&self.objects, &self.options);
         let mut made = translate::translate(&reader, &id, object);
         let reads = reader.into_reads();
@@ -225,19 +228,21 @@ impl Index {
             self.ranked.remove(&before.rank);
             made.keep_unchanged(&before.made);
         }
-        // Also if the report is the same: the generation that it is about may be another one.
-        self.reported.insert(id.clone());
-        if let Some(before) = &before {
-            self.count(&before.made.report, false);
+        let same = before.as_ref().is_some_and(|before| before.version == version && before.made.report == made.report);
+        if !same {
+            self.reported.insert(id.clone());
+            if let Some(before) = &before {
+                self.count(&before.made.report, false);
+            }
+            self.count(&made.report, true);
         }
-        self.count(&made.report, true);
         for topic in &reads {
             self.readers.entry(topic.clone()).or_default().insert(id.clone());
         }
         if !made.routes.is_empty() {
             self.ranked.insert(rank.clone(), made.routes.clone());
         }
-        self.units.insert(id.clone(), Unit { id, reads, made, rank });
+        self.units.insert(id.clone(), Unit { id, reads, made, rank, version });
     }
 
     fn forget(&mut self, id: &Id) {

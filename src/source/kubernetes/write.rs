@@ -32,6 +32,8 @@ use crate::cluster::{Applied, Replicas};
 
 /// Objects that are written at a time.
 const AT_ONCE: usize = 16;
+/// Objects that are written before what has come meanwhile is looked at.
+const IN_TURN: usize = 64;
 /// How long what could not be written waits for its next try.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How often an object is read again because somebody else has changed it.
@@ -140,6 +142,7 @@ impl Committer {
         let mut again = tokio::time::interval(AGAIN);
         let mut failed: Vec<Id> = Vec::new();
         loop {
+            let leads = *leading.borrow();
             let wake = self.pending.deadline().into_iter().chain(self.recount).min();
             tokio::select! {
                 order = orders.recv() => match order {
@@ -157,6 +160,7 @@ impl Committer {
                     self.recount.get_or_insert_with(|| Instant::now() + SETTLE);
                 }
                 () = sleep_until(wake) => {}
+                () = std::future::ready(()), if leads && !self.dirty.is_empty() => {}
                 _ = again.tick(), if !failed.is_empty() => self.dirty.extend(failed.drain(..)),
             }
             while let Ok(order) = orders.try_recv() {
@@ -208,9 +212,10 @@ impl Committer {
         }
     }
 
-    /// Writes all that is due; gives what could not be written.
+    /// Writes some of what is due; gives what could not be written.
     async fn write(&mut self) -> Vec<Id> {
-        let due: Vec<Id> = std::mem::take(&mut self.dirty).into_iter().collect();
+        // Gateways come before the routes on them, and what is new does not wait behind all that is left.
+        let due: Vec<Id> = std::iter::from_fn(|| self.dirty.pop_first()).take(IN_TURN).collect();
         let results: Vec<(Id, kube::Result<()>)> = {
             let this = &*self;
             let write = |id: Id| async move {
