@@ -263,6 +263,7 @@ fn settings_are_valid_and_their_ports_are_known() {
         assert!(warnings.is_empty(), "{warnings:?}");
         let ports = ports(&objects);
         assert_eq!(settings.ops.unwrap().port(), ports["ops"] as u16);
+        assert_eq!(settings.peers.unwrap().address.port(), ports["peers"] as u16);
         for listener in &model.listeners {
             assert_eq!(u64::from(listener.address.port()), ports[&*listener.name], "listener {}", listener.name);
         }
@@ -394,7 +395,7 @@ const WITH_STATUS: [ObjectKind; 6] = [
 ];
 
 /// Where, group, resource, verbs: what is not a watch or a status.
-const OTHERS: [(&str, &str, &str, &[&str]); 7] = [
+const OTHERS: [(&str, &str, &str, &[&str]); 9] = [
     // Told by Events alone, but read before that as the others are.
     ("everywhere", "split.smi-spec.io", "trafficsplits", &["get"]),
     ("everywhere", "events.k8s.io", "events", &["create"]),
@@ -403,6 +404,8 @@ const OTHERS: [(&str, &str, &str, &[&str]); 7] = [
     ("weir-system", "discovery.k8s.io", "endpointslices", &["list", "watch"]),
     ("weir-system", "coordination.k8s.io", "leases", &["create"]),
     ("weir-system", "coordination.k8s.io", "leases/weir", &["get", "update"]),
+    ("weir-system", "", "configmaps", &["create"]),
+    ("weir-system", "", "configmaps/weir-trips", &["get", "update"]),
 ];
 
 #[test]

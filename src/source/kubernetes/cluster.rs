@@ -27,6 +27,8 @@ pub struct Cluster {
     peers: Arc<Peers>,
     /// Listeners that could not be bound, and why.
     refused: HashMap<Arc<str>, String>,
+    /// What was not told to be served here, since a listener of it is refused.
+    withheld: BTreeSet<Id>,
     /// There is a model that nobody was given, although no object changed.
     stale: bool,
     /// The replicas may be others.
@@ -50,6 +52,7 @@ impl Cluster {
             writer,
             peers,
             refused: HashMap::new(),
+            withheld: BTreeSet::new(),
             stale: false,
             moved: false,
             in_force: false,
@@ -135,6 +138,10 @@ impl Cluster {
                 Some(statement) if !refused => set.push(statement.applied(id)),
                 _ => gone.push(crate::cluster::hash(&id.to_string())),
             }
+            match refused {
+                true => _ = self.withheld.insert(id.clone()),
+                false => _ = self.withheld.remove(id),
+            }
         }
         // Before anything is said: what is served here counts, too.
         self.peers.applied(set, gone);
@@ -159,6 +166,8 @@ impl Cluster {
     pub fn set_base(&mut self, options: Options, base: Model) {
         self.index.set_base(options, base);
         self.refused.clear();
+        // Perhaps they can be bound now, which changes nothing else that is said of them.
+        self.withheld.iter().for_each(|id| self.index.say_again(id));
         self.stale = true;
     }
 }

@@ -274,6 +274,11 @@ impl Index {
         }
     }
 
+    /// What is said of an object is to be said once more.
+    pub fn say_again(&mut self, id: &Id) {
+        self.reported.insert(id.clone());
+    }
+
     /// The listeners that an object makes.
     pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
         let unit = self.units.get(id);
