@@ -80,7 +80,7 @@ async fn upstream() -> Mock {
 
 fn config(upstream: SocketAddr) -> String {
     format!(
-        "workers: 2\nsplits:\n  - {{name: shop, paths: [/shop], timeouts: {{request: 100ms}}, versions: [{{name: v1, endpoints: \
+        "workers: 2\nsplits:\n  - {{name: shop, paths: [/shop], timeouts: {{request: 1s}}, versions: [{{name: v1, endpoints: \
          [\"{upstream}\"]}}]}}\n  - {{name: slow, paths: [/slow], versions: [{{name: v1, endpoints: [\"{upstream}\"]}}]}}\n"
     )
 }

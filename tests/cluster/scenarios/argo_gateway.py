@@ -4,6 +4,8 @@ from support.argo import SERVICES, Rollout, argo_up
 from support.checks import expect_share, weight_in_force
 from support.gateway import HOST, gateway_up
 
+SIDE_BY_SIDE = True
+
 STRATEGY = """
       stableService: shop-stable
       canaryService: shop-canary

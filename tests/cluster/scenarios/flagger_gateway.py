@@ -4,6 +4,8 @@ from support.checks import weight_in_force
 from support.flagger import Canary, flagger_up
 from support.gateway import HOST, gateway_up
 
+SIDE_BY_SIDE = True
+
 CANARY = """\
 apiVersion: flagger.app/v1beta1
 kind: Canary

@@ -3,7 +3,9 @@
 from support.argo import SERVICES, Rollout, argo_up
 from support.checks import expect_share, weight_in_force
 
-HOST = "shop.example.com"
+SIDE_BY_SIDE = True
+
+HOST = "followed.example.com"
 
 STRATEGY = """
       stableService: shop-stable
@@ -17,7 +19,7 @@ kind: Split
 metadata: {name: shop}
 spec:
   targetRef: {group: argoproj.io, kind: Rollout, name: shop}
-  hosts: [shop.example.com]
+  hosts: [followed.example.com]
   versions:
   - {name: stable, service: shop-stable, port: 80}
   - {name: canary, service: shop-canary, port: 80}

@@ -2,6 +2,8 @@
 
 from support.checks import weight_in_force
 
+SIDE_BY_SIDE = True
+
 HOST = "shop"
 
 # The root Service is what clients ask for: its name is the host.

@@ -2,6 +2,8 @@
 
 import pathlib
 
+from .waiting import once
+
 NAMESPACE = "argo-rollouts"
 
 # The controller copies the plugin from the folder that every container of this cluster sees.
@@ -28,6 +30,7 @@ subjects: [{kind: ServiceAccount, name: argo-rollouts, namespace: argo-rollouts}
 """
 
 
+@once
 def argo_up(scenario):
     """Installs the controller as its release does, with the Gateway API plugin; once per cluster."""
     kube = scenario.kube

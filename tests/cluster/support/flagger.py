@@ -3,6 +3,7 @@
 import string
 
 from .argo import release
+from .waiting import once
 
 # The account of the release is in this namespace.
 NAMESPACE = "default"
@@ -10,14 +11,8 @@ NAMESPACE = "default"
 # How often it looks, shorter than in the examples: it takes nothing below.
 INTERVAL = "10s"
 
-# What Flagger's built-in checks ask for, whatever its provider.
-CONFIG = """\
-ops: {address: "0.0.0.0:9902"}
-shutdown: {delay: 5s, timeout: 60s}
-metrics: {dialects: [nginx, http, istio]}
-listeners:
-  - {name: http, address: "0.0.0.0:8080"}
-"""
+# The metrics that its built-in checks ask for, whatever its provider.
+DIALECTS = "nginx, http, istio"
 
 CONTROLLER = """\
 apiVersion: apps/v1
@@ -40,6 +35,7 @@ spec:
 """
 
 
+@once
 def flagger_up(scenario, metrics="http://127.0.0.1:9090"):
     """Installs the controller; once per cluster."""
     kube = scenario.kube

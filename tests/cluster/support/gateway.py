@@ -15,19 +15,19 @@ spec:
 """
 
 
-def gateway_up(scenario, timeout=30):
+def gateway_up(scenario):
     """A Gateway with one HTTP listener; the address where it serves."""
     scenario.apply(GATEWAY)
-    return gateway_address(scenario, timeout)
+    return gateway_address(scenario)
 
 
-def gateway_address(scenario, timeout=30):
+def gateway_address(scenario):
     """The address of the Gateway "shop", once it serves."""
     gateway = scenario.kube.wait(
         "gateways",
         "shop",
         lambda found: is_true(found, "Programmed") and found["status"].get("addresses"),
-        timeout,
+        30,
         "Gateway programmed",
     )
     return gateway["status"]["addresses"][0]["value"]

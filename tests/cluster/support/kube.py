@@ -77,6 +77,14 @@ class Kube:
             if error.code != 404:
                 raise
 
+    def delete_all(self, resource, namespace):
+        """Deletes all objects of a kind, if there is such a kind."""
+        try:
+            self.api.req("DELETE", self.path(resource, namespace=namespace))
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
     def kubectl(self, *arguments, stdin=None, namespace=None):
         """Runs kubectl, whose arguments are those of a user; its output."""
         command = [self.program, "--kubeconfig", self.kubeconfig, "--namespace", namespace or self.namespace, *arguments]

@@ -21,14 +21,17 @@ CLUSTER = pathlib.Path(__file__).parent.parent / "cluster"
 class Scenario:
     """One run of one scenario; whatever it starts is ended with it."""
 
-    def __init__(self, name, kube, cache):
-        self.name, self.kube, self.cache = name, kube, cache
+    def __init__(self, name, kube, cache, shared=None):
+        # shared: the proxy of several scenarios that run side by side.
+        self.name, self.kube, self.cache, self.shared = name, kube, cache, shared
         self.namespace = kube.namespace
         self.clients, self.installed, self.others = [], [], []
         self.requests = 0
 
     def weir_up(self, replicas=1, **options):
-        """Installs the proxy for this scenario."""
+        """Installs the proxy for this scenario, unless it is there for several."""
+        if self.shared:
+            return self.shared
         weir = weir_up(self.kube, replicas, **options)
         self.installed.append(weir)
         return weir
@@ -133,11 +136,19 @@ class Scenario:
         """Removes what the scenario made, whatever its outcome."""
         for client in self.clients:
             client.stop()
-        for other in self.others:
-            other.end()
-        self.kube.delete("namespaces", self.namespace)
-        for weir in self.installed:
-            weir.down()
-        for pod in self.kube.list("pods"):
-            self.kube.delete("pods", pod["metadata"]["name"], grace=0)
-        self.kube.wait_gone("namespaces", self.namespace, 120)
+        ends = [other.namespace for other in self.others] + [self.namespace]
+        remove(self.kube, *ends, *(weir.namespace for weir in self.installed))
+
+
+def remove(kube, *namespaces):
+    """Removes namespaces at once: whatever drains in them was measured before."""
+    for namespace in namespaces:
+        kube.delete("namespaces", namespace)
+    for namespace in namespaces:
+        # Workloads first, or they would make new pods until the namespace's own end.
+        for resource in ("rollouts", "deployments", "replicasets"):
+            kube.delete_all(resource, namespace)
+        for pod in kube.list("pods", namespace):
+            kube.delete("pods", pod["metadata"]["name"], namespace, grace=0)
+    for namespace in namespaces:
+        kube.wait_gone("namespaces", namespace, 120)

@@ -1,5 +1,7 @@
 """Waiting for conditions, never for time to pass."""
 
+import functools
+import threading
 import time
 
 
@@ -17,3 +19,15 @@ def wait_until(predicate, timeout, what, every=0.05):
         if time.monotonic() > deadline:
             raise Timeout(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(every)
+
+
+def once(install):
+    """Lets one thread at a time install what is there once per cluster: the others find it."""
+    lock = threading.Lock()
+
+    @functools.wraps(install)
+    def locked(*arguments, **options):
+        with lock:
+            return install(*arguments, **options)
+
+    return locked

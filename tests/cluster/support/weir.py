@@ -10,6 +10,7 @@ from .waiting import Timeout
 BASE = pathlib.Path(__file__).parent.parent.parent.parent / "deploy" / "base"
 NAMESPACE = "weir-system"
 READY_SECONDS = 60
+DIALECTS = "dialects: [http]"
 
 
 class Weir:
@@ -43,36 +44,29 @@ class Weir:
         self.kube.patch("deployments", "weir", {"spec": {"replicas": replicas}}, self.namespace)
         self.kube.wait_available("weir", 60, self.namespace)
 
-    def down(self):
-        """Removes it at once: what drains was measured before."""
-        self.kube.delete("namespaces", self.namespace)
-        self.kube.delete("deployments", "weir", self.namespace)
-        for pod in self.pods():
-            self.kube.delete("pods", pod["metadata"]["name"], self.namespace, grace=0)
-        self.kube.wait_gone("namespaces", self.namespace, 60)
 
-
-def rendered(kube, replicas, config, without=()):
-    """deploy/base with so many replicas, another weir.yaml if one is given, and patches that take something away."""
+def rendered(kube, replicas, dialects):
+    """deploy/base with so many replicas and the families of metrics that these dialects have."""
     about = {"name": "weir", "namespace": NAMESPACE}
-    patches = [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": {"replicas": replicas}}]
-    if config is not None:
-        patches.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"weir.yaml": config}})
+    patch = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": {"replicas": replicas}}
     with tempfile.TemporaryDirectory() as folder:
         overlay = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             # A path from the overlay: kustomize takes no absolute one.
             "resources": [os.path.relpath(BASE, os.path.realpath(folder))],
-            "patches": [{"patch": json.dumps(patch)} for patch in patches] + list(without),
+            "patches": [{"patch": json.dumps(patch)}],
         }
         pathlib.Path(folder, "kustomization.yaml").write_text(json.dumps(overlay), encoding="utf-8")
-        return kube.kubectl("kustomize", folder)
+        text = kube.kubectl("kustomize", folder)
+    if DIALECTS not in text:
+        raise AssertionError(f"deploy/base has no {DIALECTS!r} any more")
+    return text.replace(DIALECTS, f"dialects: [{dialects}]")
 
 
-def weir_up(kube, replicas=1, config=None, without=()):
+def weir_up(kube, replicas=1, dialects="http"):
     """Installs the proxy, waits until all replicas are ready."""
-    kube.apply(rendered(kube, replicas, config, without), NAMESPACE)
+    kube.apply(rendered(kube, replicas, dialects), NAMESPACE)
     weir = Weir(kube)
     try:
         kube.wait_available("weir", READY_SECONDS, NAMESPACE)

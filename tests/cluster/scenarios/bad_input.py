@@ -1,0 +1,195 @@
+"""Whatever is wrong is told where it stands, with a reason, and a good route beside it does not notice."""
+
+from support.kube import condition, is_true
+
+HOST = "good.example.com"
+PREFIX = "nginx.ingress.kubernetes.io"
+
+GOOD = """\
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: good}
+spec: {hosts: [good.example.com], versions: [{name: stable, service: shop, port: 80}]}
+"""
+
+SPLITS = """\
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: nowhere}
+spec: {hosts: [nowhere.example.com], versions: [{name: stable, service: ghost, port: 80}]}
+---
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: no-rollout}
+spec: {hosts: [ghost.example.com], service: shop, targetRef: {group: argoproj.io, kind: Rollout, name: ghost}}
+"""
+
+OVERFLOW = """\
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: overflow}
+spec: {hosts: [overflow.example.com], versions: [{name: stable, service: shop, port: 80, weight: 99999999999}]}
+"""
+
+GATEWAYS = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: one}
+spec: {gatewayClassName: weir, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: other}
+spec: {gatewayClassName: weir, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: no-certificate}
+type: kubernetes.io/tls
+stringData: {tls.crt: "this is none", tls.key: "neither is this"}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: untrusted}
+spec:
+  gatewayClassName: weir
+  listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: https, port: 443, protocol: HTTPS, hostname: a.example.com, tls: {certificateRefs: [{name: no-certificate}]}}
+  - {name: taken, port: 443, protocol: HTTP}
+"""
+
+# None of its listeners can be bound.
+LOST = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: lost}
+spec:
+  gatewayClassName: weir
+  listeners:
+  - {name: https, port: 443, protocol: HTTPS, hostname: a.example.com, tls: {certificateRefs: [{name: no-certificate}]}}
+"""
+
+ROUTES = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: nowhere}
+spec: {parentRefs: [{name: one}], rules: [{backendRefs: [{name: ghost, port: 80}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: not-permitted}
+spec: {parentRefs: [{name: one}], rules: [{backendRefs: [{name: kubernetes, namespace: default, port: 443}]}]}
+"""
+
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: $name}
+spec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: http}]}
+"""
+
+INGRESS = """\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: $name, annotations: {$annotations}}
+spec:
+  ingressClassName: weir
+  tls: [$tls]
+  rules:
+  - host: ingress.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: $backend, port: {number: 80}}}}
+"""
+
+
+def run(scenario):
+    weir = scenario.weir_up(replicas=2)
+    scenario.backend("shop", "v1")
+    scenario.apply(GOOD)
+    scenario.wait_served(weir.address, HOST, "v1")
+    scenario.load(weir.address, HOST)
+    scenario.apply(SPLITS)
+    expect(scenario, "splits", "nowhere", ("ResolvedRefs", "BackendNotFound", "ghost"))
+    expect(scenario, "splits", "no-rollout", ("ResolvedRefs", "TargetNotFound", "ghost"))
+    refused(scenario, OVERFLOW, "weight")
+    gateways(scenario)
+    ingresses(scenario)
+    scenario.apply(LOST)
+    bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
+    expect(scenario, "gateways", "lost", bad, of=listeners)
+    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 12 ways, each told at its object"
+
+
+def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
+    """Waits for False conditions: type, reason and a word of the message."""
+
+    def told(found):
+        parts = of(found)
+        conditions = [condition(part, kind) for part in parts for kind, _, _ in wanted]
+        fits = [
+            any(c and c["status"] == "False" and c["reason"] == reason and word in c["message"] for c in conditions)
+            for _, reason, word in wanted
+        ]
+        return all(fits)
+
+    scenario.kube.wait(resource, name, told, 30, f"{wanted}")
+
+
+def parents(route):
+    return route.get("status", {}).get("parents", [])
+
+
+def listeners(gateway):
+    return gateway.get("status", {}).get("listeners", [])
+
+
+def refused(scenario, manifest, word):
+    """The API server itself takes no such object."""
+    try:
+        scenario.apply(manifest)
+    except AssertionError as error:
+        if word in str(error):
+            return
+        raise
+    raise AssertionError(f"the API server took {manifest}")
+
+
+def gateways(scenario):
+    """Two of the same port have an address each; a Secret that is no certificate, a port of two protocols; routes."""
+    scenario.apply(GATEWAYS)
+    scenario.apply(ROUTES)
+    for name in ("one", "other"):
+        scenario.kube.wait("gateways", name, lambda found: is_true(found, "Programmed"), 30, "Gateway programmed")
+    addresses = {scenario.kube.get("gateways", name)["status"]["addresses"][0]["value"] for name in ("one", "other")}
+    if len(addresses) != 2:
+        raise AssertionError(f"two Gateways of the same port should have two addresses: {addresses}")
+    bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
+    expect(scenario, "gateways", "untrusted", bad, of=listeners)
+    scenario.kube.wait(
+        "gateways",
+        "untrusted",
+        lambda found: any(is_true(listener, "Conflicted") for listener in listeners(found)),
+        30,
+        "a listener of a taken port",
+    )
+    expect(scenario, "httproutes", "nowhere", ("ResolvedRefs", "BackendNotFound", "ghost"), of=parents)
+    expect(scenario, "httproutes", "not-permitted", ("ResolvedRefs", "RefNotPermitted", "ReferenceGrant"), of=parents)
+
+
+def ingresses(scenario):
+    """Events, since an Ingress has no conditions."""
+    canary = f'{PREFIX}/canary: "true", {PREFIX}/canary-weight: "10"'
+    total = f'{PREFIX}/canary-total: "100"'
+    nonsense = f"{PREFIX}/proxy-body-size: plenty"
+    main = {"annotations": nonsense, "tls": "{hosts: [ingress.example.com], secretName: no-certificate}"}
+    for name in ("first", "second"):
+        scenario.apply(SERVICE, name=name)
+    scenario.apply(INGRESS, name="main", backend="shop", **main)
+    scenario.apply(INGRESS, name="first", backend="first", annotations=f"{canary}, {total}", tls="")
+    scenario.kube.wait_event("Ingress", "main", "proxy-body-size", "plenty")
+    scenario.kube.wait_event("Ingress", "main", "no-certificate")
+    scenario.kube.wait_event("Ingress", "first", "canary-total", 'did you mean "canary-weight-total"')
+    scenario.apply(INGRESS, name="second", backend="second", annotations=canary.replace("10", "95"), tls="")
+    scenario.kube.wait_event("Ingress", "second", "canary-weight", "older canaries")
