@@ -26,8 +26,12 @@ kind: Pod
 metadata: {name: stranger, labels: {app: weir}}
 spec:
   terminationGracePeriodSeconds: 1
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
   containers:
-  - {name: echo, image: "weir-echo:test", ports: [{name: http, containerPort: 8080}]}
+  - name: echo
+    image: weir-echo:test
+    ports: [{name: http, containerPort: 8080}]
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 """
 
 
