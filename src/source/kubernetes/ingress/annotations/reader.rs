@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a value of an annotation asks for anything; see [`Reader::asks`].
+/// Whether a value of an annotation asks for anything; see `Reader::asks`.
 pub fn asks(name: &str, value: &str) -> bool {
     let value = value.trim();
     let default = matches!((name, value), ("proxy-redirect-from" | "proxy-redirect-to", "default"));
