@@ -17,6 +17,7 @@ class ServiceProxy:
     def __init__(self, api):
         self.api = api
         self.services, self.slices = {}, {}
+        self.lock = threading.Lock()
         self.changed, self.loaded = threading.Event(), None
 
     def start(self):
@@ -27,14 +28,16 @@ class ServiceProxy:
     def follow(self, path, objects):
         def on_event(event, obj):
             key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
-            if event == "DELETED":
-                objects.pop(key, None)
-            else:
-                objects[key] = obj
+            with self.lock:
+                if event == "DELETED":
+                    objects.pop(key, None)
+                else:
+                    objects[key] = obj
             self.changed.set()
 
         def on_list(_):
-            objects.clear()
+            with self.lock:
+                objects.clear()
 
         threading.Thread(target=self.api.watch, args=(path, on_event, on_list), daemon=True).start()
 
@@ -58,7 +61,9 @@ class ServiceProxy:
     def ruleset(self):
         """The whole table: rewritten destinations, hairpins, refusals."""
         rewrites, refusals, backends = [], [], set()
-        for (namespace, name), service in list(self.services.items()):
+        with self.lock:
+            services, slices = list(self.services.items()), by_service(self.slices)
+        for (namespace, name), service in services:
             address = service["spec"].get("clusterIP")
             if not address or address == "None":
                 continue
@@ -66,7 +71,7 @@ class ServiceProxy:
                 if port["protocol"] not in ("TCP", "UDP"):
                     continue
                 match = f"ip daddr {address} {port['protocol'].lower()} dport {port['port']}"
-                targets = self.targets(namespace, name, port)
+                targets = ready_targets(slices.get((namespace, name), []), port)
                 backends |= {target for target, _ in targets}
                 if targets:
                     rewrites.append(f"{match} dnat to {choice(targets)}")
@@ -75,22 +80,30 @@ class ServiceProxy:
                     refusals.append(f"{match} reject" + (" with tcp reset" if port["protocol"] == "TCP" else ""))
         return table(rewrites, refusals, sorted(backends))
 
-    def targets(self, namespace, service, port):
-        """The ready endpoints; without any those that still serve while they end."""
-        ready, serving = [], []
-        for (slice_namespace, _), found in list(self.slices.items()):
-            owner = found["metadata"].get("labels", {}).get("kubernetes.io/service-name")
-            if (slice_namespace, owner, found["addressType"]) != (namespace, service, "IPv4"):
-                continue
-            for number in ports(found, port):
-                for endpoint in found["endpoints"] or []:
-                    conditions = endpoint.get("conditions", {})
-                    target = (endpoint["addresses"][0], number)
-                    if conditions.get("ready"):
-                        ready.append(target)
-                    elif conditions.get("serving"):
-                        serving.append(target)
-        return ready or serving
+
+def by_service(slices):
+    """The IPv4 slices of each Service."""
+    found = {}
+    for (namespace, _), each in slices.items():
+        if each["addressType"] == "IPv4":
+            owner = each["metadata"].get("labels", {}).get("kubernetes.io/service-name")
+            found.setdefault((namespace, owner), []).append(each)
+    return found
+
+
+def ready_targets(slices, port):
+    """The ready endpoints; without any those that still serve while they end."""
+    ready, serving = [], []
+    for found in slices:
+        for number in ports(found, port):
+            for endpoint in found["endpoints"] or []:
+                conditions = endpoint.get("conditions", {})
+                target = (endpoint["addresses"][0], number)
+                if conditions.get("ready"):
+                    ready.append(target)
+                elif conditions.get("serving"):
+                    serving.append(target)
+    return ready or serving
 
 
 def ports(found, port):

@@ -1,4 +1,4 @@
-"""The example analysis: Prometheus scrapes the proxy, and its answers promote a good V2 and take back a V3 that fails."""
+"""The example analysis: Prometheus scrapes the proxy, which has a good V2 promoted and a failing V3 taken back."""
 
 from support.argo import Rollout, argo_up
 from support.checks import weight_in_force
@@ -38,7 +38,8 @@ def run(scenario):
     sharp = verdicts.get("canary-success-rate", [])
     if "Failed" not in sharp or "Failed" in verdicts.get("success-rate", []):
         raise AssertionError(f"the check of the revision alone should have failed, and no other: {verdicts}")
-    return f"no traffic inconclusive, V2 promoted, V3 taken back by the check of its revision after {load.tally.asked_to_fail} failures"
+    failures = load.tally.asked_to_fail
+    return f"no traffic inconclusive, V2 promoted, V3 taken back by the check of its revision after {failures} failures"
 
 
 def without_traffic(scenario, rollout):

@@ -1,4 +1,4 @@
-"""The example argo-bluegreen: Argo Rollouts moves everybody from the active to the preview version at once, and back."""
+"""The example argo-bluegreen: Argo Rollouts moves everybody from the active to the preview version, and back."""
 
 from support.argo import Rollout, argo_up
 from support.checks import weight_in_force
@@ -15,8 +15,8 @@ metadata: {name: plain}
 spec: {hosts: [plain.example.com], versions: [{name: active, service: shop-active}]}
 """
 
-# How long the proxy may take once Argo has written what the Split follows, the Rollout's status; and all of it together,
-# most of which is Argo's and the controller manager's. Milliseconds.
+# How long the proxy may take once Argo has written what the Split follows, the Rollout's status; and all of it
+# together, most of which is Argo's and the controller manager's. Milliseconds.
 OWN, WHOLE = 100, 1000
 
 
@@ -58,7 +58,7 @@ def previewed(scenario, address):
 
 
 def switched(scenario, address, version, switch):
-    """Milliseconds from the change of the active Service to an answer through the Split, the Service, and Argo's status."""
+    """Milliseconds from the active Service's change to an answer through Split and Service, and to Argo's status."""
     before = len(scenario.changes("services", "shop-active"))
     probes = [scenario.probe(address, host) for host in (HOST, PLAIN)]
     switch()

@@ -25,7 +25,7 @@ def run(scenario):
 
 
 def steps(scenario, rollout, load, address, host):
-    """V1 to V2 by 20, 50, 100; then V3 is aborted at 20. Examples whose weights a router of Argo writes have these steps."""
+    """V1 to V2 by 20, 50, 100; then V3 is aborted at 20: the steps of the examples with a traffic router."""
     rollout.release("v2")
     for step, share in ((1, 20), (3, 50)):
         rollout.wait_paused(step)

@@ -1,4 +1,4 @@
-"""The example argo-routes under quick releases: V1, V2, V3 in a row over two HTTPRoutes, pods scaled with their weight."""
+"""The example argo-routes under quick releases: V1, V2, V3 in a row over two HTTPRoutes, pods scaled with weight."""
 
 from support.argo import Rollout, argo_up
 from support.checks import weight_in_force
@@ -26,7 +26,8 @@ def run(scenario):
     quickly(scenario, rollout, address, "v2", "v3")
     strategy(scenario, dynamicStableScale=None, scaleDownDelaySeconds=1)
     quickly(scenario, rollout, address, "v4", "v5")
-    return f"V1 to V5 over two HTTPRoutes, twice a release during a release; {websockets.reopened} WebSockets told to come back"
+    again = websockets.reopened
+    return f"V1 to V5 over two HTTPRoutes, twice a release during a release; {again} WebSockets told to come back"
 
 
 def insiders(scenario, rollout, address):

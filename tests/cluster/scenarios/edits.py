@@ -64,8 +64,10 @@ def route_edit(scenario):
 
     def edit(number):
         share = number % 101
-        backends = [{"name": "shop-v1", "port": 80, "weight": 100 - share}, {"name": "shop-v2", "port": 80, "weight": share}]
-        added = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-edit", "value": str(number)}]}}
+        shares = {"shop-v1": 100 - share, "shop-v2": share}
+        backends = [{"name": name, "port": 80, "weight": weight} for name, weight in shares.items()]
+        header = {"name": "x-edit", "value": str(number)}
+        added = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
         rule = {"backendRefs": backends, "filters": [added] if number % 3 == 0 else []}
         api = {"matches": [{"path": {"type": "PathPrefix", "value": "/api"}}], "backendRefs": backends}
         scenario.kube.patch("httproutes", "shop", {"spec": {"rules": [rule, api] if number % 2 == 0 else [rule]}})

@@ -22,4 +22,5 @@ def run(scenario):
         known = [text for text in documents if not ABSENT & set(re.findall(r"^kind: (\w+)", text, re.MULTILINE))]
         scenario.kube.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", stdin="\n---\n".join(known))
         taken, left = taken + len(known), left + len(documents) - len(known)
-    return f"{taken} objects of {len(files)} files taken, {left} of kinds that are not installed ({', '.join(ABSENT)}) left out"
+    absent = ", ".join(ABSENT)
+    return f"{taken} objects of {len(files)} files taken, {left} of kinds that are not installed ({absent}) left out"

@@ -32,14 +32,15 @@ def run(scenario):
     late = sorted(1000 * (moment - change.moment.timestamp()) for moment, change in zip(moments, changes, strict=True))
     middle, most = statistics.median(late), late[-2]
     return (
-        f"{WRITES} writes among {made} HTTPRoutes ({churned} other changes), from the API server's audit log to the first "
-        f"answer: median {middle:.1f} ms, p99 {most:.1f} ms, longest {late[-1]:.1f} ms"
+        f"{WRITES} writes among {made} HTTPRoutes ({churned} other changes), from the API server's audit log to the "
+        f"first answer: median {middle:.1f} ms, p99 {most:.1f} ms, longest {late[-1]:.1f} ms"
     )
 
 
 def route(name, share):
     """An HTTPRoute of its own host over both backends."""
-    backends = [{"name": "shop-v1", "port": 80, "weight": 100 - share}, {"name": "shop-v2", "port": 80, "weight": share}]
+    shares = {"shop-v1": 100 - share, "shop-v2": share}
+    backends = [{"name": to, "port": 80, "weight": weight} for to, weight in shares.items()]
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",

@@ -61,4 +61,5 @@ def change(scenario, number, pods):
     if number % 2:
         scenario.kube.patch("endpointslices", name, {"endpoints": endpoint_slice(name, pods[:1])["endpoints"]})
     else:
-        scenario.kube.patch("httproutes", name, {"spec": {"hostnames": [f"{name}.example.com", f"also-{name}.example.com"]}})
+        hosts = [f"{name}.example.com", f"also-{name}.example.com"]
+        scenario.kube.patch("httproutes", name, {"spec": {"hostnames": hosts}})

@@ -1,4 +1,4 @@
-"""The example stateful-worker: a preview takes no work of production, and does once it is promoted, without a restart."""
+"""The example stateful-worker: a preview takes no work of production until it is promoted, without a restart."""
 
 from support.argo import Rollout, argo_up
 

@@ -135,7 +135,7 @@ class Kube:
 
         def told():
             events = self.list("events")
-            about = [e for e in events if (e["involvedObject"].get("kind"), e["involvedObject"].get("name")) == (kind, name)]
+            about = [event for event in events if event["involvedObject"].items() >= {"kind": kind, "name": name}.items()]
             seen[:] = [f"{event.get('reason')}: {event.get('message')}" for event in about]
             return next((text for text in seen if all(word in text for word in words)), None)
 

@@ -1,7 +1,8 @@
 """Runs the scenarios inside the cluster's network, a line for each.
 
-A scenario is a module of ../scenarios with a docstring and a function run(scenario) that returns what it has seen. It may say
-SIDE_BY_SIDE = True: it shares a proxy with others, so it has hosts of its own, and leaves the proxy's pods and rights alone.
+A scenario is a module of ../scenarios with a docstring and a function run(scenario) that returns what it has seen. It
+may say
+SIDE_BY_SIDE = True: it shares a proxy with others, so it has hosts of its own, and leaves the proxy alone.
 RELEASE_ONLY = True: its figures say nothing about a debug binary.
 """
 

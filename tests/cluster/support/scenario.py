@@ -11,7 +11,7 @@ from .probe import Probe
 from .sessions import Sessions
 from .waiting import wait_until
 from .websockets import WebSockets
-from .weir import weir_up
+from .weir import NAMESPACE, weir_up
 
 MANIFESTS = pathlib.Path(__file__).parent.parent / "manifests"
 EXAMPLES = pathlib.Path(__file__).parent.parent.parent.parent / "deploy" / "examples"
@@ -25,16 +25,16 @@ class Scenario:
         # shared: the proxy of several scenarios that run side by side.
         self.name, self.kube, self.cache, self.shared = name, kube, cache, shared
         self.namespace = kube.namespace
-        self.clients, self.installed, self.others = [], [], []
+        self.clients, self.installed, self.others = [], set(), []
         self.requests = 0
 
     def weir_up(self, replicas=1, **options):
         """Installs the proxy for this scenario, unless it is there for several."""
         if self.shared:
             return self.shared
-        weir = weir_up(self.kube, replicas, **options)
-        self.installed.append(weir)
-        return weir
+        # Before it is there: what is half installed is removed, too.
+        self.installed.add(NAMESPACE)
+        return weir_up(self.kube, replicas, **options)
 
     def beside(self, namespace):
         """A second namespace of the same scenario, with its own objects."""
@@ -137,7 +137,7 @@ class Scenario:
         for client in self.clients:
             client.stop()
         ends = [other.namespace for other in self.others] + [self.namespace]
-        remove(self.kube, *ends, *(weir.namespace for weir in self.installed))
+        remove(self.kube, *ends, *self.installed)
 
 
 def remove(kube, *namespaces):

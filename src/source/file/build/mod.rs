@@ -28,7 +28,9 @@ pub use client_tls::unverified as unverified_tls;
 
 use super::problem::{Pointer, Problems};
 use super::wire;
+#[cfg(feature = "kubernetes")]
 pub use split::{Scope, route, split};
+#[cfg(feature = "kubernetes")]
 pub use tls::{names, provider};
 
 /// What building needs beside the wire structs, and what it finds.
