@@ -151,6 +151,7 @@ fn split(weights: &[i64]) -> Split {
         rescue: None,
         guard: None,
         limits: Limits::default(),
+        mirrors: Vec::new(),
     }
 }
 

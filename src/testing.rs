@@ -142,6 +142,7 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         rescue: None,
         guard: None,
         limits: Limits::default(),
+        mirrors: Vec::new(),
     }
 }
 

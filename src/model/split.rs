@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::{Filter, Pattern, ValueMatch, Weight};
+use super::{Filter, Mirror, Pattern, ValueMatch, Weight};
 
 /// Versions of a service and how requests are divided between them.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,8 @@ pub struct Split {
     pub guard: Option<GuardPolicy>,
     /// Size limits.
     pub limits: Limits,
+    /// Copies of requests.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// One arm of a split.

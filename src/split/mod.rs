@@ -2,11 +2,13 @@
 
 mod cookie;
 mod home;
+mod mirror;
 mod rendezvous;
 mod schedule;
 
 pub use cookie::{SetCookie, StickyCookie};
 pub use home::Home;
+pub use mirror::mirrored;
 pub use schedule::Schedule;
 
 use crate::head::RequestHead;

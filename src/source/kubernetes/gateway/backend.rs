@@ -72,6 +72,15 @@ fn invalid(backend: &BackendRef) -> Version {
     }
 }
 
+/// The target of a mirror; what leads nowhere is there, too, and `trouble` says why.
+pub fn mirror_target(reader: &Reader<'_>, route: &Id, wire: &BackendRef, trouble: &mut Vec<Condition>) -> Version {
+    version(reader, route, wire).unwrap_or_else(|condition| {
+        let message = format!("mirror: {}", condition.message);
+        trouble.push(Condition { message, ..condition });
+        invalid(wire)
+    })
+}
+
 fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Version, Condition> {
     let refused = |reason, message: String| Condition::fails("ResolvedRefs", reason, message);
     let (group, kind) = (backend.group.as_deref().unwrap_or_default(), backend.kind.as_deref().unwrap_or("Service"));

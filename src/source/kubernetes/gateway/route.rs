@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::attach::{self, Attachable};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
-use super::{GROUP, backend, filter, matching, retry};
+use super::{GROUP, backend, filter, matching, mirror, retry};
 use crate::model::{
     Attachment, Balance, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route, RouteKey, Rule, Split,
     Timeouts, Version,
@@ -153,7 +153,8 @@ fn rule<M>(
         trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
         Retry::default()
     });
-    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, retry)) }
+    let mirrors = mirror::mirrors(reader, id, &wire.filters, trouble);
+    Rule { matches, filters, split: Arc::new(Split { mirrors, ..plain_split(versions, timeouts, retry) }) }
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {
@@ -172,7 +173,7 @@ fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> 
     if let Some(error) = results.into_iter().find_map(Result::err) {
         return Err((matches, error));
     }
-    let filters = filter::filters(&wire.filters);
+    let filters = mirror::check(&wire.filters).and_then(|()| filter::filters(&wire.filters));
     let timeouts = timeouts(wire.timeouts.as_ref());
     match (filters, timeouts) {
         (Ok(filters), Ok(timeouts)) => Ok((matches, filters, timeouts)),
@@ -234,5 +235,6 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> 
         rescue: None,
         guard: None,
         limits: Limits::default(),
+        mirrors: Vec::new(),
     }
 }

@@ -203,6 +203,7 @@ impl Maker<'_> {
             rescue: None,
             guard: None,
             limits: Limits { request_body: traffic.body_size },
+            mirrors: Vec::new(),
         }
     }
 
