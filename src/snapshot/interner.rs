@@ -1,7 +1,11 @@
 //! Ids that stay the same from one snapshot to the next.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use super::Snapshot;
 use crate::endpoint::{Endpoint, EndpointId, SplitId, VersionId};
@@ -21,6 +25,24 @@ pub struct VersionKey {
     pub revision: Arc<str>,
 }
 
+/// Part and rule of a route, and which of the rule's mirrors.
+type Drawing = (RouteKey, u32, u32, Option<u32>);
+
+/// Endpoints of one hash: nearly always one.
+enum Known {
+    One(Arc<Endpoint>),
+    Many(Box<Vec<Arc<Endpoint>>>),
+}
+
+impl Known {
+    fn all(&self) -> &[Arc<Endpoint>] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(all) => all,
+        }
+    }
+}
+
 /// Gives the same id for the same thing, for as long as the process runs.
 #[derive(Default)]
 pub struct Interner {
@@ -31,8 +53,9 @@ pub struct Interner {
     made: u32,
     forgotten: Vec<VersionId>,
     /// The splits of rules, and the mirrors of each, which draw by themselves.
-    splits: HashMap<(RouteKey, usize, usize, Option<usize>), SplitId>,
-    endpoints: HashMap<model::Endpoint, Vec<Arc<Endpoint>>>,
+    splits: HashMap<Drawing, SplitId>,
+    /// By a hash of the address; in each list, those that share it.
+    endpoints: HashMap<u64, Known, FixedState>,
     next_endpoint: u32,
     epoch: u64,
 }
@@ -79,29 +102,37 @@ impl Interner {
 
     /// The id of the split of the `rule` of a route's `part`.
     pub fn split(&mut self, route: &RouteKey, part: usize, rule: usize) -> SplitId {
-        self.draws((route.clone(), part, rule, None))
+        self.draws((route.clone(), part as u32, rule as u32, None))
     }
 
     /// The id by which a mirror of such a rule draws the requests that it copies.
     pub fn mirror_draws(&mut self, route: &RouteKey, (part, rule): (usize, usize), mirror: usize) -> SplitId {
-        self.draws((route.clone(), part, rule, Some(mirror)))
+        self.draws((route.clone(), part as u32, rule as u32, Some(mirror as u32)))
     }
 
-    fn draws(&mut self, key: (RouteKey, usize, usize, Option<usize>)) -> SplitId {
+    fn draws(&mut self, key: Drawing) -> SplitId {
         let next = SplitId(self.splits.len() as u32);
         *self.splits.entry(key).or_insert(next)
     }
 
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
-        let known = self.endpoints.entry(endpoint.clone()).or_default();
-        if let Some(found) = known.iter().find(|e| e.transport == *transport) {
+        let hash = FixedState::default().hash_one(endpoint);
+        let is_it =
+            |e: &&Arc<Endpoint>| e.address == endpoint.address && e.host == endpoint.host && e.transport == *transport;
+        if let Some(found) = self.endpoints.get(&hash).and_then(|known| known.all().iter().find(is_it)) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
         let made = Arc::new(Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport)));
-        known.push(Arc::clone(&made));
+        match self.endpoints.entry(hash) {
+            Entry::Vacant(place) => _ = place.insert(Known::One(Arc::clone(&made))),
+            Entry::Occupied(mut place) => {
+                let all = [place.get().all(), &[Arc::clone(&made)]].concat();
+                place.insert(Known::Many(Box::new(all)));
+            }
+        }
         made
     }
 
@@ -125,9 +156,12 @@ impl Interner {
             .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)))
             .flat_map(|version| version.endpoints.iter().map(|e| e.id))
             .collect();
-        self.endpoints.retain(|_, endpoints| {
-            endpoints.retain(|e| named.contains(&e.id));
-            !endpoints.is_empty()
+        self.endpoints.retain(|_, known| match known {
+            Known::One(endpoint) => named.contains(&endpoint.id),
+            Known::Many(endpoints) => {
+                endpoints.retain(|e| named.contains(&e.id));
+                !endpoints.is_empty()
+            }
         });
         if self.versions.len() + self.mirrors.len() >= MAX_VERSIONS / 2 {
             let bodies = snapshot.rules.iter().map(|rule| &rule.body);

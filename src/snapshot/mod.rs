@@ -16,7 +16,7 @@ pub use compile::{CompileError, compile};
 pub use interner::{Interner, MAX_VERSIONS, VersionKey};
 pub use mirror::MirrorEntry;
 pub use salt::Salt;
-pub use table::{Candidate, MatchSummary, PathRank, PathTable, RouteTable};
+pub use table::{Candidate, MatchSummary, PathRank, PathTable, Paths, RouteTable};
 pub use weights::{WeightSource, Weights};
 
 use std::net::IpAddr;

@@ -105,7 +105,7 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
     let (revision, endpoints) = found.merged();
     let transport = match route.kind {
         // gRPC is HTTP/2, whatever the Service says.
-        ObjectKind::GrpcRoute => Arc::new(Transport { protocol: UpstreamProtocol::Http2, tls: None }),
+        ObjectKind::GrpcRoute => split::plain(UpstreamProtocol::Http2),
         _ => split::transport(found.app_protocol.as_deref(), None),
     };
     Ok(Version {

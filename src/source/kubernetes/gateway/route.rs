@@ -63,6 +63,7 @@ fn translate<M: DeserializeOwned>(
     }
     // Hostnames that are none must not come to mean all.
     attachments.retain(|_| spec.hostnames.is_empty() || !hosts.is_empty());
+    attachments.shrink_to_fit();
     let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
@@ -170,6 +171,8 @@ fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> 
     if wire.matches.is_empty() {
         matches.push(matching::everything());
     }
+    // It is kept.
+    matches.shrink_to_fit();
     if let Some(error) = results.into_iter().find_map(Result::err) {
         return Err((matches, error));
     }
