@@ -4,6 +4,7 @@
 //! translation reads objects through a [`Reader`], which remembers what was asked for, absent objects included: so nobody has
 //! to say what depends on what. Everything here is synchronous and knows no server.
 
+mod claims;
 mod objects;
 mod reader;
 mod readers;
@@ -68,6 +69,8 @@ pub struct Index {
     objects: Objects,
     units: Units,
     readers: Readers,
+    /// Units by what their routes take.
+    claims: Readers,
     dirty: BTreeSet<Id>,
     ranked: BTreeMap<Rank, Arc<[Arc<Route>]>>,
     listing: HashMap<ObjectKind, BTreeSet<Id>>,
@@ -89,6 +92,7 @@ impl Index {
             objects: Objects::default(),
             units: Units::default(),
             readers: Readers::default(),
+            claims: Readers::default(),
             dirty: BTreeSet::new(),
             ranked: BTreeMap::new(),
             listing: HashMap::new(),
@@ -232,7 +236,8 @@ impl Index {
         if !made.routes.is_empty() {
             self.ranked.insert((created, id.clone()), Arc::clone(&made.routes));
         }
-        self.put(Unit { id, reads, made, created, version });
+        let claims = claims::of(&made.routes);
+        self.put(Unit { id, reads, claims, made, created, version });
     }
 
     /// Puts a unit in the place of the one before, among the readers of what it has read.
@@ -240,16 +245,26 @@ impl Index {
         if let Some((number, before)) = self.units.number(&unit.id).zip(self.units.get(&unit.id)) {
             let gone = before.reads.iter().filter(|topic| unit.reads.binary_search(topic).is_err());
             gone.for_each(|topic| self.readers.remove(*topic, number));
+            let gone = before.claims.iter().filter(|claim| unit.claims.binary_search(claim).is_err());
+            gone.for_each(|claim| self.claims.remove(*claim, number));
         }
-        let reads = unit.reads.clone();
+        let (reads, claims) = (unit.reads.clone(), unit.claims.clone());
         let number = self.units.put(unit);
         reads.iter().for_each(|topic| self.readers.add(*topic, number));
+        for claim in claims {
+            self.claims.add(claim, number);
+            // Another that takes the same may have to be told now who gets it.
+            let others = self.claims.of(claim).iter().filter(|other| **other != number);
+            let others = others.filter_map(|other| self.units.by_number(*other));
+            self.reported.extend(others.map(|unit| unit.id.clone()));
+        }
     }
 
     fn forget(&mut self, id: &Id) {
         let Some(number) = self.units.number(id) else { return };
         let Some(unit) = self.units.remove(id) else { return };
         unit.reads.iter().for_each(|topic| self.readers.remove(*topic, number));
+        unit.claims.iter().for_each(|claim| self.claims.remove(*claim, number));
         self.ranked.remove(&(unit.created, unit.id.clone()));
         self.count(&unit.made.report, false);
         self.figures.remove(id);
@@ -298,7 +313,11 @@ impl Index {
     }
 
     fn statement(&self, id: &Id) -> Option<Statement> {
-        let mut report = Arc::clone(&self.units.get(id)?.made.report);
+        let unit = self.units.get(id)?;
+        let mut report = Arc::clone(&unit.made.report);
+        if let Some(note) = self.shadowed(unit) {
+            Arc::make_mut(&mut report).notes.push(note);
+        }
         let object = self.objects.get(id)?;
         if let Some(figures) = self.figures.get(id) {
             Arc::make_mut(&mut report).versions = Some(figures.clone());

@@ -205,7 +205,7 @@ impl Object {
         let owners = metadata.owner_references.unwrap_or_default();
         let owner = owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.name.as_str().into());
         Self {
-            uid: metadata.uid.filter(|_| is_unit(kind)).unwrap_or_default().into(),
+            uid: metadata.uid.filter(|_| is_unit(kind)).map_or_else(Arc::default, Arc::from),
             generation: metadata.generation.unwrap_or_default(),
             created: metadata.creation_timestamp.map_or(0, |time| time.0.as_second()),
             labels: kept(metadata.labels, ObjectKind::keeps_label),

@@ -188,6 +188,10 @@ impl Committer {
             self.known.insert(id.clone(), Known { statement, serving });
             self.dirty.insert(id);
         }
+        // After the first list it had everything once.
+        if self.held.is_empty() {
+            self.held.shrink_to_fit();
+        }
     }
 
     fn take(&mut self, order: Order) {

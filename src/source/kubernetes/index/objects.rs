@@ -1,6 +1,6 @@
 //! The objects themselves, with what is needed to find them by something other than their name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ type ByName = HashMap<(Arc<str>, Arc<str>), Vec<Arc<str>>>;
 #[derive(Default)]
 pub struct Objects {
     all: BTreeMap<Id, Box<Object>>,
+    /// Names of namespaces, each of which thousands of objects may be in.
+    namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
     malformed: HashMap<Id, String>,
     /// Names of slices by Service.
@@ -89,11 +91,21 @@ impl Objects {
         if !was_malformed && self.get(&id) == Some(&object) {
             return Vec::new();
         }
+        let id = self.shared(id);
         let mut topics = self.unlink(&id);
         self.link(&id, &object, &mut topics);
         self.all.insert(id.clone(), Box::new(object));
         topics.extend(topics_of(&id));
         topics
+    }
+
+    /// The same, with the one text that all objects of its namespace have.
+    fn shared(&mut self, mut id: Id) -> Id {
+        match self.namespaces.get(&id.namespace) {
+            Some(known) => id.namespace = Arc::clone(known),
+            None => _ = self.namespaces.insert(Arc::clone(&id.namespace)),
+        }
+        id
     }
 
     /// Makes what is known take up no more room than it needs; to be called when much of it has come in order, which leaves

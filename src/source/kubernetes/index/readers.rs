@@ -12,6 +12,11 @@ use super::Topic;
 pub struct TopicKey(u64);
 
 impl TopicKey {
+    /// A key of something else that units have in common.
+    pub fn new(hash: u64) -> Self {
+        Self(hash)
+    }
+
     /// What stands for a topic.
     pub fn of(topic: &Topic) -> Self {
         Self(FixedState::default().hash_one(topic))

@@ -19,11 +19,21 @@ const SHARED: usize = 16;
 pub struct Unit {
     pub id: Id,
     pub reads: Box<[TopicKey]>,
+    /// What its routes take.
+    pub claims: Box<[TopicKey]>,
     pub made: Made,
     /// When the object was made, seconds since 1970: where its routes stand among all others.
     pub created: i64,
     /// The object's identity and generation that it was made from: what is said is said of them.
     pub version: (Arc<str>, i64),
+}
+
+impl Unit {
+    /// Precedence between routes that take the same request: the older object, then the name (Gateway API,
+    /// `HTTPRouteRule.matches`).
+    pub fn rank(&self) -> (i64, &Id) {
+        (self.created, &self.id)
+    }
 }
 
 /// What was made of an object, as it is kept.
