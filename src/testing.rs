@@ -180,7 +180,7 @@ impl Split {
 
     /// With stickiness.
     pub fn sticky_by(mut self, client: ClientId, mode: StickyMode) -> Self {
-        self.sticky = Some(Sticky { client, mode, to: StickyTo::Version, forgets: Vec::new() });
+        self.sticky = Some(Box::new(Sticky { client, mode, to: StickyTo::Version, forgets: Vec::new() }));
         self
     }
 

@@ -97,6 +97,7 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
         );
         return Err(refused("RefNotPermitted", message));
     }
+    let service = Id { name: reader.shared_name(service.clone()), ..service };
     let port = backend.port.map_or(PortRef::First, PortRef::Number);
     let found = endpoints::backend(reader, &namespace, &service.name, &port)
         .map_err(|error| refused("BackendNotFound", error.to_string()))?;

@@ -65,7 +65,8 @@ impl Objects {
         })
     }
 
-    fn known(&self, id: &Id) -> Option<(&Id, &Object)> {
+    /// An object with its name as it is kept.
+    pub fn known(&self, id: &Id) -> Option<(&Id, &Object)> {
         self.all.get_key_value(id).map(|(id, object)| (id, &**object))
     }
 

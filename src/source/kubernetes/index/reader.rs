@@ -60,6 +60,11 @@ impl<'i> Reader<'i> {
         self.objects.why_malformed(id)
     }
 
+    /// The name of an object as it is known, so that it is there once only.
+    pub fn shared_name(&self, id: Id) -> Arc<str> {
+        self.objects.known(&id).map_or(id.name, |(known, _)| Arc::clone(&known.name))
+    }
+
     /// A Service.
     pub fn service(&self, namespace: &Arc<str>, name: &Arc<str>) -> Option<&'i Service> {
         let id = Id { kind: ObjectKind::Service, namespace: Arc::clone(namespace), name: Arc::clone(name) };

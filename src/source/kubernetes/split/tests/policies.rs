@@ -79,7 +79,7 @@ fn a_guard_is_put_on_every_rule() {
     let two = json!([{"backendRefs": both}, {"matches": [{"path": {"value": "/b"}}], "backendRefs": both}]);
     let mut world = world(&[http_route("shop", &[], two), policy("behaviour", &json!({"guard": {"window": "10s"}}))]);
     let route = world.route("shop");
-    let windows: Vec<_> = route.rules.iter().map(|rule| rule.split.guard.map(|guard| guard.window)).collect();
+    let windows: Vec<_> = route.rules.iter().map(|rule| rule.split.guard.as_ref().map(|guard| guard.window)).collect();
     assert_eq!(windows, [Some(Duration::from_secs(10)); 2]);
 }
 
