@@ -31,7 +31,7 @@ type Drawing = (RouteKey, u32, u32, Option<u32>);
 /// Endpoints of one hash: nearly always one.
 enum Known {
     One(Arc<Endpoint>),
-    Many(Box<Vec<Arc<Endpoint>>>),
+    Many(Box<[Arc<Endpoint>]>),
 }
 
 impl Known {
@@ -130,7 +130,7 @@ impl Interner {
             Entry::Vacant(place) => _ = place.insert(Known::One(Arc::clone(&made))),
             Entry::Occupied(mut place) => {
                 let all = [place.get().all(), &[Arc::clone(&made)]].concat();
-                place.insert(Known::Many(Box::new(all)));
+                place.insert(Known::Many(all.into()));
             }
         }
         made
@@ -159,7 +159,7 @@ impl Interner {
         self.endpoints.retain(|_, known| match known {
             Known::One(endpoint) => named.contains(&endpoint.id),
             Known::Many(endpoints) => {
-                endpoints.retain(|e| named.contains(&e.id));
+                *endpoints = endpoints.iter().filter(|e| named.contains(&e.id)).cloned().collect();
                 !endpoints.is_empty()
             }
         });

@@ -83,7 +83,7 @@ pub enum Body {
     /// An EndpointSlice.
     Slice(Box<Slice>),
     /// A Secret's data, base64.
-    Secret(Box<BTreeMap<Box<str>, Box<str>>>),
+    Secret(Strings),
     /// Metadata only.
     None,
     /// JSON: `spec`, and `status` where it is read.
@@ -187,7 +187,7 @@ impl Object {
         let body = match kind {
             ObjectKind::Service => service(&mut data).map(|service| Body::Service(Box::new(service))),
             ObjectKind::Slice => slice(&metadata, data).map(|slice| Body::Slice(Box::new(slice))),
-            ObjectKind::Secret => parsed(data["data"].take()).map(|data| Body::Secret(Box::new(data))),
+            ObjectKind::Secret => parsed(data["data"].take()).map(Body::Secret),
             _ if kind.metadata_only() => Ok(Body::None),
             _ => Ok(Body::Text { spec: text(&data["spec"]), status: status_text(kind, &data["status"]) }),
         };

@@ -16,5 +16,5 @@ fn readers_come_and_go() {
         readers.remove(topic, unit);
         readers.remove(other, unit);
     }
-    assert!(readers.0.is_empty());
+    assert!(readers.topics.is_empty() && readers.shared.is_empty());
 }
