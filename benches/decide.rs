@@ -151,6 +151,7 @@ fn split(weights: &[i64]) -> Split {
         rescue: None,
         guard: None,
         limits: Limits::default(),
+        mirrors: Vec::new(),
     }
 }
 
@@ -186,7 +187,7 @@ fn sticky(keys: &[&str]) -> Split {
     let keys = keys.iter().map(|key| Arc::from(key.as_bytes())).collect();
     let client = ClientId::Cookie { name: "weir".into(), ttl: None, keys, attributes: Default::default() };
     Split {
-        sticky: Some(Sticky { client, mode: StickyMode::Share, to: StickyTo::Version, forgets: Vec::new() }),
+        sticky: Some(Box::new(Sticky { client, mode: StickyMode::Share, to: StickyTo::Version, forgets: Vec::new() })),
         ..split(&[95, 5])
     }
 }

@@ -5,7 +5,7 @@
 
 mod explain;
 
-pub use explain::{ExplainedVersion, Explanation, explain};
+pub use explain::{ExplainedMirror, ExplainedVersion, Explanation, explain};
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::endpoint::{Endpoint, SplitId, VersionId};
 use crate::head::RequestHead;
 use crate::model::{Access, OnEmpty, Split, StickyTo};
 use crate::route::{self, Found};
-use crate::snapshot::{Rule, Snapshot, VersionEntry};
+use crate::snapshot::{MirrorEntry, Rule, Snapshot, VersionEntry};
 use crate::split::{self, Choice, Home, Schedule, SetCookie, Why};
 use crate::upstream::balance::{self, Tried, Turn};
 
@@ -154,6 +154,30 @@ pub fn rescue(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tri
     let rule = before.rule(snapshot);
     let endpoint = pick(rule, 0, tried, cursors)?;
     Some(Decision { version: 0, endpoint, why: Why::Sibling, ..before.clone() })
+}
+
+/// A copy of a request, as positions in the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirrored {
+    /// Index of the mirror in the rule.
+    pub mirror: usize,
+    /// Index of the endpoint in the mirror's target.
+    pub endpoint: usize,
+}
+
+/// Decides which copies are made of a request; to be asked once, after its first decision. A target without endpoints gets
+/// none, and no other takes its place. Without mirrors nothing is allocated.
+pub fn mirrors(snapshot: &Snapshot, cursors: &mut Cursors, decision: &Decision) -> Vec<Mirrored> {
+    let rule = decision.rule(snapshot);
+    let copy = |(index, mirror): (usize, &MirrorEntry)| {
+        let (schedule, rng) = cursors.schedule(mirror.draws);
+        let target = &mirror.target;
+        let copied = split::mirrored(mirror, decision.version, schedule, rng) && !target.invalid;
+        let turn = copied.then(|| cursors.turn(target.id))?;
+        let endpoint = balance::pick(&target.endpoints, rule.body.split.balance, &Tried::default(), turn)?;
+        Some(Mirrored { mirror: index, endpoint })
+    };
+    rule.body.mirrors.iter().enumerate().filter_map(copy).collect()
 }
 
 /// Finds an endpoint for a choice, or for a sibling of it.

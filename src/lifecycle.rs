@@ -189,7 +189,7 @@ fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError
         let control = Arc::downgrade(control);
         move || match control.upgrade() {
             Some(control) => control.served(),
-            None => Served { snapshot: Arc::default(), versions: Vec::new() },
+            None => Served::default(),
         }
     };
     let (registry, recorder) = (control.metrics().registry(), control.recorder());

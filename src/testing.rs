@@ -142,6 +142,7 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         rescue: None,
         guard: None,
         limits: Limits::default(),
+        mirrors: Vec::new(),
     }
 }
 
@@ -179,7 +180,7 @@ impl Split {
 
     /// With stickiness.
     pub fn sticky_by(mut self, client: ClientId, mode: StickyMode) -> Self {
-        self.sticky = Some(Sticky { client, mode, to: StickyTo::Version, forgets: Vec::new() });
+        self.sticky = Some(Box::new(Sticky { client, mode, to: StickyTo::Version, forgets: Vec::new() }));
         self
     }
 

@@ -69,13 +69,21 @@ fn print(explanation: &Explanation) {
         println!("why       {why}");
     }
     for version in &explanation.versions {
-        let revision =
-            if version.revision.is_empty() { String::new() } else { format!(" (revision {})", version.revision) };
-        let endpoints =
-            if version.endpoints.is_empty() { "no endpoint".to_owned() } else { version.endpoints.join(", ") };
-        println!("{:>7.3}%  {}{revision} at {endpoints}", version.share * 100.0, version.version);
+        let place = place(&version.revision, &version.endpoints);
+        println!("{:>7.3}%  {}{place}", version.share * 100.0, version.version);
     }
     if let Some(answer) = &explanation.answer {
         println!("answer    {answer}");
     }
+    for mirror in &explanation.mirrors {
+        let place = place(&mirror.revision, &mirror.endpoints);
+        println!("{:>7.3}%  is copied to {}{place}", mirror.share * 100.0, mirror.to);
+    }
+}
+
+/// What something runs, and where.
+fn place(revision: &str, endpoints: &[String]) -> String {
+    let revision = if revision.is_empty() { String::new() } else { format!(" (revision {revision})") };
+    let endpoints = if endpoints.is_empty() { "no endpoint".to_owned() } else { endpoints.join(", ") };
+    format!("{revision} at {endpoints}")
 }

@@ -77,7 +77,7 @@ impl Guards {
             let key = key_of(body, version);
             let running =
                 self.running.entry(place).or_insert_with(|| Running::new(&key, policy, body, recorder, trips));
-            if running.key != key || running.policy != *policy {
+            if running.key != key || running.policy != **policy {
                 *running = Running::new(&key, policy, body, recorder, trips);
             }
             if let Some(reason) = running.look(now, body, version, recorder) {

@@ -211,7 +211,11 @@ impl Control {
     /// What is served, and what every version id stands for.
     pub fn served(&self) -> Served {
         let state = lock(&self.state);
-        Served { snapshot: self.snapshot(), versions: state.interner.known_versions() }
+        Served {
+            snapshot: self.snapshot(),
+            versions: state.interner.known_versions(),
+            mirrors: state.interner.known_mirrors(),
+        }
     }
 
     /// What the versions counted in the last `seconds`, and how many of them that is about: the history may not reach back

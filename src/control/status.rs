@@ -1,13 +1,15 @@
 //! What is going on, for people: the JSON of `/api/v1/splits` and `/api/v1/history`.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::events::lock;
 use super::{Control, Point, State};
-use crate::model::RouteKey;
+use crate::model::{Kind, Route, RouteKey};
 use crate::record::Classification;
 use crate::record::Totals;
-use crate::snapshot::Rule;
+use crate::snapshot::{Rule, Snapshot};
 
 /// Everything that is served.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,8 +128,23 @@ impl Control {
             generation: snapshot.generation,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            splits: snapshot.rules.iter().map(|rule| self.split_status(rule, &state)).collect(),
+            splits: self.splits(&snapshot, &state, |_| true),
         }
+    }
+
+    /// What is going on in the splits of one kind.
+    pub fn status_of(&self, kind: Kind) -> Vec<SplitStatus> {
+        let state = lock(&self.state);
+        self.splits(&self.served.load_full(), &state, |route| route.kind == kind)
+    }
+
+    fn splits(&self, snapshot: &Snapshot, state: &State, wanted: impl Fn(&RouteKey) -> bool) -> Vec<SplitStatus> {
+        let rules = snapshot.rules.iter().filter(|rule| wanted(&rule.body.route));
+        let mut configured: HashMap<&RouteKey, &Route> = HashMap::new();
+        for route in state.model.routes.iter().filter(|route| wanted(&route.key)) {
+            configured.entry(&route.key).or_insert(route);
+        }
+        rules.map(|rule| self.split_status(rule, configured.get(&rule.body.route).copied(), state)).collect()
     }
 
     /// The last minutes.
@@ -148,9 +165,8 @@ impl Control {
         self.served.load().rules.iter().map(split).collect()
     }
 
-    fn split_status(&self, rule: &Rule, state: &State) -> SplitStatus {
+    fn split_status(&self, rule: &Rule, configured: Option<&Route>, state: &State) -> SplitStatus {
         let route = &rule.body.route;
-        let configured = state.model.routes.iter().find(|known| known.key == *route);
         let mut versions: Vec<VersionStatus> =
             (0..rule.body.versions.len()).map(|i| self.version_status(rule, i, state)).collect();
         let rate: f64 = versions.iter().filter_map(|version| version.rate).sum();

@@ -122,7 +122,7 @@ async fn a_reload_that_keeps_the_weights_keeps_the_ramp() {
 /// A split whose canary is guarded, at a revision.
 pub fn guarded(revision: &str, action: GuardAction) -> Split {
     let mut shop = split(&[("stable", 50), ("canary", 50)]).revisions(&["", revision]);
-    shop.guard = Some(GuardPolicy { action, ..GuardPolicy::default() });
+    shop.guard = Some(Box::new(GuardPolicy { action, ..GuardPolicy::default() }));
     shop
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::head::RequestHead;
 use crate::model::{Access, OnEmpty};
 use crate::route;
-use crate::snapshot::{Rule, Snapshot};
+use crate::snapshot::{MirrorEntry, Rule, Snapshot};
 use crate::split;
 
 /// Where a request goes, and why.
@@ -25,6 +25,23 @@ pub struct Explanation {
     pub versions: Vec<ExplainedVersion>,
     /// What the proxy answers by itself.
     pub answer: Option<String>,
+    /// Where copies of it may go.
+    #[serde(default)]
+    pub mirrors: Vec<ExplainedMirror>,
+}
+
+/// Where a copy of the request may go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedMirror {
+    /// Name of the version or backend.
+    pub to: String,
+    /// What it runs.
+    pub revision: String,
+    /// Chance that it is copied, 0 to 1.
+    pub share: f64,
+    /// Endpoints, one of which gets it.
+    pub endpoints: Vec<String>,
 }
 
 /// A version that the request may go to.
@@ -51,6 +68,7 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
         why: None,
         versions: Vec::new(),
         answer: None,
+        mirrors: Vec::new(),
     };
     let Some(found) = entry.and_then(|e| route::find(&e.table, head)) else {
         explanation.answer = Some("404: no route takes this host and path".to_owned());
@@ -75,6 +93,7 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
         })
         .collect();
     let Placed { shares, refused, invalid } = placed(rule, chosen);
+    explanation.mirrors = rule.body.mirrors.iter().map(|mirror| explained(mirror, &shares)).collect();
     let told = |status: u16, share: f64, reason: &str| format!("{status} for {}%: {reason}", share * 100.0);
     let answers = [
         (invalid > 0.0).then(|| told(500, invalid, "the version points to what does not exist or may not be used")),
@@ -91,6 +110,20 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
         })
         .collect();
     explanation
+}
+
+/// A mirror of a rule whose versions get these shares: what its own version gets, and what nobody gets, is not copied.
+fn explained(mirror: &MirrorEntry, shares: &[f64]) -> ExplainedMirror {
+    let copied = |(version, _): &(usize, &f64)| mirror.version != Some(*version);
+    let forwarded: f64 = shares.iter().enumerate().filter(copied).map(|(_, share)| share).sum();
+    let target = &mirror.target;
+    let able = !target.invalid && !target.endpoints.is_empty();
+    ExplainedMirror {
+        to: target.name.to_string(),
+        revision: target.revision.to_string(),
+        share: if able { forwarded * mirror.fraction.share() } else { 0.0 },
+        endpoints: target.endpoints.iter().map(|e| e.address.to_string()).collect(),
+    }
 }
 
 /// What the rule answers itself, whatever its versions are.

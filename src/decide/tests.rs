@@ -1,4 +1,5 @@
 mod home;
+mod mirrors;
 
 use super::*;
 use crate::endpoint::EndpointId;

@@ -99,7 +99,7 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
 /// Gives Splits the figures of their versions, as this replica has them; more than some at a time wait for the next one.
 fn tell_figures(process: &Process, cluster: &mut Cluster) {
     let mut told = 0;
-    for split in process.control().status().splits.iter().filter(|split| split.kind == Kind::Split.as_str()) {
+    for split in &process.control().status_of(Kind::Split) {
         told += usize::from(cluster.figures(&split.namespace, &split.name, figures_of(split)));
         if told == FIGURES_AT_ONCE {
             break;

@@ -7,6 +7,7 @@
 mod filter;
 mod listener;
 mod matching;
+mod mirror;
 mod route;
 mod settings;
 mod split;
@@ -15,6 +16,7 @@ mod weight;
 pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, RedirectTo};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
+pub use mirror::{Fraction, FractionError, Mirror, MirrorTarget};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 pub use split::{

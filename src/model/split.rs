@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::{Filter, Pattern, ValueMatch, Weight};
+use super::{Filter, Mirror, Pattern, ValueMatch, Weight};
 
 /// Versions of a service and how requests are divided between them.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Split {
     /// What is asked first.
     pub order: Order,
     /// Keeps a client on its version.
-    pub sticky: Option<Sticky>,
+    pub sticky: Option<Box<Sticky>>,
     /// What happens to requests for a version without a ready endpoint.
     pub on_empty: OnEmpty,
     /// A weight change is spread over this long.
@@ -32,9 +32,11 @@ pub struct Split {
     /// Repeats what failed on one version on the first.
     pub rescue: Option<Rescue>,
     /// Automatic protection against a bad version.
-    pub guard: Option<GuardPolicy>,
+    pub guard: Option<Box<GuardPolicy>>,
     /// Size limits.
     pub limits: Limits,
+    /// Copies of requests.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// One arm of a split.

@@ -15,7 +15,7 @@ use super::outcome::{Classification, Ending, Reason};
 use super::recorder::Recorder;
 use super::wire::{self, Buckets};
 use crate::endpoint::VersionId;
-use crate::snapshot::{Snapshot, VersionKey};
+use crate::snapshot::{Rule, Snapshot, VersionEntry, VersionKey};
 use crate::split::Why;
 
 /// Upper bounds of exported histograms (OpenTelemetry, `http.server.request.duration`).
@@ -28,11 +28,14 @@ pub(super) const OPENTELEMETRY: Buckets = Buckets {
 };
 
 /// What there is to export besides the counters.
+#[derive(Default)]
 pub struct Served {
     /// What is served now.
     pub snapshot: Arc<Snapshot>,
     /// What every version id stands for.
     pub versions: Vec<(VersionId, VersionKey)>,
+    /// What every id of a mirror's target stands for.
+    pub mirrors: Vec<(VersionId, VersionKey)>,
 }
 
 /// Text form of an export.
@@ -107,9 +110,14 @@ pub struct Exporter {
     descs: Vec<Desc>,
 }
 
-const FAMILIES: [(&str, &str, MetricType); 11] = [
-    ("weir_requests_total", "Requests by version and how they ended.", MetricType::COUNTER),
-    ("weir_request_duration_seconds", "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
+const REQUESTS: &str = "weir_requests_total";
+const DURATIONS: &str = "weir_request_duration_seconds";
+const MIRRORED: &str = "weir_mirrored_requests_total";
+const MIRRORED_DURATIONS: &str = "weir_mirrored_request_duration_seconds";
+
+const FAMILIES: [(&str, &str, MetricType); 13] = [
+    (REQUESTS, "Requests by version and how they ended.", MetricType::COUNTER),
+    (DURATIONS, "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
     ("weir_time_to_first_byte_seconds", "From the request's head to the answer's.", MetricType::HISTOGRAM),
     ("weir_decisions_total", "Decisions by version and why it was chosen.", MetricType::COUNTER),
     ("weir_split_weight", "Weights: asked for, and in effect.", MetricType::GAUGE),
@@ -119,6 +127,8 @@ const FAMILIES: [(&str, &str, MetricType); 11] = [
     ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
     ("weir_rescues_total", "Requests repeated on another version, by cause.", MetricType::COUNTER),
     ("weir_stream_duration_seconds", "Lifetimes of long-lived connections.", MetricType::HISTOGRAM),
+    (MIRRORED, "Copies of requests by where they went and how they ended.", MetricType::COUNTER),
+    (MIRRORED_DURATIONS, "From a copy's head to the end of its answer.", MetricType::HISTOGRAM),
 ];
 
 impl Exporter {
@@ -145,6 +155,9 @@ impl Collector for Exporter {
         for (id, key) in &served.versions {
             families.version(&Labels::of(key), &self.recorder.totals(*id));
         }
+        for (id, key) in &served.mirrors {
+            families.mirror(&Labels::of(key), &self.recorder.totals(*id));
+        }
         families.version(&Labels::unrouted(""), &self.recorder.totals(VersionId::UNROUTED));
         families.version(&Labels::unrouted("_overflow"), &self.recorder.totals(VersionId::OVERFLOW));
         families.configured(&served.snapshot);
@@ -167,6 +180,14 @@ impl Labels {
             ("route", key.route.name.to_string()),
         ];
         Self { route, version: key.version.to_string(), revision: key.revision.to_string() }
+    }
+
+    fn of_entry(rule: &Rule, entry: &VersionEntry) -> Self {
+        Self::of(&VersionKey {
+            route: rule.body.route.clone(),
+            version: Arc::clone(&entry.name),
+            revision: Arc::clone(&entry.revision),
+        })
     }
 
     fn unrouted(route: &str) -> Self {
@@ -212,7 +233,7 @@ impl Families {
     /// What a version has counted; nothing that it has not.
     fn version(&mut self, labels: &Labels, totals: &Totals) {
         for (ending, count) in &totals.tally.endings {
-            self.requests(labels, *ending, *count);
+            self.requests(REQUESTS, labels, *ending, *count);
         }
         for (reason, count) in &totals.retries {
             self.number("weir_retries_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
@@ -226,7 +247,7 @@ impl Families {
         for (class, i) in Classification::ALL.iter().zip(0..) {
             let series = labels.revision_with(&[("classification", class.as_str())]);
             for (_, durations) in totals.tally.durations.iter().filter(|(timed, _)| timed.classification == *class) {
-                self.histogram("weir_request_duration_seconds", series.clone(), durations);
+                self.histogram(DURATIONS, series.clone(), durations);
             }
             if totals.first_bytes[i].count() > 0 {
                 self.histogram("weir_time_to_first_byte_seconds", series, &totals.first_bytes[i]);
@@ -244,7 +265,18 @@ impl Families {
         }
     }
 
-    fn requests(&mut self, labels: &Labels, ending: Ending, count: u64) {
+    /// What came of the copies that a target of mirrors got.
+    fn mirror(&mut self, labels: &Labels, totals: &Totals) {
+        for (ending, count) in &totals.tally.endings {
+            self.requests(MIRRORED, labels, *ending, *count);
+        }
+        for (timed, durations) in &totals.tally.durations {
+            let series = labels.revision_with(&[("classification", timed.classification.as_str())]);
+            self.histogram(MIRRORED_DURATIONS, series, durations);
+        }
+    }
+
+    fn requests(&mut self, family: &'static str, labels: &Labels, ending: Ending, count: u64) {
         let code = if ending.code == 0 { String::new() } else { ending.code.to_string() };
         let grpc = ending.grpc_status.map_or_else(String::new, |status| status.to_string());
         let series = labels.revision_with(&[
@@ -253,7 +285,7 @@ impl Families {
             ("classification", ending.classification.as_str()),
             ("reason", ending.reason.as_str()),
         ]);
-        self.number("weir_requests_total", series, count as f64);
+        self.number(family, series, count as f64);
     }
 
     /// Series of configured versions exist from the start, so that a rate over the first requests is right.
@@ -261,19 +293,13 @@ impl Families {
         let mut seen = std::collections::HashSet::new();
         for rule in &snapshot.rules {
             for (i, version) in rule.body.versions.iter().enumerate().filter(|(_, v)| seen.insert(v.id)) {
-                let labels = Labels::of(&VersionKey {
-                    route: rule.body.route.clone(),
-                    version: Arc::clone(&version.name),
-                    revision: Arc::clone(&version.revision),
-                });
-                let ending = |code, classification, reason| Ending { code, grpc_status: None, classification, reason };
-                self.requests(&labels, ending(200, Classification::Success, Reason::None), 0);
-                self.requests(&labels, ending(500, Classification::Failure, Reason::Status), 0);
+                let labels = Labels::of_entry(rule, version);
+                self.both_outcomes(REQUESTS, &labels);
                 for why in Why::ALL {
                     self.number("weir_decisions_total", labels.with(&[("why", why.as_str())]), 0.0);
                 }
                 let none = Distribution::default();
-                for family in ["weir_request_duration_seconds", "weir_time_to_first_byte_seconds"] {
+                for family in [DURATIONS, "weir_time_to_first_byte_seconds"] {
                     self.histogram(family, labels.revision_with(&[("classification", "success")]), &none);
                 }
                 self.number("weir_active_requests", labels.with(&[]), 0.0);
@@ -287,7 +313,16 @@ impl Families {
                     self.number("weir_split_weight", labels.revision_with(&[("state", state)]), weight);
                 }
             }
+            for mirror in rule.body.mirrors.iter().filter(|mirror| seen.insert(mirror.target.id)) {
+                self.both_outcomes(MIRRORED, &Labels::of_entry(rule, &mirror.target));
+            }
         }
+    }
+
+    fn both_outcomes(&mut self, family: &'static str, labels: &Labels) {
+        let ending = |code, classification, reason| Ending { code, grpc_status: None, classification, reason };
+        self.requests(family, labels, ending(200, Classification::Success, Reason::None), 0);
+        self.requests(family, labels, ending(500, Classification::Failure, Reason::Status), 0);
     }
 
     fn finish(mut self) -> Vec<MetricFamily> {
@@ -305,3 +340,6 @@ impl Families {
         families
     }
 }
+
+#[cfg(test)]
+mod tests;

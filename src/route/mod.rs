@@ -37,7 +37,7 @@ fn hosts<'t>(table: &'t RouteTable, host: &'t str) -> impl Iterator<Item = &'t P
     // Every suffix that begins after a dot, the longest first.
     let dots = if table.wildcards.is_empty() { "" } else { host };
     let suffixes = dots.match_indices('.').filter(|(dot, _)| *dot > 0).map(|(dot, _)| &host[dot + 1..]);
-    exact.into_iter().chain(suffixes.filter_map(|suffix| table.wildcards.get(suffix)))
+    exact.into_iter().chain(suffixes.filter_map(|suffix| table.wildcards.get(suffix))).map(|table| &**table)
 }
 
 fn by_path(table: &PathTable, head: &RequestHead<'_>) -> Option<Found> {

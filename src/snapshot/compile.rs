@@ -10,9 +10,9 @@ use thiserror::Error;
 
 use super::interner::{Interner, VersionKey};
 use super::listeners::listeners;
-use super::{Rule, RuleBody, Salt, Snapshot, VersionEntry, WeightSource, Weights};
-use crate::endpoint::SplitId;
-use crate::model::{Model, Route, Split};
+use super::{Rule, RuleBody, Salt, Snapshot, VersionEntry, WeightSource, Weights, mirror};
+use crate::endpoint::{SplitId, VersionId};
+use crate::model::{Model, Route, Split, Version};
 
 /// Why a valid model cannot be served.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -74,28 +74,37 @@ fn unchanged(previous: &Snapshot) -> HashMap<*const Route, usize, foldhash::fast
 
 fn rule_body(route: &Route, position: usize, rule: &crate::model::Rule, interner: &mut Interner) -> RuleBody {
     let split = &rule.split;
-    let versions = split
-        .versions
-        .iter()
-        .map(|version| VersionEntry {
-            id: interner.version(VersionKey {
-                route: route.key.clone(),
-                version: Arc::clone(&version.name),
-                revision: Arc::clone(&version.revision),
-            }),
-            name: Arc::clone(&version.name),
-            revision: Arc::clone(&version.revision),
-            endpoints: version.endpoints.iter().map(|e| interner.endpoint(e, &version.transport)).collect(),
-            invalid: version.invalid,
-        })
-        .collect();
+    let versions = split.versions.iter().map(|version| version_entry(route, version, Interner::version, interner));
+    let versions = versions.collect();
     RuleBody {
         route: route.key.clone(),
         split_id: interner.split(&route.key, route.part, position),
         filters: rule.filters.clone(),
         split: Arc::clone(split),
         versions,
+        mirrors: mirror::entries(route, position, split, interner),
         salt: Salt::new(split.versions.iter().skip(1).map(|v| &*v.revision)),
+    }
+}
+
+/// A version, or another backend, with the id that `identify` gives it.
+pub(super) fn version_entry(
+    route: &Route,
+    version: &Version,
+    identify: fn(&mut Interner, VersionKey) -> VersionId,
+    interner: &mut Interner,
+) -> VersionEntry {
+    let key = VersionKey {
+        route: route.key.clone(),
+        version: Arc::clone(&version.name),
+        revision: Arc::clone(&version.revision),
+    };
+    VersionEntry {
+        id: identify(interner, key),
+        name: Arc::clone(&version.name),
+        revision: Arc::clone(&version.revision),
+        endpoints: version.endpoints.iter().map(|e| interner.endpoint(e, &version.transport)).collect(),
+        invalid: version.invalid,
     }
 }
 

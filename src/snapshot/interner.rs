@@ -1,7 +1,11 @@
 //! Ids that stay the same from one snapshot to the next.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use super::Snapshot;
 use crate::endpoint::{Endpoint, EndpointId, SplitId, VersionId};
@@ -21,15 +25,37 @@ pub struct VersionKey {
     pub revision: Arc<str>,
 }
 
+/// Part and rule of a route, and which of the rule's mirrors.
+type Drawing = (RouteKey, u32, u32, Option<u32>);
+
+/// Endpoints of one hash: nearly always one.
+enum Known {
+    One(Arc<Endpoint>),
+    Many(Box<[Arc<Endpoint>]>),
+}
+
+impl Known {
+    fn all(&self) -> &[Arc<Endpoint>] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(all) => all,
+        }
+    }
+}
+
 /// Gives the same id for the same thing, for as long as the process runs.
 #[derive(Default)]
 pub struct Interner {
     versions: HashMap<VersionKey, VersionId>,
+    /// What the same versions are as targets of mirrors: copies are never counted as requests.
+    mirrors: HashMap<VersionKey, VersionId>,
     /// Versions that were ever given an id.
     made: u32,
     forgotten: Vec<VersionId>,
-    splits: HashMap<(RouteKey, usize, usize), SplitId>,
-    endpoints: HashMap<model::Endpoint, Vec<Arc<Endpoint>>>,
+    /// The splits of rules, and the mirrors of each, which draw by themselves.
+    splits: HashMap<Drawing, SplitId>,
+    /// By a hash of the address; in each list, those that share it.
+    endpoints: HashMap<u64, Known, FixedState>,
     next_endpoint: u32,
     epoch: u64,
 }
@@ -40,39 +66,73 @@ impl Interner {
         if let Some(known) = self.versions.get(&key) {
             return *known;
         }
-        // The two ids that stand for no version of their own count, too.
-        if self.versions.len() + 2 >= MAX_VERSIONS {
-            return VersionId::OVERFLOW;
-        }
-        self.made += 1;
-        let id = VersionId(VersionId::OVERFLOW.0 + self.made);
+        let Some(id) = self.next_version() else { return VersionId::OVERFLOW };
         self.versions.insert(key, id);
         id
     }
 
-    /// What every id stands for, in the order of the ids.
+    /// The id of a version, or another backend of a route, as the target of mirrors.
+    pub fn mirror(&mut self, key: VersionKey) -> VersionId {
+        if let Some(known) = self.mirrors.get(&key) {
+            return *known;
+        }
+        let Some(id) = self.next_version() else { return VersionId::OVERFLOW };
+        self.mirrors.insert(key, id);
+        id
+    }
+
+    fn next_version(&mut self) -> Option<VersionId> {
+        // The two ids that stand for no version of their own count, too.
+        if self.versions.len() + self.mirrors.len() + 2 >= MAX_VERSIONS {
+            return None;
+        }
+        self.made += 1;
+        Some(VersionId(VersionId::OVERFLOW.0 + self.made))
+    }
+
+    /// What every id stands for, in the order of the ids; those of mirrors are not among them.
     pub fn known_versions(&self) -> Vec<(VersionId, VersionKey)> {
-        let mut known: Vec<_> = self.versions.iter().map(|(key, id)| (*id, key.clone())).collect();
-        known.sort_by_key(|(id, _)| *id);
-        known
+        known(&self.versions)
+    }
+
+    /// What every id of a mirror's target stands for, in the order of the ids.
+    pub fn known_mirrors(&self) -> Vec<(VersionId, VersionKey)> {
+        known(&self.mirrors)
     }
 
     /// The id of the split of the `rule` of a route's `part`.
     pub fn split(&mut self, route: &RouteKey, part: usize, rule: usize) -> SplitId {
+        self.draws((route.clone(), part as u32, rule as u32, None))
+    }
+
+    /// The id by which a mirror of such a rule draws the requests that it copies.
+    pub fn mirror_draws(&mut self, route: &RouteKey, (part, rule): (usize, usize), mirror: usize) -> SplitId {
+        self.draws((route.clone(), part as u32, rule as u32, Some(mirror as u32)))
+    }
+
+    fn draws(&mut self, key: Drawing) -> SplitId {
         let next = SplitId(self.splits.len() as u32);
-        *self.splits.entry((route.clone(), part, rule)).or_insert(next)
+        *self.splits.entry(key).or_insert(next)
     }
 
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
-        let known = self.endpoints.entry(endpoint.clone()).or_default();
-        if let Some(found) = known.iter().find(|e| e.transport == *transport) {
+        let hash = FixedState::default().hash_one(endpoint);
+        let is_it =
+            |e: &&Arc<Endpoint>| e.address == endpoint.address && e.host == endpoint.host && e.transport == *transport;
+        if let Some(found) = self.endpoints.get(&hash).and_then(|known| known.all().iter().find(is_it)) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
         let made = Arc::new(Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport)));
-        known.push(Arc::clone(&made));
+        match self.endpoints.entry(hash) {
+            Entry::Vacant(place) => _ = place.insert(Known::One(Arc::clone(&made))),
+            Entry::Occupied(mut place) => {
+                let all = [place.get().all(), &[Arc::clone(&made)]].concat();
+                place.insert(Known::Many(all.into()));
+            }
+        }
         made
     }
 
@@ -93,18 +153,30 @@ impl Interner {
         let named: std::collections::HashSet<EndpointId> = snapshot
             .rules
             .iter()
-            .flat_map(|rule| rule.body.versions.iter())
+            .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)))
             .flat_map(|version| version.endpoints.iter().map(|e| e.id))
             .collect();
-        self.endpoints.retain(|_, endpoints| {
-            endpoints.retain(|e| named.contains(&e.id));
-            !endpoints.is_empty()
+        self.endpoints.retain(|_, known| match known {
+            Known::One(endpoint) => named.contains(&endpoint.id),
+            Known::Many(endpoints) => {
+                *endpoints = endpoints.iter().filter(|e| named.contains(&e.id)).cloned().collect();
+                !endpoints.is_empty()
+            }
         });
-        if self.versions.len() >= MAX_VERSIONS / 2 {
-            let served = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter().map(|version| version.id));
-            let served: std::collections::HashSet<VersionId> = served.collect();
-            let gone = self.versions.extract_if(|_, id| !served.contains(id));
-            self.forgotten.extend(gone.map(|(_, id)| id));
+        if self.versions.len() + self.mirrors.len() >= MAX_VERSIONS / 2 {
+            let bodies = snapshot.rules.iter().map(|rule| &rule.body);
+            let versions = bodies.clone().flat_map(|body| body.versions.iter().map(|version| version.id));
+            let mirrors = bodies.flat_map(|body| body.mirrors.iter().map(|mirror| mirror.target.id));
+            let served: std::collections::HashSet<VersionId> = versions.chain(mirrors).collect();
+            for known in [&mut self.versions, &mut self.mirrors] {
+                self.forgotten.extend(known.extract_if(|_, id| !served.contains(id)).map(|(_, id)| id));
+            }
         }
     }
+}
+
+fn known(ids: &HashMap<VersionKey, VersionId>) -> Vec<(VersionId, VersionKey)> {
+    let mut known: Vec<_> = ids.iter().map(|(key, id)| (*id, key.clone())).collect();
+    known.sort_by_key(|(id, _)| *id);
+    known
 }

@@ -6,6 +6,7 @@
 mod compile;
 mod interner;
 mod listeners;
+mod mirror;
 mod salt;
 mod table;
 mod tls;
@@ -13,8 +14,9 @@ mod weights;
 
 pub use compile::{CompileError, compile};
 pub use interner::{Interner, MAX_VERSIONS, VersionKey};
+pub use mirror::MirrorEntry;
 pub use salt::Salt;
-pub use table::{Candidate, MatchSummary, PathRank, PathTable, RouteTable};
+pub use table::{Candidate, MatchSummary, PathRank, PathTable, Paths, RouteTable};
 pub use weights::{WeightSource, Weights};
 
 use std::net::IpAddr;
@@ -77,6 +79,8 @@ pub struct RuleBody {
     pub versions: Box<[VersionEntry]>,
     /// The revisions of all versions but the first, for stickiness.
     pub salt: Salt,
+    /// Where copies of its requests go, in the order of the split's mirrors.
+    pub mirrors: Box<[MirrorEntry]>,
 }
 
 /// A version, resolved.

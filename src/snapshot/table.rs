@@ -2,13 +2,69 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::Method;
 
 use crate::model::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch};
 
 type Map<T> = HashMap<Arc<str>, T, foldhash::fast::FixedState>;
+
+/// Texts that are looked through one by one; more of them are hashed.
+const FEW: usize = 4;
+
+/// Candidates by a path. Nearly every host has one or two, for which a hash table would be ten times as large.
+pub enum Paths {
+    /// Not more than [`FEW`].
+    Few(Vec<(Arc<str>, Vec<Candidate>)>),
+    /// By hash.
+    Many(Box<Map<Vec<Candidate>>>),
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Paths {
+    /// The candidates of a path.
+    pub fn get(&self, path: &str) -> Option<&Vec<Candidate>> {
+        match self {
+            Self::Few(few) => few.iter().find(|(known, _)| **known == *path).map(|(_, candidates)| candidates),
+            Self::Many(many) => many.get(path),
+        }
+    }
+
+    fn add(&mut self, path: Arc<str>, candidate: Candidate) {
+        if let Self::Few(few) = self {
+            if let Some((_, candidates)) = few.iter_mut().find(|(known, _)| *known == path) {
+                return candidates.push(candidate);
+            }
+            if few.len() < FEW {
+                return few.push((path, vec![candidate]));
+            }
+            *self = Self::Many(Box::new(std::mem::take(few).into_iter().collect()));
+        }
+        if let Self::Many(many) = self {
+            many.entry(path).or_default().push(candidate);
+        }
+    }
+
+    fn sort(&mut self) {
+        let lists: Box<dyn Iterator<Item = &mut Vec<Candidate>>> = match self {
+            Self::Few(few) => {
+                few.shrink_to_fit();
+                Box::new(few.iter_mut().map(|(_, candidates)| candidates))
+            }
+            Self::Many(many) => Box::new(many.values_mut()),
+        };
+        for list in lists {
+            list.sort_by_key(|candidate| Reverse(candidate.summary));
+            list.shrink_to_fit();
+        }
+    }
+}
 
 /// How much a match says about a request; the greater of two takes it.
 ///
@@ -17,17 +73,17 @@ type Map<T> = HashMap<Arc<str>, T, foldhash::fast::FixedState>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MatchSummary {
     /// An exact host beats a wildcard, a longer wildcard a shorter one, any of them none.
-    pub host: (bool, usize),
+    pub host: (bool, u32),
     /// An exact path beats an expression, that a prefix; the longer of two wins.
-    pub path: (PathRank, usize),
+    pub path: (PathRank, u32),
     /// A method beats none.
     pub method: bool,
     /// Number of header conditions.
-    pub headers: usize,
+    pub headers: u32,
     /// Number of query conditions.
-    pub query: usize,
+    pub query: u32,
     /// Position in the configuration.
-    pub position: Reverse<(usize, usize)>,
+    pub position: Reverse<(u32, u32)>,
 }
 
 /// How much a kind of path condition says.
@@ -46,24 +102,29 @@ impl MatchSummary {
     /// Summarises `condition` of a rule at `position` for one of its hosts.
     pub fn new(host: Option<&HostPattern>, condition: &Match, position: (usize, usize)) -> Self {
         let host = match host {
-            Some(HostPattern::Exact(name)) => (true, name.len()),
-            Some(HostPattern::Wildcard(suffix)) => (false, suffix.len()),
+            Some(HostPattern::Exact(name)) => (true, length(name)),
+            Some(HostPattern::Wildcard(suffix)) => (false, length(suffix)),
             None => (false, 0),
         };
         let path = match &condition.path {
-            PathMatch::Exact(path) => (PathRank::Exact, path.len()),
-            PathMatch::Regex(pattern) => (PathRank::Regex, pattern.as_str().len()),
-            PathMatch::Prefix(path) => (PathRank::Prefix, path.len()),
+            PathMatch::Exact(path) => (PathRank::Exact, length(path)),
+            PathMatch::Regex(pattern) => (PathRank::Regex, length(pattern.as_str())),
+            PathMatch::Prefix(path) => (PathRank::Prefix, length(path)),
         };
         Self {
             host,
             path,
             method: condition.method.is_some(),
-            headers: condition.headers.len(),
-            query: condition.query.len(),
-            position: Reverse(position),
+            headers: condition.headers.len() as u32,
+            query: condition.query.len() as u32,
+            position: Reverse((position.0 as u32, position.1 as u32)),
         }
     }
+}
+
+/// The length of a text, as far as it counts.
+fn length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
 
 /// What is left to compare once host and path fit.
@@ -84,11 +145,11 @@ pub struct Candidate {
 #[derive(Default)]
 pub struct PathTable {
     /// By whole path.
-    pub exact: Map<Vec<Candidate>>,
+    pub exact: Paths,
     /// Tried in order, since no index over expressions exists; sorted by precedence.
     pub regexes: Vec<(Pattern, Candidate)>,
     /// By prefix, without a trailing `/`; the root is the empty text.
-    pub prefixes: Map<Vec<Candidate>>,
+    pub prefixes: Paths,
     /// The search ends here, whatever less specific hosts have.
     pub isolated: bool,
 }
@@ -97,9 +158,9 @@ pub struct PathTable {
 #[derive(Default)]
 pub struct RouteTable {
     /// By whole host name.
-    pub exact: Map<PathTable>,
+    pub exact: Map<Box<PathTable>>,
     /// By what follows `*.`.
-    pub wildcards: Map<PathTable>,
+    pub wildcards: Map<Box<PathTable>>,
     /// For every host.
     pub any: PathTable,
 }
@@ -116,10 +177,9 @@ impl RouteTable {
             rule,
         };
         match &condition.path {
-            PathMatch::Exact(path) => table.exact.entry(Arc::clone(path)).or_default().push(candidate),
+            PathMatch::Exact(path) => table.exact.add(Arc::clone(path), candidate),
             PathMatch::Prefix(path) => {
-                let key = path.trim_end_matches('/').into();
-                table.prefixes.entry(key).or_default().push(candidate);
+                table.prefixes.add(prefix(path), candidate);
             }
             PathMatch::Regex(pattern) => table.regexes.push((pattern.clone(), candidate)),
         }
@@ -140,12 +200,22 @@ impl RouteTable {
 
     /// Puts every list in the order of precedence; to be called once all rules are in.
     pub fn sort(&mut self) {
-        let tables = self.exact.values_mut().chain(self.wildcards.values_mut()).chain([&mut self.any]);
-        for table in tables {
-            for list in table.exact.values_mut().chain(table.prefixes.values_mut()) {
-                list.sort_by_key(|candidate| Reverse(candidate.summary));
-            }
+        let tables = self.exact.values_mut().chain(self.wildcards.values_mut()).map(|table| &mut **table);
+        for table in tables.chain([&mut self.any]) {
+            table.exact.sort();
+            table.prefixes.sort();
             table.regexes.sort_by_key(|(_, candidate)| Reverse(candidate.summary));
+            table.regexes.shrink_to_fit();
         }
+    }
+}
+
+/// A prefix without a trailing `/`; the root, which nearly every route has, is one text for all.
+fn prefix(path: &Arc<str>) -> Arc<str> {
+    static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
+    match path.trim_end_matches('/') {
+        "" => Arc::clone(&ROOT),
+        same if same.len() == path.len() => Arc::clone(path),
+        shorter => shorter.into(),
     }
 }

@@ -467,3 +467,44 @@ fn versions_that_have_gone_make_room_for_new_ones() {
     assert!(!forgotten.contains(&snapshot.rules[0].body.versions[0].id), "what is served is kept");
     assert!(interner.known_versions().len() < MAX_VERSIONS);
 }
+
+// Mirrors.
+
+fn mirroring(to: model::MirrorTarget) -> Split {
+    let mirror = model::Mirror { to, fraction: model::Fraction::ALL, body_limit: 1 };
+    Split { mirrors: vec![mirror], ..halves() }
+}
+
+#[test]
+fn the_target_of_a_mirror_is_counted_apart_from_the_version_that_it_is() {
+    let mut source = Source::default();
+    let snapshot = source.serve([shop(mirroring(model::MirrorTarget::Version(1)))]);
+    let body = &snapshot.rules[0].body;
+    let (canary, target) = (&body.versions[1], &body.mirrors[0].target);
+    assert_eq!((&target.name, body.mirrors[0].version), (&canary.name, Some(1)));
+    assert_ne!(target.id, canary.id);
+    assert!(Arc::ptr_eq(&target.endpoints[0], &canary.endpoints[0]), "they are the same endpoints");
+    assert_ne!(body.mirrors[0].draws, body.split_id);
+    let known = |ids: Vec<(VersionId, VersionKey)>| ids.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(known(source.interner.known_versions()), version_ids(&snapshot));
+    assert_eq!(known(source.interner.known_mirrors()), [target.id]);
+}
+
+#[test]
+fn the_backend_of_a_mirror_keeps_its_endpoints_over_recompiles() {
+    let backend = || {
+        let mut backend = split(&[("audit", 1)]).versions.remove(0);
+        backend.endpoints = vec![endpoint([10, 9, 9, 9])];
+        shop(mirroring(model::MirrorTarget::Backend(Box::new(backend))))
+    };
+    let mut source = Source::default();
+    let (first, second) = (source.serve([backend()]), source.serve([backend()]));
+    let target = |snapshot: &Snapshot| Arc::clone(&snapshot.rules[0].body.mirrors[0].target.endpoints[0]);
+    assert!(Arc::ptr_eq(&target(&first), &target(&second)));
+    assert_eq!(first.rules[0].body.mirrors[0].version, None);
+}
+
+#[test]
+fn a_mirror_of_a_version_that_is_not_there_is_none() {
+    assert!(compiled(&model([shop(mirroring(model::MirrorTarget::Version(2)))])).rules[0].body.mirrors.is_empty());
+}

@@ -2,11 +2,13 @@
 
 mod cookie;
 mod home;
+mod mirror;
 mod rendezvous;
 mod schedule;
 
 pub use cookie::{SetCookie, StickyCookie};
 pub use home::Home;
+pub use mirror::mirrored;
 pub use schedule::Schedule;
 
 use crate::head::RequestHead;
@@ -187,7 +189,7 @@ fn first_visit(rule: &Rule, sticky: &Sticky, id: &[u8], choice: Choice) -> Choic
 /// Where stickiness comes first, an override leads a newcomer to the version that it will keep (ingress-nginx).
 fn remembered(rule: &Rule, choice: Choice, rng: &mut fastrand::Rng) -> Choice {
     let split = &rule.body.split;
-    match &split.sticky {
+    match split.sticky.as_deref() {
         Some(sticky @ Sticky { client: ClientId::Cookie { .. }, mode: StickyMode::Pin, .. })
             if choice.why == Why::Override && split.order == Order::StickyFirst =>
         {

@@ -38,7 +38,7 @@ fn two() -> Split {
 }
 
 fn guarded() -> Split {
-    Split { guard: Some(GuardPolicy::default()), ..two() }
+    Split { guard: Some(Box::default()), ..two() }
 }
 
 fn analysis(control: &Control) -> Analysis {

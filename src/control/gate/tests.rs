@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::super::Fleet;
 use super::*;
-use crate::model::{GuardPolicy, Split};
+use crate::model::Split;
 use crate::record::{Classification, Ending, Reason, Shard};
 use crate::testing::{model, route, split};
 
@@ -18,7 +18,7 @@ fn of_flagger(name: &str, workload: Option<&str>) -> Split {
             workload: workload.map(Into::into),
         }));
     }
-    split.guard = Some(GuardPolicy::default());
+    split.guard = Some(Box::default());
     split
 }
 

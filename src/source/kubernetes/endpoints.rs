@@ -99,6 +99,8 @@ impl Backend {
         let revision = self.groups.first().map_or_else(|| "".into(), |group| Arc::clone(&group.revision));
         let mut endpoints: Vec<Endpoint> = self.groups.iter().flat_map(|group| group.endpoints.clone()).collect();
         endpoints.sort();
+        // It is kept with the route.
+        endpoints.shrink_to_fit();
         (revision, endpoints)
     }
 
@@ -155,7 +157,7 @@ pub fn backend_by(
         namespace: Arc::clone(namespace),
         service: Arc::clone(name),
         port: found.port,
-        app: service.selector.get("app").map(|app| Arc::from(&**app)),
+        app: service.selector.get("app").map(Arc::from),
         workload: None,
     };
     Ok(Backend {
@@ -193,7 +195,7 @@ impl<'i> Pods<'_, 'i> {
     fn groups(&self, name: &Arc<str>, service: &Service, port: &ServicePort) -> Vec<Group> {
         let found: Vec<Found<'i>> =
             self.reader.slices(self.namespace, name).flat_map(|slice| self.in_slice(slice, &port.name)).collect();
-        let found = match service.selector.get(ROLLOUT_HASH).map(|hash| &**hash) {
+        let found = match service.selector.get(ROLLOUT_HASH) {
             Some(selected) if self.label.is_none() => self.selected(found, selected, port),
             _ => found,
         };
@@ -251,7 +253,7 @@ impl<'i> Pods<'_, 'i> {
     }
 
     fn revision(&self, name: &str, pod: &Object) -> Arc<str> {
-        let label = |label: &str| pod.labels.get(label).map(|value| Arc::from(&**value));
+        let label = |label: &str| pod.labels.get(label).map(Arc::from);
         match self.label {
             Some(own) => label(own).unwrap_or_else(|| "".into()),
             None => label(ROLLOUT_HASH).or_else(|| label(DEPLOYMENT_HASH)).unwrap_or_else(|| hash_in(name).into()),
@@ -263,7 +265,7 @@ impl<'i> Pods<'_, 'i> {
 fn number(port: &ServicePort) -> Option<u16> {
     match &port.target_port {
         None => Some(port.port),
-        Some(target) => target.as_u64().and_then(|number| u16::try_from(number).ok()),
+        Some(target) => target.number(),
     }
 }
 
@@ -285,6 +287,7 @@ fn grouped(found: Vec<Found<'_>>) -> Vec<Group> {
     for group in &mut groups {
         group.endpoints.sort();
         group.endpoints.dedup();
+        group.endpoints.shrink_to_fit();
     }
     groups.sort_by(|a, b| b.newest.cmp(&a.newest).then_with(|| a.revision.cmp(&b.revision)));
     groups

@@ -9,6 +9,7 @@ mod filter;
 mod grant;
 mod listener;
 mod matching;
+mod mirror;
 mod retry;
 mod route;
 mod wire;

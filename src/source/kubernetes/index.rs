@@ -4,9 +4,12 @@
 //! translation reads objects through a [`Reader`], which remembers what was asked for, absent objects included: so nobody has
 //! to say what depends on what. Everything here is synchronous and knows no server.
 
+mod claims;
 mod objects;
 mod reader;
+mod readers;
 mod replicas;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,6 +18,9 @@ use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
+
+use readers::{Readers, TopicKey};
+use units::{Unit, Units};
 
 use serde_json::Value;
 
@@ -53,17 +59,6 @@ pub struct Translation {
     pub report: Report,
 }
 
-/// A unit of translation.
-struct Unit {
-    id: Id,
-    reads: Vec<Topic>,
-    made: Translation,
-    /// Where its routes stand among all others.
-    rank: Rank,
-    /// The object's identity and generation that it was made from: what is said is said of them.
-    version: (Box<str>, i64),
-}
-
 /// Precedence between routes that take the same request: the older object, then the name (Gateway API,
 /// `HTTPRouteRule.matches`).
 type Rank = (i64, Id);
@@ -72,10 +67,12 @@ type Rank = (i64, Id);
 pub struct Index {
     options: Options,
     objects: Objects,
-    units: HashMap<Id, Unit>,
-    readers: HashMap<Topic, BTreeSet<Id>>,
+    units: Units,
+    readers: Readers,
+    /// Units by what their routes take.
+    claims: Readers,
     dirty: BTreeSet<Id>,
-    ranked: BTreeMap<Rank, Vec<Arc<Route>>>,
+    ranked: BTreeMap<Rank, Arc<[Arc<Route>]>>,
     listing: HashMap<ObjectKind, BTreeSet<Id>>,
     /// Units whose report changed, or whose object did, since it was last taken.
     reported: BTreeSet<Id>,
@@ -93,8 +90,9 @@ impl Index {
         Self {
             options,
             objects: Objects::default(),
-            units: HashMap::new(),
-            readers: HashMap::new(),
+            units: Units::default(),
+            readers: Readers::default(),
+            claims: Readers::default(),
             dirty: BTreeSet::new(),
             ranked: BTreeMap::new(),
             listing: HashMap::new(),
@@ -131,6 +129,7 @@ impl Index {
                 for id in self.objects.ids(kind).into_iter().filter(|id| !seen.contains(id)) {
                     self.remove(&id);
                 }
+                self.objects.compact();
             }
         }
     }
@@ -146,9 +145,8 @@ impl Index {
             return;
         }
         for topic in &touched {
-            if let Some(readers) = self.readers.get(topic) {
-                self.dirty.extend(readers.iter().cloned());
-            }
+            let readers = self.readers.of(TopicKey::of(topic)).iter();
+            self.dirty.extend(readers.filter_map(|number| self.units.by_number(*number)).map(|unit| unit.id.clone()));
         }
         if translate::is_unit(id.kind) {
             self.dirty.insert(id.clone());
@@ -159,7 +157,7 @@ impl Index {
     pub fn set_base(&mut self, options: Options, base: Model) {
         self.options = options;
         self.base = base;
-        self.dirty.extend(self.units.keys().cloned());
+        self.dirty.extend(self.units.iter().map(|unit| unit.id.clone()));
     }
 
     /// Whether anything has changed since the last model.
@@ -175,20 +173,20 @@ impl Index {
         }
         let mut model = self.base.clone();
         self.add_certificates(&mut model.listeners);
-        let units = self.units.values();
+        let units = self.units.iter();
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
-        model.routes.extend(self.ranked.values().flatten().cloned());
+        model.routes.extend(self.ranked.values().flat_map(|routes| routes.iter().cloned()));
         model
     }
 
     /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
     fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
         // In the order of their objects, so that nothing changes when nothing did.
-        let with = self.units.values().filter(|unit| !unit.made.certificates.is_empty());
-        let units: BTreeMap<&Rank, &Unit> = with.map(|unit| (&unit.rank, unit)).collect();
-        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.clone()).collect();
+        let with = self.units.iter().filter(|unit| !unit.made.certificates.is_empty());
+        let units: BTreeMap<(i64, &Id), &Unit> = with.map(|unit| ((unit.created, &unit.id), unit)).collect();
+        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.to_vec()).collect();
         if certificates.is_empty() {
             return;
         }
@@ -217,38 +215,57 @@ impl Index {
 
     fn translate(&mut self, id: Id) {
         let Some(object) = self.objects.get(&id) else { return self.forget(&id) };
-        let rank = (object.created, id.clone());
-        let version = (object.uid.clone(), object.generation);
+        let created = object.created;
+        let version = (Arc::clone(&object.uid), object.generation);
         let reader = Reader::new(&self.objects, &self.options);
-        let mut made = translate::translate(&reader, &id, object);
+        let made = translate::translate(&reader, &id, object);
         let reads = reader.into_reads();
-        let before = self.units.remove(&id);
-        if let Some(before) = &before {
-            self.unread(&id, &before.reads);
-            self.ranked.remove(&before.rank);
-            made.keep_unchanged(&before.made);
+        let before = self.units.get(&id).map(|unit| (unit.made.clone(), unit.version == version, unit.created));
+        let made = self.units.kept(made, before.as_ref().map(|(made, ..)| made));
+        if let Some((_, _, created)) = &before {
+            self.ranked.remove(&(*created, id.clone()));
         }
-        let same = before.as_ref().is_some_and(|before| before.version == version && before.made.report == made.report);
+        let same = before.as_ref().is_some_and(|(before, same, _)| *same && before.report == made.report);
         if !same {
             self.reported.insert(id.clone());
-            if let Some(before) = &before {
-                self.count(&before.made.report, false);
+            if let Some((before, ..)) = &before {
+                self.count(&before.report, false);
             }
             self.count(&made.report, true);
         }
-        for topic in &reads {
-            self.readers.entry(topic.clone()).or_default().insert(id.clone());
-        }
         if !made.routes.is_empty() {
-            self.ranked.insert(rank.clone(), made.routes.clone());
+            self.ranked.insert((created, id.clone()), Arc::clone(&made.routes));
         }
-        self.units.insert(id.clone(), Unit { id, reads, made, rank, version });
+        let claims = claims::of(&made.routes);
+        self.put(Unit { id, reads, claims, made, created, version });
+    }
+
+    /// Puts a unit in the place of the one before, among the readers of what it has read.
+    fn put(&mut self, unit: Unit) {
+        if let Some((number, before)) = self.units.number(&unit.id).zip(self.units.get(&unit.id)) {
+            let gone = before.reads.iter().filter(|topic| unit.reads.binary_search(topic).is_err());
+            gone.for_each(|topic| self.readers.remove(*topic, number));
+            let gone = before.claims.iter().filter(|claim| unit.claims.binary_search(claim).is_err());
+            gone.for_each(|claim| self.claims.remove(*claim, number));
+        }
+        let (reads, claims) = (unit.reads.clone(), unit.claims.clone());
+        let number = self.units.put(unit);
+        reads.iter().for_each(|topic| self.readers.add(*topic, number));
+        for claim in claims {
+            self.claims.add(claim, number);
+            // Another that takes the same may have to be told now who gets it.
+            let others = self.claims.of(claim).iter().filter(|other| **other != number);
+            let others = others.filter_map(|other| self.units.by_number(*other));
+            self.reported.extend(others.map(|unit| unit.id.clone()));
+        }
     }
 
     fn forget(&mut self, id: &Id) {
+        let Some(number) = self.units.number(id) else { return };
         let Some(unit) = self.units.remove(id) else { return };
-        self.unread(&unit.id, &unit.reads);
-        self.ranked.remove(&unit.rank);
+        unit.reads.iter().for_each(|topic| self.readers.remove(*topic, number));
+        unit.claims.iter().for_each(|claim| self.claims.remove(*claim, number));
+        self.ranked.remove(&(unit.created, unit.id.clone()));
         self.count(&unit.made.report, false);
         self.figures.remove(id);
         self.reported.insert(unit.id);
@@ -263,17 +280,6 @@ impl Index {
         }
     }
 
-    fn unread(&mut self, id: &Id, reads: &[Topic]) {
-        for topic in reads {
-            if let Some(readers) = self.readers.get_mut(topic) {
-                readers.remove(id);
-                if readers.is_empty() {
-                    self.readers.remove(topic);
-                }
-            }
-        }
-    }
-
     /// What is said of an object is to be said once more.
     pub fn say_again(&mut self, id: &Id) {
         self.reported.insert(id.clone());
@@ -282,7 +288,7 @@ impl Index {
     /// The listeners that an object makes.
     pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
         let unit = self.units.get(id);
-        unit.into_iter().flat_map(|unit| &unit.made.listeners).map(|listener| &listener.name)
+        unit.into_iter().flat_map(|unit| unit.made.listeners.iter()).map(|listener| &listener.name)
     }
 
     /// What is known.
@@ -292,7 +298,7 @@ impl Index {
 
     /// Figures of the versions of a Split: whether they are others than before.
     pub fn set_figures(&mut self, id: &Id, figures: Value) -> bool {
-        if !self.units.contains_key(id) || self.figures.get(id) == Some(&figures) {
+        if self.units.number(id).is_none() || self.figures.get(id) == Some(&figures) {
             return false;
         }
         self.figures.insert(id.clone(), figures);
@@ -307,31 +313,22 @@ impl Index {
     }
 
     fn statement(&self, id: &Id) -> Option<Statement> {
-        let mut report = self.units.get(id)?.made.report.clone();
+        let unit = self.units.get(id)?;
+        let mut report = Arc::clone(&unit.made.report);
+        if let Some(note) = self.shadowed(unit) {
+            Arc::make_mut(&mut report).notes.push(note);
+        }
         let object = self.objects.get(id)?;
-        report.versions = self.figures.get(id).cloned();
-        for listener in &mut report.listeners {
-            let key = (id.clone(), Arc::clone(&listener.name));
-            listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();
+        if let Some(figures) = self.figures.get(id) {
+            Arc::make_mut(&mut report).versions = Some(figures.clone());
         }
-        Some(Statement { uid: object.uid.clone(), generation: object.generation, report })
-    }
-}
-
-impl Translation {
-    /// Takes over the routes and listeners that are equal to those before, so that all after can tell by their address that
-    /// nothing changed.
-    fn keep_unchanged(&mut self, before: &Self) {
-        for route in &mut self.routes {
-            if let Some(same) = before.routes.iter().find(|known| *known == route) {
-                *route = Arc::clone(same);
+        if !report.listeners.is_empty() {
+            for listener in &mut Arc::make_mut(&mut report).listeners {
+                let key = (id.clone(), Arc::clone(&listener.name));
+                listener.attached_routes = self.attached.get(&key).copied().unwrap_or_default();
             }
         }
-        for listener in &mut self.listeners {
-            if let Some(same) = before.listeners.iter().find(|known| *known == listener) {
-                *listener = Arc::clone(same);
-            }
-        }
+        Some(Statement { uid: Arc::clone(&object.uid), generation: object.generation, report })
     }
 }
 

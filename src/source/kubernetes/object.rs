@@ -5,6 +5,7 @@
 
 mod convert;
 mod kind;
+mod strings;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 use kube::core::{DynamicObject, ObjectMeta};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use self::convert::{parsed, service, slice, status_text, text};
 pub use self::kind::ObjectKind;
+pub use self::strings::Strings;
+use super::translate::is_unit;
 
 /// Label of the pods of an Argo Rollout that tells their ReplicaSet.
 pub const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
@@ -57,8 +59,8 @@ impl std::fmt::Display for Id {
 /// An object, cut down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// Unique over its life.
-    pub uid: Box<str>,
+    /// Unique over its life; empty for what nothing is said about.
+    pub uid: Arc<str>,
     /// Grows with every change of the spec; 0 where the kind has none.
     pub generation: i64,
     /// Seconds since 1970 of its creation.
@@ -73,18 +75,15 @@ pub struct Object {
     pub body: Body,
 }
 
-/// Labels, annotations, selectors.
-pub type Strings = BTreeMap<Box<str>, Box<str>>;
-
 /// What an object says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// A Service.
-    Service(Service),
+    Service(Box<Service>),
     /// An EndpointSlice.
-    Slice(Slice),
+    Slice(Box<Slice>),
     /// A Secret's data, base64.
-    Secret(BTreeMap<Box<str>, Box<str>>),
+    Secret(Strings),
     /// Metadata only.
     None,
     /// JSON: `spec`, and `status` where it is read.
@@ -103,7 +102,7 @@ pub struct Service {
     /// Labels of its pods; empty for a Service without a selector.
     pub selector: Strings,
     /// Ports.
-    pub ports: Vec<ServicePort>,
+    pub ports: Box<[ServicePort]>,
     /// Its own address; `None` as text for a headless Service.
     #[serde(rename = "clusterIP")]
     pub cluster_ip: Option<Box<str>>,
@@ -112,7 +111,7 @@ pub struct Service {
     pub kind: Option<Box<str>>,
     /// Addresses given by a load balancer.
     #[serde(skip)]
-    pub addresses: Vec<Box<str>>,
+    pub addresses: Box<[Box<str>]>,
 }
 
 /// A port of a Service.
@@ -124,9 +123,29 @@ pub struct ServicePort {
     /// Number.
     pub port: u16,
     /// Port of the pods: a number or a name.
-    pub target_port: Option<Value>,
+    pub target_port: Option<TargetPort>,
     /// Application protocol.
     pub app_protocol: Option<Box<str>>,
+}
+
+/// A port of pods.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum TargetPort {
+    /// By number.
+    Number(u16),
+    /// By the name that pods have for it.
+    Name(Box<str>),
+}
+
+impl TargetPort {
+    /// The number, where it is one.
+    pub fn number(&self) -> Option<u16> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Name(_) => None,
+        }
+    }
 }
 
 /// An EndpointSlice.
@@ -135,9 +154,9 @@ pub struct Slice {
     /// The Service that it belongs to.
     pub service: Arc<str>,
     /// Port numbers by the name of the Service's port.
-    pub ports: Vec<(Box<str>, u16)>,
+    pub ports: Box<[(Box<str>, u16)]>,
     /// Addresses.
-    pub endpoints: Vec<SliceEndpoint>,
+    pub endpoints: Box<[SliceEndpoint]>,
 }
 
 /// An address of a slice.
@@ -166,8 +185,8 @@ impl Object {
         let namespace: Arc<str> = metadata.namespace.as_deref().unwrap_or_default().into();
         let id = Id { kind, namespace, name: metadata.name.as_deref().unwrap_or_default().into() };
         let body = match kind {
-            ObjectKind::Service => service(&mut data).map(Body::Service),
-            ObjectKind::Slice => slice(&metadata, data).map(Body::Slice),
+            ObjectKind::Service => service(&mut data).map(|service| Body::Service(Box::new(service))),
+            ObjectKind::Slice => slice(&metadata, data).map(|slice| Body::Slice(Box::new(slice))),
             ObjectKind::Secret => parsed(data["data"].take()).map(Body::Secret),
             _ if kind.metadata_only() => Ok(Body::None),
             _ => Ok(Body::Text { spec: text(&data["spec"]), status: status_text(kind, &data["status"]) }),
@@ -181,13 +200,12 @@ impl Object {
     /// An object of which only the metadata is known.
     pub fn with_body(kind: ObjectKind, metadata: ObjectMeta, body: Body) -> Self {
         let kept = |map: Option<BTreeMap<String, String>>, keeps: fn(ObjectKind, &str) -> bool| {
-            let pairs = map.unwrap_or_default().into_iter().filter(|(key, _)| keeps(kind, key));
-            pairs.map(|(key, value)| (key.into_boxed_str(), value.into_boxed_str())).collect()
+            map.unwrap_or_default().into_iter().filter(|(key, _)| keeps(kind, key)).collect()
         };
         let owners = metadata.owner_references.unwrap_or_default();
         let owner = owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.name.as_str().into());
         Self {
-            uid: metadata.uid.unwrap_or_default().into(),
+            uid: metadata.uid.filter(|_| is_unit(kind)).map_or_else(Arc::default, Arc::from),
             generation: metadata.generation.unwrap_or_default(),
             created: metadata.creation_timestamp.map_or(0, |time| time.0.as_second()),
             labels: kept(metadata.labels, ObjectKind::keeps_label),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub use crd::crd;
 pub use policy::{apply as apply_policies, apply_named as apply_named_policies};
 pub use resource::{SplitSpec, TargetKind, TargetRef};
-pub use versions::transport;
+pub use versions::{plain, transport};
 
 use super::gateway;
 use super::index::{Reader, Translation};

@@ -10,6 +10,7 @@ mod service;
 mod status;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -46,11 +47,11 @@ const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Statement {
     /// The object's identity over its life.
-    pub uid: Box<str>,
+    pub uid: Arc<str>,
     /// The generation that it is about.
     pub generation: i64,
     /// What is said.
-    pub report: Report,
+    pub report: Arc<Report>,
 }
 
 impl Statement {
@@ -62,7 +63,7 @@ impl Statement {
 
 /// What the writer is told.
 enum Order {
-    State(Id, Option<Box<Statement>>),
+    State(Id, Option<Statement>),
     Selector(Strings),
 }
 
@@ -83,7 +84,7 @@ impl Writer {
             client,
             namespace: options.namespace.to_string(),
             identity: options.identity.clone(),
-            selector: Strings::new(),
+            selector: Strings::default(),
             replicas,
             pending: Pending::default(),
             held: HashMap::new(),
@@ -99,7 +100,7 @@ impl Writer {
     /// What is said about an object from now on; none: it has gone.
     pub fn state(&self, id: Id, statement: Option<Statement>) {
         // The other end lives as long as the runtime.
-        let _ = self.orders.send(Order::State(id, statement.map(Box::new)));
+        let _ = self.orders.send(Order::State(id, statement));
     }
 
     /// Whether this replica holds the Lease.
@@ -115,8 +116,8 @@ impl Writer {
 
 /// A statement that may be made, and who serves what it is about.
 struct Known {
-    statement: Box<Statement>,
-    serving: Serving,
+    statement: Statement,
+    serving: Arc<Serving>,
 }
 
 struct Committer {
@@ -127,7 +128,7 @@ struct Committer {
     replicas: Replicas,
     pending: Pending,
     /// Statements that wait for replicas.
-    held: HashMap<Id, Box<Statement>>,
+    held: HashMap<Id, Statement>,
     /// When replicas are counted again, which have come or gone.
     recount: Option<Instant>,
     /// What may be said.
@@ -186,6 +187,10 @@ impl Committer {
             let Some(statement) = self.held.remove(&id).or(known) else { continue };
             self.known.insert(id.clone(), Known { statement, serving });
             self.dirty.insert(id);
+        }
+        // After the first list it had everything once.
+        if self.held.is_empty() {
+            self.held.shrink_to_fit();
         }
     }
 

@@ -4,11 +4,13 @@ import time
 
 from support.bulk import Repeated
 from support.checks import weight_in_force
-from support.gateway import HOST, gateway_up
+from support.gateway import gateway_up
 
 from .split_kubectl import SPLIT
 
-EDITS, SECONDS = 10_000, 75
+EDITS, SECONDS = 10_000, 150
+# Objects of each kind, each edited by a writer of its own: two writers of one object would mostly wait for each other.
+OBJECTS = 4
 
 ROUTE = """\
 apiVersion: gateway.networking.k8s.io/v1
@@ -27,49 +29,56 @@ def run(scenario):
     scenario.backend("shop-v1", "v1")
     scenario.backend("shop-v2", "v2")
     address = gateway_up(scenario)
-    scenario.apply(SPLIT)
-    scenario.apply(ROUTE)
-    for served in (weir.address, address):
-        scenario.wait_served(served, HOST)
-        scenario.load(served, HOST, rate=100, connections=4)
-    edits = (split_edit(scenario), route_edit(scenario)) * 2
+    edits = []
+    for number in range(OBJECTS):
+        name = f"shop-{number}"
+        for manifest, served, edit in ((SPLIT, weir.address, split_edit), (ROUTE, address, route_edit)):
+            scenario.apply(manifest.replace("name: shop}", f"name: {name}}}", 1).replace("shop.example", f"{name}.example"))
+            scenario.wait_served(served, host(name), "v1")
+            scenario.load(served, host(name), rate=50, connections=1)
+            edits.append(edit(scenario, name))
+    start = time.monotonic()
     editors = [Repeated(edit, most=EDITS // len(edits)).start() for edit in edits]
-    until = time.monotonic() + SECONDS
     for editor in editors:
-        editor.thread.join(max(0.0, until - time.monotonic()))
+        editor.thread.join(max(0.0, start + SECONDS - time.monotonic()))
     done = sum(editor.stop() for editor in editors)
-    split_edit(scenario)(50)
-    weight_in_force(scenario, weir.address, HOST, {"v1": 50, "v2": 50})
-    return f"{done} edits of a Split and an HTTPRoute in at most {SECONDS} s"
+    elapsed = time.monotonic() - start
+    split_edit(scenario, "shop-0")(50)
+    weight_in_force(scenario, weir.address, host("shop-0"), {"v1": 50, "v2": 50})
+    return f"{done} edits of {OBJECTS} Splits and {OBJECTS} HTTPRoutes in {elapsed:.0f} s"
 
 
-def split_edit(scenario):
+def host(name):
+    return f"{name}.example.com"
+
+
+def split_edit(scenario, name):
     """Weights, an override and a second path that come and go."""
 
     def edit(number):
         share = number % 101
-        versions = [("stable", "shop-v1", 100 - share), ("canary", "shop-v2", share)]
+        arms = [("stable", "shop-v1", 100 - share), ("canary", "shop-v2", share)]
         spec = {
-            "versions": [{"name": name, "service": to, "port": 80, "weight": weight} for name, to, weight in versions],
+            "versions": [{"name": arm, "service": to, "port": 80, "weight": weight} for arm, to, weight in arms],
             "overrides": [{"header": "x-try", "value": "1", "to": "canary"}] if number % 3 == 0 else None,
-            "hosts": ["shop.example.com", *(["other.example.com"] if number % 5 == 0 else [])],
+            "hosts": [host(name), *([f"other-{host(name)}"] if number % 5 == 0 else [])],
         }
-        scenario.kube.patch("splits", "shop", {"spec": spec})
+        scenario.kube.patch("splits", name, {"spec": spec})
 
     return edit
 
 
-def route_edit(scenario):
+def route_edit(scenario, name):
     """Weights, a filter and a rule that come and go."""
 
     def edit(number):
         share = number % 101
         shares = {"shop-v1": 100 - share, "shop-v2": share}
-        backends = [{"name": name, "port": 80, "weight": weight} for name, weight in shares.items()]
+        backends = [{"name": to, "port": 80, "weight": weight} for to, weight in shares.items()]
         header = {"name": "x-edit", "value": str(number)}
         added = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}
         rule = {"backendRefs": backends, "filters": [added] if number % 3 == 0 else []}
         api = {"matches": [{"path": {"type": "PathPrefix", "value": "/api"}}], "backendRefs": backends}
-        scenario.kube.patch("httproutes", "shop", {"spec": {"rules": [rule, api] if number % 2 == 0 else [rule]}})
+        scenario.kube.patch("httproutes", name, {"spec": {"rules": [rule, api] if number % 2 == 0 else [rule]}})
 
     return edit

@@ -8,6 +8,7 @@ mod conflict;
 mod filter;
 mod listener;
 mod matching;
+mod mirror;
 mod policy;
 mod process;
 mod split;

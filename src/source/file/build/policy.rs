@@ -18,7 +18,8 @@ use super::sticky::cookie_name;
 pub struct Versions<'w>(pub &'w [wire::Version]);
 
 impl Versions<'_> {
-    fn find(self, name: &str, at: &Pointer, problems: &mut Problems) -> Option<usize> {
+    /// The index of the version of this name.
+    pub fn find(self, name: &str, at: &Pointer, problems: &mut Problems) -> Option<usize> {
         let found = self.0.iter().position(|version| &*version.name == name);
         if found.is_none() {
             let names = || self.0.iter().map(|version| &*version.name);

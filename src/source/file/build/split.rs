@@ -11,7 +11,7 @@ use crate::model::{
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
 use super::super::wire;
 use super::policy::{self, Versions};
-use super::{Context, each, filter, matching, optional, sticky, version};
+use super::{Context, each, filter, matching, mirror, optional, sticky, version};
 
 /// What surrounds a split.
 pub struct Scope<'a> {
@@ -89,6 +89,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let timeouts = policy::timeouts(wire.timeouts.as_ref(), &at.key("timeouts"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
+    let mirrors = mirror::mirrors(wire, names, at, problems);
     if scope.stateless && guard.as_ref().is_some_and(|guard| guard.action == GuardAction::Divert) {
         problems.warning(&at.key("guard"), "a trip is forgotten at restart: add state: FILE at the top to keep it");
     }
@@ -96,15 +97,16 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         versions: versions?,
         overrides: overrides?,
         order: Order::OverridesFirst,
-        sticky: sticky?,
+        sticky: sticky?.map(Box::new),
         on_empty: on_empty(wire.on_empty),
         ramp: wire.ramp.map_or(Duration::ZERO, |time| time.0),
         balance: balance(wire.balance),
         timeouts: timeouts?,
         retry: policy::retry(wire.retry.as_ref()),
         rescue: rescue?,
-        guard,
+        guard: guard.map(Box::new),
         limits: Limits { request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0) },
+        mirrors: mirrors?,
     })
 }
 

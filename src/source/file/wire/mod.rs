@@ -4,9 +4,11 @@
 //! a struct of options, and variants have no docs, which would make their enum a `oneOf`. What an absent field means
 //! is said in its description and decided in `build`.
 
+mod mirror;
 mod policy;
 mod routing;
 
+pub use mirror::Mirror;
 pub use policy::{
     Balance, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
     StickyMode, Timeouts, Version, VersionTls,
@@ -211,4 +213,9 @@ pub struct Split {
     pub guard: Option<Guard>,
     /// Size limits.
     pub limits: Option<Limits>,
+    /// Sends copies of requests to a version. Default: off.
+    pub mirror: Option<Mirror>,
+    /// The same for several mirrors.
+    #[serde(default)]
+    pub mirrors: Vec<Mirror>,
 }

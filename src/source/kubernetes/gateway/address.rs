@@ -11,7 +11,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::source::kubernetes::index::Reader;
-use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind, Service};
+use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind, Service, TargetPort};
 
 /// Ports that replicas bind for Gateways: none needs a privilege, and the kernel hands out none of them.
 pub const BIND_PORTS: Range<u16> = 20_000..30_000;
@@ -72,7 +72,7 @@ pub fn existing<'i>(reader: &Reader<'i>, gateway: &Id) -> Option<&'i Service> {
 
 /// Ports of a Service with the ports of the pods that they lead to.
 pub fn bound(service: &Service) -> BTreeMap<u16, u16> {
-    let target = |target: &Option<Value>| target.as_ref().and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
+    let target = |target: &Option<TargetPort>| target.as_ref().and_then(TargetPort::number);
     service.ports.iter().filter_map(|port| Some((port.port, target(&port.target_port)?))).collect()
 }
 
@@ -83,7 +83,7 @@ pub fn addresses(service: &Service) -> Vec<Value> {
         serde_json::json!({"type": kind, "value": address})
     };
     let own = service.cluster_ip.as_deref().filter(|ip| !ip.is_empty() && *ip != "None");
-    match service.addresses.as_slice() {
+    match &*service.addresses {
         [] => own.into_iter().map(typed).collect(),
         given => given.iter().map(|address| typed(address)).collect(),
     }

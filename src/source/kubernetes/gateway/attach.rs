@@ -125,7 +125,7 @@ fn from_allowed(reader: &Reader<'_>, from: Option<&RouteNamespaces>, gateway: &A
 
 /// Whether labels fit a selector (`metav1.LabelSelector`).
 fn fits(selector: &Selector, labels: &Strings) -> bool {
-    let value = |key: &str| labels.get(key).map(|value| &**value);
+    let value = |key: &str| labels.get(key);
     selector.match_labels.iter().all(|(key, wanted)| value(key) == Some(wanted))
         && selector.match_expressions.iter().all(|requirement| {
             let found = value(&requirement.key);

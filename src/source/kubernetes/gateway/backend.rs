@@ -72,6 +72,15 @@ fn invalid(backend: &BackendRef) -> Version {
     }
 }
 
+/// The target of a mirror; what leads nowhere is there, too, and `trouble` says why.
+pub fn mirror_target(reader: &Reader<'_>, route: &Id, wire: &BackendRef, trouble: &mut Vec<Condition>) -> Version {
+    version(reader, route, wire).unwrap_or_else(|condition| {
+        let message = format!("mirror: {}", condition.message);
+        trouble.push(Condition { message, ..condition });
+        invalid(wire)
+    })
+}
+
 fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Version, Condition> {
     let refused = |reason, message: String| Condition::fails("ResolvedRefs", reason, message);
     let (group, kind) = (backend.group.as_deref().unwrap_or_default(), backend.kind.as_deref().unwrap_or("Service"));
@@ -88,6 +97,7 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
         );
         return Err(refused("RefNotPermitted", message));
     }
+    let service = Id { name: reader.shared_name(service.clone()), ..service };
     let port = backend.port.map_or(PortRef::First, PortRef::Number);
     let found = endpoints::backend(reader, &namespace, &service.name, &port)
         .map_err(|error| refused("BackendNotFound", error.to_string()))?;
@@ -96,7 +106,7 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
     let (revision, endpoints) = found.merged();
     let transport = match route.kind {
         // gRPC is HTTP/2, whatever the Service says.
-        ObjectKind::GrpcRoute => Arc::new(Transport { protocol: UpstreamProtocol::Http2, tls: None }),
+        ObjectKind::GrpcRoute => split::plain(UpstreamProtocol::Http2),
         _ => split::transport(found.app_protocol.as_deref(), None),
     };
     Ok(Version {

@@ -1,6 +1,5 @@
 //! Certificates of listeners, from Secrets of type `kubernetes.io/tls`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -11,7 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::model::{Certificate, HostPattern};
 use crate::source::file::build;
-use crate::source::kubernetes::object::{Body, Object};
+use crate::source::kubernetes::object::{Body, Object, Strings};
 
 /// The certificate of a Secret, for `hosts`, or for its own names if there are none.
 ///
@@ -35,7 +34,7 @@ pub fn certificate(secret: &Object, hosts: &[HostPattern]) -> Result<Certificate
     Ok(Certificate { names, key: Arc::new(key) })
 }
 
-fn value(data: &BTreeMap<Box<str>, Box<str>>, key: &str) -> Result<Vec<u8>, String> {
+fn value(data: &Strings, key: &str) -> Result<Vec<u8>, String> {
     let text = data.get(key).ok_or_else(|| format!("has no {key}: a Secret of type kubernetes.io/tls has it"))?;
     STANDARD.decode(text.as_bytes()).map_err(|error| format!("{key} is no base64: {error}"))
 }

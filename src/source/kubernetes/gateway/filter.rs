@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::wire;
 use crate::model::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
 
-/// The filters of a rule or backend, in the order of their list.
+/// The filters of a rule or backend, in the order of their list. Mirrors are none of them: see `mirror`.
 ///
 /// # Errors
 ///
@@ -31,8 +31,13 @@ pub fn of_backend(wire: &[wire::Filter]) -> Result<Vec<Filter>, String> {
     }
 }
 
+/// What is wrong with a filter that only names itself.
+pub fn missing(wire: &wire::Filter) -> String {
+    format!("filter {} has no settings", wire.kind)
+}
+
 fn one(wire: &wire::Filter) -> Result<Vec<Filter>, String> {
-    let missing = || format!("filter {} has no settings", wire.kind);
+    let missing = || missing(wire);
     match &*wire.kind {
         "RequestHeaderModifier" => {
             let edits = edits(wire.request_header_modifier.as_ref().ok_or_else(missing)?)?;
@@ -47,6 +52,7 @@ fn one(wire: &wire::Filter) -> Result<Vec<Filter>, String> {
         }
         "URLRewrite" => rewrite(wire.url_rewrite.as_ref().ok_or_else(missing)?),
         "CORS" => cors(wire.cors.as_ref().ok_or_else(missing)?).map(|cors| vec![Filter::Cors(cors)]),
+        "RequestMirror" => Ok(Vec::new()),
         other => Err(format!("filter {other} is not carried")),
     }
 }

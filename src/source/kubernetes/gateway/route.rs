@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::attach::{self, Attachable};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
-use super::{GROUP, backend, filter, matching, retry};
+use super::{GROUP, backend, filter, matching, mirror, retry};
 use crate::model::{
     Attachment, Balance, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route, RouteKey, Rule, Split,
     Timeouts, Version,
@@ -63,6 +63,7 @@ fn translate<M: DeserializeOwned>(
     }
     // Hostnames that are none must not come to mean all.
     attachments.retain(|_| spec.hostnames.is_empty() || !hosts.is_empty());
+    attachments.shrink_to_fit();
     let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
@@ -153,7 +154,8 @@ fn rule<M>(
         trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
         Retry::default()
     });
-    Rule { matches, filters, split: Arc::new(plain_split(versions, timeouts, retry)) }
+    let mirrors = mirror::mirrors(reader, id, &wire.filters, trouble);
+    Rule { matches, filters, split: Arc::new(Split { mirrors, ..plain_split(versions, timeouts, retry) }) }
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {
@@ -169,10 +171,12 @@ fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> 
     if wire.matches.is_empty() {
         matches.push(matching::everything());
     }
+    // It is kept.
+    matches.shrink_to_fit();
     if let Some(error) = results.into_iter().find_map(Result::err) {
         return Err((matches, error));
     }
-    let filters = filter::filters(&wire.filters);
+    let filters = mirror::check(&wire.filters).and_then(|()| filter::filters(&wire.filters));
     let timeouts = timeouts(wire.timeouts.as_ref());
     match (filters, timeouts) {
         (Ok(filters), Ok(timeouts)) => Ok((matches, filters, timeouts)),
@@ -234,5 +238,6 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> 
         rescue: None,
         guard: None,
         limits: Limits::default(),
+        mirrors: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ mod grpc;
 mod hosts;
 mod listeners;
 mod matches;
+mod mirrors;
 mod parents;
 mod timeouts;
 mod tls;

@@ -199,6 +199,24 @@ pub struct Filter {
     pub request_redirect: Option<Redirect>,
     pub url_rewrite: Option<Rewrite>,
     pub cors: Option<Cors>,
+    pub request_mirror: Option<Mirror>,
+}
+
+/// `HTTPRequestMirrorFilter`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mirror {
+    pub backend_ref: BackendRef,
+    pub percent: Option<u32>,
+    pub fraction: Option<Fraction>,
+}
+
+/// `Fraction`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Fraction {
+    pub numerator: u32,
+    pub denominator: Option<u32>,
 }
 
 /// `HTTPHeaderFilter`.

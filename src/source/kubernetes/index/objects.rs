@@ -1,6 +1,6 @@
 //! The objects themselves, with what is needed to find them by something other than their name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -13,7 +13,9 @@ type ByName = HashMap<(Arc<str>, Arc<str>), Vec<Arc<str>>>;
 /// All objects.
 #[derive(Default)]
 pub struct Objects {
-    all: BTreeMap<Id, Object>,
+    all: BTreeMap<Id, Box<Object>>,
+    /// Names of namespaces, each of which thousands of objects may be in.
+    namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
     malformed: HashMap<Id, String>,
     /// Names of slices by Service.
@@ -27,7 +29,7 @@ pub struct Objects {
 impl Objects {
     /// An object.
     pub fn get(&self, id: &Id) -> Option<&Object> {
-        self.all.get(id)
+        self.all.get(id).map(|object| &**object)
     }
 
     /// Why an object cannot be understood.
@@ -50,7 +52,8 @@ impl Objects {
         let first = Id::new(kind, namespace.clone().unwrap_or_else(|| "".into()), "");
         let here =
             move |id: &Id| id.kind == kind && namespace.as_ref().is_none_or(|namespace| id.namespace == *namespace);
-        self.all.range((Bound::Included(first), Bound::Unbounded)).take_while(move |(id, _)| here(id))
+        let from = self.all.range((Bound::Included(first), Bound::Unbounded));
+        from.take_while(move |(id, _)| here(id)).map(|(id, object)| (id, &**object))
     }
 
     /// The slices of a Service.
@@ -62,10 +65,15 @@ impl Objects {
         })
     }
 
+    /// An object with its name as it is kept.
+    pub fn known(&self, id: &Id) -> Option<(&Id, &Object)> {
+        self.all.get_key_value(id).map(|(id, object)| (id, &**object))
+    }
+
     /// Splits that aim at an object, the oldest first.
     pub fn aiming_at(&self, target: &Id) -> Vec<(&Id, &Object)> {
         let ids = self.targets.get(target).into_iter().flatten();
-        let mut found: Vec<(&Id, &Object)> = ids.filter_map(|id| self.all.get_key_value(id)).collect();
+        let mut found: Vec<(&Id, &Object)> = ids.filter_map(|id| self.known(id)).collect();
         found.sort_by_key(|(id, object)| (object.created, (*id).clone()));
         found
     }
@@ -73,7 +81,7 @@ impl Objects {
     /// Ingresses with a rule for a host, the oldest first.
     pub fn ingresses_for(&self, host: &str) -> Vec<(&Id, &Object)> {
         let ids = self.hosts.get(host).into_iter().flatten();
-        let mut found: Vec<(&Id, &Object)> = ids.filter_map(|id| self.all.get_key_value(id)).collect();
+        let mut found: Vec<(&Id, &Object)> = ids.filter_map(|id| self.known(id)).collect();
         found.sort_by_key(|(id, object)| (object.created, (*id).clone()));
         found
     }
@@ -81,14 +89,30 @@ impl Objects {
     /// Puts an object in; gives the topics that this changes: none if it is as it was.
     pub fn set(&mut self, id: Id, object: Object) -> Vec<Topic> {
         let was_malformed = self.malformed.remove(&id).is_some();
-        if !was_malformed && self.all.get(&id) == Some(&object) {
+        if !was_malformed && self.get(&id) == Some(&object) {
             return Vec::new();
         }
+        let id = self.shared(id);
         let mut topics = self.unlink(&id);
         self.link(&id, &object, &mut topics);
-        self.all.insert(id.clone(), object);
+        self.all.insert(id.clone(), Box::new(object));
         topics.extend(topics_of(&id));
         topics
+    }
+
+    /// The same, with the one text that all objects of its namespace have.
+    fn shared(&mut self, mut id: Id) -> Id {
+        match self.namespaces.get(&id.namespace) {
+            Some(known) => id.namespace = Arc::clone(known),
+            None => _ = self.namespaces.insert(Arc::clone(&id.namespace)),
+        }
+        id
+    }
+
+    /// Makes what is known take up no more room than it needs; to be called when much of it has come in order, which leaves
+    /// the nodes of a B-tree half empty.
+    pub fn compact(&mut self) {
+        self.all = std::mem::take(&mut self.all).into_iter().collect();
     }
 
     /// Notes that an object is there but cannot be understood.
@@ -113,7 +137,7 @@ impl Objects {
         if let Some(slice) = as_slice(object) {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
             topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
-            self.slices.entry(key).or_default().push(Arc::clone(&id.name));
+            self.slices.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(Arc::clone(&id.name));
         }
         if let Some(target) = target_of(id, object) {
             topics.push(Topic::Policies(target.clone()));

@@ -1,12 +1,12 @@
 //! Reading objects in a way that is remembered.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::Options;
 use super::super::object::{Body, Id, Object, ObjectKind, Service, Slice};
 use super::Objects;
+use super::readers::TopicKey;
 
 /// Something that a translation can depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ pub struct Reader<'i> {
     objects: &'i Objects,
     /// How the process was started.
     pub options: &'i Options,
-    reads: RefCell<BTreeSet<Topic>>,
+    reads: RefCell<Vec<TopicKey>>,
 }
 
 impl<'i> Reader<'i> {
@@ -38,12 +38,15 @@ impl<'i> Reader<'i> {
     }
 
     /// What was asked for.
-    pub fn into_reads(self) -> Vec<Topic> {
-        self.reads.into_inner().into_iter().collect()
+    pub fn into_reads(self) -> Box<[TopicKey]> {
+        let mut reads = self.reads.into_inner();
+        reads.sort_unstable();
+        reads.dedup();
+        reads.into()
     }
 
     fn reads(&self, topic: Topic) {
-        self.reads.borrow_mut().insert(topic);
+        self.reads.borrow_mut().push(TopicKey::of(&topic));
     }
 
     /// An object.
@@ -55,6 +58,11 @@ impl<'i> Reader<'i> {
     /// Why an object cannot be understood, if that is so.
     pub fn malformed(&self, id: &Id) -> Option<&'i str> {
         self.objects.why_malformed(id)
+    }
+
+    /// The name of an object as it is known, so that it is there once only.
+    pub fn shared_name(&self, id: Id) -> Arc<str> {
+        self.objects.known(&id).map_or(id.name, |(known, _)| Arc::clone(&known.name))
     }
 
     /// A Service.

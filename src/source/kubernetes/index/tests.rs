@@ -10,7 +10,7 @@ use crate::source::kubernetes::tests::world::{World, options};
 
 impl Index {
     /// What was made of an object.
-    pub fn made(&self, id: &Id) -> Option<&Translation> {
+    pub fn made(&self, id: &Id) -> Option<&units::Made> {
         self.units.get(id).map(|unit| &unit.made)
     }
 }

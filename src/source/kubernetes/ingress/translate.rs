@@ -194,7 +194,7 @@ impl Maker<'_> {
             versions,
             overrides,
             order: Order::StickyFirst,
-            sticky: sticky.map(|sticky| Sticky { forgets, ..sticky }),
+            sticky: sticky.map(|sticky| Box::new(Sticky { forgets, ..sticky })),
             on_empty: OnEmpty::Sibling,
             ramp: std::time::Duration::ZERO,
             balance: traffic.balance,
@@ -203,6 +203,7 @@ impl Maker<'_> {
             rescue: None,
             guard: None,
             limits: Limits { request_body: traffic.body_size },
+            mirrors: Vec::new(),
         }
     }
 

@@ -99,7 +99,7 @@ fn is_ours(reader: &Reader<'_>, class: Option<&str>) -> bool {
         Some(name) if reader.options.classes.iter().any(|own| own == name) => true,
         Some(name) => reader.object(&Id::new(ObjectKind::IngressClass, "", name)).is_some_and(names_us),
         None => reader.of(ObjectKind::IngressClass, None).any(|(_, object)| {
-            names_us(object) && object.annotations.get(DEFAULT_CLASS).is_some_and(|value| &**value == "true")
+            names_us(object) && object.annotations.get(DEFAULT_CLASS).is_some_and(|value| value == "true")
         }),
     }
 }

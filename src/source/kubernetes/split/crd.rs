@@ -140,6 +140,15 @@ fn validate(spec: &mut Value) {
         "[has(self.cookie), has(self.header), has(self.sourceAddress)].filter(x, x).size() == 1",
         "write exactly one of cookie, header, sourceAddress: true",
     )]);
+    let parts = json!([
+        rule("!(has(self.percent) && has(self.fraction))", "percent and fraction cannot stand together"),
+        rule(
+            "!has(self.fraction) || self.fraction.numerator <= (has(self.fraction.denominator) ? self.fraction.denominator : 100)",
+            "the fraction is more than all requests: write a numerator of at most the denominator",
+        ),
+    ]);
+    properties["mirror"]["x-kubernetes-validations"] = parts.clone();
+    properties["mirrors"]["items"]["x-kubernetes-validations"] = parts;
     let groups = json!([rule(
         "self.kind == 'Rollout' ? self.group == 'argoproj.io' : self.kind == 'TrafficSplit' ? self.group == 'split.smi-spec.io' \
          : self.kind == 'Ingress' ? self.group == 'networking.k8s.io' : self.kind == 'Service' ? self.group == '' \

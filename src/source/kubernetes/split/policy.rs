@@ -105,7 +105,7 @@ impl<'s> Kept<'s> {
         }
     }
 
-    /// Overrides come before those of the route, of which the others stay.
+    /// Overrides come before those of the route, of which the others stay; mirrors come beside those of the route.
     fn in_place_of(&self, given: Split) -> Split {
         let known = self.split.clone();
         Split {
@@ -119,6 +119,7 @@ impl<'s> Kept<'s> {
             rescue: if self.rescue { known.rescue } else { given.rescue },
             guard: if self.guard { known.guard } else { given.guard },
             limits: if self.limits { known.limits } else { given.limits },
+            mirrors: [given.mirrors, known.mirrors].concat(),
             versions: given.versions,
             order: given.order,
         }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::source::file::units::{Name, Time};
 use crate::source::file::wire::{
-    self, Balance, Filter, Guard, Limits, Match, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode, Timeouts,
+    self, Balance, Filter, Guard, Limits, Match, Mirror, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode,
+    Timeouts,
 };
 
 /// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
@@ -70,6 +71,12 @@ pub struct SplitSpec {
     pub guard: Option<Guard>,
     /// Size limits.
     pub limits: Option<Limits>,
+    /// Sends copies of requests to a version. Default: off.
+    pub mirror: Option<Mirror>,
+    /// The same for several mirrors.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub mirrors: Vec<Mirror>,
 }
 
 /// An object that says the weights.
@@ -181,6 +188,8 @@ impl SplitSpec {
             rescue: self.rescue,
             guard: self.guard,
             limits: self.limits,
+            mirror: self.mirror,
+            mirrors: self.mirrors,
         }
     }
 }

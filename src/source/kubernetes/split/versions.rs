@@ -1,6 +1,6 @@
 //! The versions of a Split with their pods: from Services, from the hashes of one Service's pods, or from a Rollout.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::resource::{SplitSpec, SplitVersion, TargetKind};
 use super::rollout::{RolloutSpec, RolloutStatus, Shares};
@@ -222,5 +222,11 @@ pub fn transport(app_protocol: Option<&str>, asked: Option<Protocol>) -> Arc<Tra
         (Some(Protocol::Http1), _) => UpstreamProtocol::Http1,
         _ => UpstreamProtocol::Auto,
     };
-    Arc::new(Transport { protocol, tls: None })
+    plain(protocol)
+}
+
+/// Clear text in a version of HTTP; all that ask for the same share one.
+pub fn plain(protocol: UpstreamProtocol) -> Arc<Transport> {
+    static KNOWN: [OnceLock<Arc<Transport>>; 3] = [const { OnceLock::new() }; 3];
+    Arc::clone(KNOWN[protocol as usize].get_or_init(|| Arc::new(Transport { protocol, tls: None })))
 }

@@ -114,7 +114,7 @@ impl World {
     /// What is said about an object.
     pub fn report_of(&mut self, id: &Id) -> Report {
         self.model();
-        self.index.made(id).map(|made| made.report.clone()).unwrap_or_default()
+        self.index.made(id).map(|made| (*made.report).clone()).unwrap_or_default()
     }
 
     /// A condition of an object itself, as `Type=Status/Reason`.

@@ -29,13 +29,15 @@ pub struct Pending {
     entries: HashMap<Id, Entry>,
     /// Those that not every ready replica has served yet.
     open: BTreeSet<Id>,
+    /// What was said last of any object: mostly what is to be said of the next one, too.
+    last: Arc<Serving>,
 }
 
 struct Entry {
     object: Applied,
     state: State,
     /// What was said last; none: nothing yet at this generation.
-    said: Option<Serving>,
+    said: Option<Arc<Serving>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,12 +72,12 @@ impl Pending {
     }
 
     /// The statements that may be made now, or anew, given who serves what.
-    pub fn review(&mut self, now: Instant, standing: impl Fn(&Applied) -> Option<Standing>) -> Vec<(Id, Serving)> {
+    pub fn review(&mut self, now: Instant, standing: impl Fn(&Applied) -> Option<Standing>) -> Vec<(Id, Arc<Serving>)> {
         let mut due = Vec::new();
         let mut still_open = BTreeSet::new();
         for id in std::mem::take(&mut self.open) {
             let Some(entry) = self.entries.get_mut(&id) else { continue };
-            let serving = entry.review(now, standing(&entry.object));
+            let serving = entry.review(now, standing(&entry.object), &mut self.last);
             if entry.state != State::Served {
                 still_open.insert(id.clone());
             }
@@ -90,12 +92,13 @@ impl Pending {
         &mut self,
         counts: impl Fn(&Id) -> bool,
         standing: impl Fn(&Applied) -> Option<Standing>,
-    ) -> Vec<(Id, Serving)> {
+    ) -> Vec<(Id, Arc<Serving>)> {
         let mut due = Vec::new();
         for (id, entry) in self.entries.iter_mut().filter(|(id, entry)| entry.state == State::Served && counts(id)) {
             let serving = served(standing(&entry.object).as_ref());
-            if entry.said.as_ref().is_some_and(|said| *said != serving) {
-                entry.said = Some(serving.clone());
+            if entry.said.as_ref().is_some_and(|said| **said != serving) {
+                let serving = shared(serving, &mut self.last);
+                entry.said = Some(Arc::clone(&serving));
                 due.push((id.clone(), serving));
             }
         }
@@ -114,7 +117,7 @@ impl Pending {
 }
 
 impl Entry {
-    fn review(&mut self, now: Instant, standing: Option<Standing>) -> Option<Serving> {
+    fn review(&mut self, now: Instant, standing: Option<Standing>, last: &mut Arc<Serving>) -> Option<Arc<Serving>> {
         let complete = standing.as_ref().is_none_or(Standing::is_complete);
         if complete {
             self.state = State::Served;
@@ -127,12 +130,21 @@ impl Entry {
                 lagging(standing.unwrap_or_default())
             }
         };
-        if self.said.as_ref() == Some(&serving) {
+        if self.said.as_ref().is_some_and(|said| **said == serving) {
             return None;
         }
-        self.said = Some(serving.clone());
+        let serving = shared(serving, last);
+        self.said = Some(Arc::clone(&serving));
         Some(serving)
     }
+}
+
+/// The same, as one object with the last that was equal.
+fn shared(serving: Serving, last: &mut Arc<Serving>) -> Arc<Serving> {
+    if **last != serving {
+        *last = Arc::new(serving);
+    }
+    Arc::clone(last)
 }
 
 fn served(standing: Option<&Standing>) -> Serving {

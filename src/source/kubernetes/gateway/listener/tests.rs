@@ -26,7 +26,7 @@ fn report(listeners: &Value) -> Report {
     index.model();
     let gateway = Id::new(ObjectKind::Gateway, "shop", "gw");
     let said = index.take_statements().into_iter().find(|(id, _)| *id == gateway);
-    said.and_then(|(_, statement)| statement).expect("a statement").report
+    (*said.and_then(|(_, statement)| statement).expect("a statement").report).clone()
 }
 
 #[test]

@@ -123,7 +123,6 @@ fn filters_of_a_backend_are_of_its_version_only() {
 fn a_filter_that_cannot_be_carried_makes_its_rule_answer_500_and_is_said() {
     for filter in [
         json!({"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Auth", "name": "x"}}),
-        json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "b", "port": 80}}}),
         json!({"type": "ExternalAuth"}),
         json!({"type": "RequestHeaderModifier"}),
         json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x a"]}}),

@@ -109,7 +109,7 @@ fn a_secret_that_is_no_certificate_is_refused() {
 fn a_key_that_does_not_fit_its_certificate_is_refused() {
     let other = secret("other", &["one.example"]).told().unwrap().1;
     let crate::source::kubernetes::object::Body::Secret(data) = other.body else { panic!("no Secret") };
-    let mixed = secret("one", &["one.example"]).with("/data/tls.key", data["tls.key"].to_string().into());
+    let mixed = secret("one", &["one.example"]).with("/data/tls.key", data.get("tls.key").unwrap().into());
     assert_eq!(resolved(https("https", None, json!([{"name": "one"}])), &[mixed]), "False/InvalidCertificateRef");
 }
 

@@ -79,7 +79,7 @@ fn a_guard_is_put_on_every_rule() {
     let two = json!([{"backendRefs": both}, {"matches": [{"path": {"value": "/b"}}], "backendRefs": both}]);
     let mut world = world(&[http_route("shop", &[], two), policy("behaviour", &json!({"guard": {"window": "10s"}}))]);
     let route = world.route("shop");
-    let windows: Vec<_> = route.rules.iter().map(|rule| rule.split.guard.map(|guard| guard.window)).collect();
+    let windows: Vec<_> = route.rules.iter().map(|rule| rule.split.guard.as_ref().map(|guard| guard.window)).collect();
     assert_eq!(windows, [Some(Duration::from_secs(10)); 2]);
 }
 
@@ -169,4 +169,26 @@ fn a_policy_for_a_named_rule_leaves_the_others_alone() {
     assert_eq!(sticky, [false, true]);
     assert_eq!(route.rules[0].split.on_empty, crate::model::OnEmpty::Reject);
     assert_eq!(world.condition(&two, "Accepted"), "True/Accepted");
+}
+
+#[test]
+fn mirrors_go_beside_those_of_the_route_to_versions_by_their_names() {
+    let filter = json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "shop-canary", "port": 80}}});
+    let mut rule = to(&[("shop-primary", 90), ("shop-canary", 10)]);
+    rule["filters"] = json!([filter]);
+    let policy = policy("behaviour", &json!({"versions": names(), "mirror": {"to": "canary", "percent": 5}}));
+    let mut world = world(&[http_route("shop", &[], json!([rule])), policy]);
+    let mirrors = world.route("shop").rules[0].split.mirrors.clone();
+    assert_eq!(mirrors.len(), 2);
+    assert_eq!((&mirrors[0].to, mirrors[0].fraction.share()), (&crate::model::MirrorTarget::Version(1), 0.05));
+    assert!(matches!(&mirrors[1].to, crate::model::MirrorTarget::Backend(backend) if &*backend.name == "shop-canary"));
+}
+
+#[test]
+fn a_mirror_to_a_version_that_is_not_there_is_said_on_the_route() {
+    let policy = policy("behaviour", &json!({"versions": names(), "mirror": {"to": "canray"}}));
+    let mut world = world(&[policy]);
+    let notes = world.report(&route()).notes;
+    assert!(notes[0].message.contains("mirror.to: no version \"canray\" here: did you mean \"canary\"?"), "{notes:?}");
+    assert!(world.route("shop").rules[0].split.mirrors.is_empty());
 }

@@ -56,13 +56,13 @@ impl World {
     fn review(&mut self) -> Vec<Serving> {
         let acks = self.acks.borrow();
         let due = self.pending.review(self.now, |object| Some(acks.standing(object)));
-        due.into_iter().map(|(_, serving)| serving).collect()
+        due.into_iter().map(|(_, serving)| (*serving).clone()).collect()
     }
 
     fn recount(&mut self) -> Vec<Serving> {
         let acks = self.acks.borrow();
         let due = self.pending.recount(|_| true, |object| Some(acks.standing(object)));
-        due.into_iter().map(|(_, serving)| serving).collect()
+        due.into_iter().map(|(_, serving)| (*serving).clone()).collect()
     }
 }
 
@@ -78,7 +78,7 @@ fn with_a_single_replica_nothing_waits() {
 fn where_nobody_can_tell_nothing_waits() {
     let mut pending = Pending::default();
     pending.say(&shop(), object(1), Instant::now());
-    assert_eq!(pending.review(Instant::now(), |_| None), [(shop(), Serving::default())]);
+    assert_eq!(pending.review(Instant::now(), |_| None), [(shop(), Arc::new(Serving::default()))]);
 }
 
 #[test]
