@@ -1,4 +1,5 @@
-//! The floor: relays bytes between a client and a backend, one connection for each, and reads none of them. What the
+//! The floor: relays bytes between a client and a backend, one backend connection for each client, and reads none of
+//! them. What the
 //! kernel charges for that, a proxy pays in any case. Prints its port, and ends with its standard input.
 
 mod copy;
@@ -11,7 +12,7 @@ use anyhow::Result;
 use clap::Parser;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use slab::Slab;
 use weir_bench_rig::poll::{NONE, Poll, READ, WRITE};
 
@@ -24,6 +25,9 @@ struct Arguments {
     /// Move them within the kernel.
     #[arg(long)]
     splice: bool,
+    /// Keep connections to the backend when clients leave, which they must do between two requests.
+    #[arg(long)]
+    pool: bool,
 }
 
 /// What became of an attempt to move bytes on.
@@ -58,12 +62,21 @@ struct End<W> {
     wanted: EventFlags,
 }
 
-/// A relay's ends have the numbers 2n and 2n + 1 after the listener's.
+/// A connection to the backend and, unless it is kept for the next one, its client.
+struct Relay<W> {
+    client: Option<End<W>>,
+    backend: End<W>,
+}
+
+/// Relay n's client has the number 2n + 1, its backend 2n + 2; the listener's is 0.
 struct Floor<W: Way> {
     poll: Poll,
     listener: OwnedFd,
     to: SocketAddr,
-    relays: Slab<[End<W>; 2]>,
+    pool: bool,
+    relays: Slab<Relay<W>>,
+    /// Relays without a client, the last one used last.
+    kept: Vec<usize>,
     shared: W::Shared,
 }
 
@@ -89,40 +102,52 @@ impl<W: Way> Floor<W> {
                 Err(error) => return Err(error.into()),
             };
             sockopt::set_tcp_nodelay(&client, true)?;
-            // On a loopback device this does not wait for the backend.
-            let backend = TcpStream::connect(self.to)?;
-            backend.set_nonblocking(true)?;
-            backend.set_nodelay(true)?;
-            let entry = self.relays.vacant_entry();
-            let number = 1 + 2 * entry.key();
-            let backend = OwnedFd::from(backend);
-            self.poll.add(&client, number, READ)?;
-            self.poll.add(&backend, number + 1, READ)?;
-            let end = |socket| Ok::<_, anyhow::Error>(End { socket, way: W::new()?, blocked: false, wanted: READ });
-            entry.insert([end(client)?, end(backend)?]);
+            let key = match self.kept.pop() {
+                Some(key) => key,
+                None => self.connect()?,
+            };
+            self.poll.add(&client, 1 + 2 * key, READ)?;
+            self.relays[key].client = Some(End::new(client)?);
         }
         Ok(())
     }
 
+    /// Makes a relay that has no client yet.
+    fn connect(&mut self) -> Result<usize> {
+        // On a loopback device this does not wait for the backend.
+        let backend = TcpStream::connect(self.to)?;
+        backend.set_nonblocking(true)?;
+        backend.set_nodelay(true)?;
+        let entry = self.relays.vacant_entry();
+        let key = entry.key();
+        self.poll.add(&backend, 2 + 2 * key, READ)?;
+        entry.insert(Relay { client: None, backend: End::new(backend.into())? });
+        Ok(key)
+    }
+
     fn serve(&mut self, key: usize, end: usize, flags: EventFlags) -> Result<()> {
-        // The other end may have ended this relay in the same round.
+        // The relay may have ended in the same round, or its client have left.
         let Some(relay) = self.relays.get_mut(key) else { return Ok(()) };
-        let mut alive = true;
-        // An end that can be written to lets the other end's bytes go on.
-        for from in [(flags.contains(WRITE), 1 - end), (flags.intersects(!WRITE), end)] {
-            if let (true, from) = from {
-                alive = alive && advance(relay, from, &mut self.shared);
+        let Some(client) = relay.client.as_mut() else {
+            if end == 1 {
+                self.relays.remove(key);
+                self.kept.retain(|kept| *kept != key);
             }
-        }
-        if !alive {
-            for end in relay {
-                net::shutdown(&end.socket, Shutdown::Both).ok();
-            }
-            self.relays.remove(key);
             return Ok(());
+        };
+        let ends = [client, &mut relay.backend];
+        // An end that can be written to lets the other end's bytes go on.
+        let ways = [(flags.contains(WRITE), 1 - end), (flags.intersects(!WRITE), end)];
+        for (_, from) in ways.into_iter().filter(|(ready, _)| *ready) {
+            let moved = ends[from].way.advance(&ends[from].socket, &ends[1 - from].socket, &mut self.shared);
+            ends[from].blocked = matches!(moved, Moved::Blocked);
+            if matches!(moved, Moved::Ended | Moved::Broken) {
+                self.end(key, self.pool && from == 0 && matches!(moved, Moved::Ended));
+                return Ok(());
+            }
         }
-        let blocked = [relay[0].blocked, relay[1].blocked];
-        for (n, end) in relay.iter_mut().enumerate() {
+        let blocked = [ends[0].blocked, ends[1].blocked];
+        for (n, end) in ends.into_iter().enumerate() {
             let read = if blocked[n] { NONE } else { READ };
             let wanted = if blocked[1 - n] { read | WRITE } else { read };
             if wanted != end.wanted {
@@ -132,18 +157,25 @@ impl<W: Way> Floor<W> {
         }
         Ok(())
     }
+
+    /// Ends a relay, or keeps its connection to the backend if nothing is left to be moved from there.
+    fn end(&mut self, key: usize, keep: bool) {
+        if keep && !self.relays[key].backend.blocked {
+            self.relays[key].client = None;
+            self.kept.push(key);
+        } else {
+            self.relays.remove(key);
+        }
+    }
 }
 
-/// Moves bytes out of one end; false once the relay is over.
-fn advance<W: Way>(relay: &mut [End<W>; 2], from: usize, shared: &mut W::Shared) -> bool {
-    let [first, second] = relay;
-    let (source, target) = if from == 0 { (first, second) } else { (second, first) };
-    let moved = source.way.advance(&source.socket, &target.socket, shared);
-    source.blocked = matches!(moved, Moved::Blocked);
-    matches!(moved, Moved::Blocked | Moved::Drained)
+impl<W: Way> End<W> {
+    fn new(socket: OwnedFd) -> Result<Self> {
+        Ok(Self { socket, way: W::new()?, blocked: false, wanted: READ })
+    }
 }
 
-fn start<W: Way>(to: SocketAddr, shared: W::Shared) -> Result<()> {
+fn start<W: Way>(arguments: &Arguments, shared: W::Shared) -> Result<()> {
     let listener = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
     net::bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     net::listen(&listener, 4096)?;
@@ -152,13 +184,14 @@ fn start<W: Way>(to: SocketAddr, shared: W::Shared) -> Result<()> {
     weir_bench_rig::life::ends_with_stdin();
     let poll = Poll::new()?;
     poll.add(&listener, 0, READ)?;
-    Floor::<W> { poll, listener, to, relays: Slab::new(), shared }.run()
+    let (to, pool) = (arguments.to, arguments.pool);
+    Floor::<W> { poll, listener, to, pool, relays: Slab::new(), kept: Vec::new(), shared }.run()
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if arguments.splice {
-        return start::<splice::Pipe>(arguments.to, ());
+        return start::<splice::Pipe>(&arguments, ());
     }
-    start::<copy::Copy>(arguments.to, vec![0; 128 * 1024])
+    start::<copy::Copy>(&arguments, vec![0; 128 * 1024])
 }

@@ -36,7 +36,7 @@ struct Client {
 
 /// Sends requests of HTTP/1.1.
 pub fn http(http: &Http) -> Result<Report> {
-    let requests = http.question.bytes(http.reconnect)?;
+    let requests = http.question.bytes()?;
     let answer = Answer::Http { status: 200, body: http.question.expect };
     let mut client = Client::new(&http.target, requests, answer)?;
     client.reconnect = http.reconnect;
@@ -132,6 +132,9 @@ impl Client {
             let Some(since) = schedule.take(now) else { break };
             self.idle.pop_front();
             self.turn = (self.turn + 1) % self.requests.len();
+            if self.reconnect {
+                self.open(number)?;
+            }
             self.connections[number].start(self.turn, since);
             self.flush(number)?;
         }
@@ -157,16 +160,13 @@ impl Client {
             return Ok(());
         }
         let connection = &mut self.connections[number];
-        match connection.receive(&mut self.buffer, &self.answer, self.reconnect) {
+        match connection.receive(&mut self.buffer, &self.answer) {
             Ok(Progress::Pending) => Ok(()),
             Ok(Progress::Answered(bytes)) => {
                 self.counts.right(connection.since.elapsed(), bytes);
-                if !self.reconnect {
-                    self.idle.push_back(number);
-                }
+                self.idle.push_back(number);
                 Ok(())
             }
-            Ok(Progress::Closed) => self.replace(number),
             Err(error) => self.fail(number, &error),
         }
     }
@@ -181,10 +181,15 @@ impl Client {
         self.replace(number)
     }
 
-    fn replace(&mut self, number: usize) -> Result<()> {
+    /// Leaves, and comes back with a new connection.
+    fn open(&mut self, number: usize) -> Result<()> {
         let connection = &mut self.connections[number];
         *connection = Connection::new(open(self.to).context("connect")?)?;
-        self.poll.add(&connection.socket, number, READ)?;
+        Ok(self.poll.add(&connection.socket, number, READ)?)
+    }
+
+    fn replace(&mut self, number: usize) -> Result<()> {
+        self.open(number)?;
         if !self.idle.contains(&number) {
             self.idle.push_back(number);
         }

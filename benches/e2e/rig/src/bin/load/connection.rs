@@ -31,8 +31,6 @@ enum Place {
     Start(Vec<u8>),
     /// In an HTTP body.
     Body { left: usize },
-    /// After the answer, which was the connection's last.
-    End,
 }
 
 /// What receiving has led to.
@@ -41,8 +39,6 @@ pub enum Progress {
     Pending,
     /// The answer is complete, with as many bytes in its body.
     Answered(usize),
-    /// The connection has ended, as it should.
-    Closed,
 }
 
 /// A connection.
@@ -93,19 +89,18 @@ impl Connection {
         Ok(true)
     }
 
-    /// Receives what is there; `last` if the connection is to end with its answer.
-    pub fn receive(&mut self, buffer: &mut [u8], answer: &Answer, last: bool) -> Result<Progress> {
+    /// Receives what is there.
+    pub fn receive(&mut self, buffer: &mut [u8], answer: &Answer) -> Result<Progress> {
         // A body's bytes are counted, not copied: the load is not to be what limits.
         let flags = if matches!(self.place, Place::Body { .. }) { RecvFlags::TRUNC } else { RecvFlags::empty() };
         let read = match recv(&self.socket, &mut *buffer, flags) {
-            Ok((_, 0)) if matches!(self.place, Place::End) => return Ok(Progress::Closed),
             Ok((_, 0)) => bail!("closed"),
             Ok((_, read)) => read,
             Err(Errno::AGAIN) => return Ok(Progress::Pending),
             Err(error) => return Err(error).context("receive"),
         };
         match &mut self.place {
-            Place::Idle | Place::End => bail!("more than an answer"),
+            Place::Idle => bail!("more than an answer"),
             Place::Body { left } => {
                 ensure!(read <= *left, "more than an answer");
                 *left -= read;
@@ -119,7 +114,7 @@ impl Connection {
         if !matches!(self.place, Place::Body { left: 0 }) {
             return Ok(Progress::Pending);
         }
-        self.place = if last { Place::End } else { Place::Idle };
+        self.place = Place::Idle;
         Ok(Progress::Answered(match answer {
             Answer::Http { body, .. } => *body,
             Answer::Exactly(bytes) => bytes.len(),

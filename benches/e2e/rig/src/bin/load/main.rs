@@ -79,7 +79,7 @@ struct Http {
     target: Target,
     #[command(flatten)]
     question: Question,
-    /// A new connection for every request.
+    /// A new connection for every request, which the client ends once it has its answer.
     #[arg(long)]
     reconnect: bool,
     /// Requests per second of all connections; latency counts from when a request should have been sent.
@@ -126,9 +126,9 @@ impl Target {
 
 impl Question {
     /// The requests' bytes, one for each path.
-    fn bytes(&self, close: bool) -> Result<Vec<Vec<u8>>> {
+    fn bytes(&self) -> Result<Vec<Vec<u8>>> {
         ensure!(!self.path.is_empty(), "a path is needed");
-        Ok(self.path.iter().map(|path| self.request(path, close)).collect())
+        Ok(self.path.iter().map(|path| self.request(path, false)).collect())
     }
 
     /// The bytes of a request.
