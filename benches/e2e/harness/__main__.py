@@ -29,7 +29,9 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="rounds of every case (10; with --quick 3)")
     parser.add_argument("--seconds", type=float, help="of one measurement (2; with --quick 0.5)")
     parser.add_argument("--cases", help="names, with commas between; --list shows them")
-    parser.add_argument("--peers", help=f"some of {','.join(_FAMILIES)}, or variants such as nginx+split; none: only Weir")
+    parser.add_argument(
+        "--peers", help=f"some of {','.join(_FAMILIES)}, or variants such as nginx+split; none: only Weir"
+    )
     parser.add_argument("--weir", help="a ready program instead of `cargo build --release`")
     parser.add_argument("--binary", action="append", default=[], metavar="PEER=PATH", help="a ready program for a peer")
     parser.add_argument("--out", type=Path, help="folder for results.json, table.md and the plots (a temporary one)")
@@ -63,7 +65,9 @@ def sayer(case):
     def say(name, result):
         if "cpu_us" in result:
             wrong = f", errors: {result['errors']}" if result["errors"] else ""
-            told = f"{result['cpu_us']:.1f} µs per {case.unit}, {result['rate']:,.0f}/s, busy {result['busy']:.0%}{wrong}"
+            told = (
+                f"{result['cpu_us']:.1f} µs per {case.unit}, {result['rate']:,.0f}/s, busy {result['busy']:.0%}{wrong}"
+            )
         else:
             told = f"{result['held_rss'] / 2**20:.1f} MiB"
         print(f"  {case.name} {name}: {told}", file=sys.stderr, flush=True)
@@ -83,7 +87,11 @@ def main():
     programs = install.install({"weir", *(name.split("+")[0] for name in peers)}, overrides)
     if options.install:
         return
-    out = install.TREE / "docs/benchmark" if options.publish else options.out or Path(tempfile.mkdtemp(prefix="weir-bench-"))
+    out = (
+        install.TREE / "docs/benchmark"
+        if options.publish
+        else options.out or Path(tempfile.mkdtemp(prefix="weir-bench-"))
+    )
     measure_all(options, programs, peers, out)
 
 

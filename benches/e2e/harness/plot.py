@@ -21,7 +21,8 @@ def _panel(title, bars, top):
         lines += [
             f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>',
             f'<rect x="{_LEFT}" y="{y}" width="{value * scale:.1f}" height="{_BAR}" fill="{color}"/>',
-            f'<line class="w" x1="{_LEFT + low * scale:.1f}" x2="{_LEFT + high * scale:.1f}" y1="{middle}" y2="{middle}"/>',
+            f'<line class="w" x1="{_LEFT + low * scale:.1f}" x2="{_LEFT + high * scale:.1f}" '
+            f'y1="{middle}" y2="{middle}"/>',
             f'<text x="{end:.1f}" y="{y + 12}">{escape(text)}</text>',
         ]
         y += _BAR + _GAP
@@ -39,7 +40,13 @@ def _document(panels):
 
 def _bar(name, told, scale, unit):
     value = told["median"] * scale
-    return name, value, told["q1"] * scale, told["q3"] * scale, f"{value:,.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    return (
+        name,
+        value,
+        told["q1"] * scale,
+        told["q3"] * scale,
+        f"{value:,.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}",
+    )
 
 
 def plots(results):
@@ -48,12 +55,16 @@ def plots(results):
     for case in results["cases"].values():
         cells = {name: cell for name, cell in case["cells"].items() if cell["rounds"]}
         if case["kind"] == "cpu":
-            cpu.append((f"{case['title']}: CPU per {case['unit']}", [_bar(n, c["cpu_us"], 1, "µs") for n, c in cells.items()]))
+            cpu.append(
+                (f"{case['title']}: CPU per {case['unit']}", [_bar(n, c["cpu_us"], 1, "µs") for n, c in cells.items()])
+            )
         elif case["kind"] == "latency":
             for quantile, words in (("p50", "median"), ("p99", "99%"), ("p999", "99.9%")):
                 bars = [_bar(n, c["latency_us"][quantile], 1e-3, "ms") for n, c in cells.items() if c.get("latency_us")]
                 latency.append((f"{case['title']}: {words}", bars))
         else:
-            memory.append((f"{case['title']}: resident", [_bar(n, c["held_rss"], 2**-20, "MiB") for n, c in cells.items()]))
+            memory.append(
+                (f"{case['title']}: resident", [_bar(n, c["held_rss"], 2**-20, "MiB") for n, c in cells.items()])
+            )
     named = (("cpu.svg", cpu), ("latency.svg", latency), ("memory.svg", memory))
     return {name: _document(panels) for name, panels in named if panels}

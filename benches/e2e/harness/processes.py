@@ -76,7 +76,7 @@ class Process:
             stdout=subprocess.PIPE if log is None else errors,
             stderr=errors,
             preexec_fn=prepare,
-            env=env,
+            env={**os.environ, **(env or {})},
         )
         if log:
             errors.close()
@@ -95,14 +95,14 @@ class Process:
     def alive(self):
         return self.child.poll() is None
 
-    def stop(self):
+    def stop(self, patience=5):
         """By its id: first asked, then ended."""
         if self.child.stdin:
             self.child.stdin.close()
         if self.alive():
             self.child.terminate()
             try:
-                self.child.wait(5)
+                self.child.wait(patience)
             except subprocess.TimeoutExpired:
                 self.child.kill()
         self.child.wait(10)
@@ -116,7 +116,7 @@ class Process:
         return " / ".join(lines[-3:])[-400:]
 
 
-def wait_for(process, port, http, timeout=20):
+def wait_for(process, port, http, timeout):
     """Until the program accepts on the port and, where `http` is asked for, answers a request."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -12,7 +12,11 @@ from install import TREE
 def machine():
     """Where and when this was measured."""
     cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.machine(),
     )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024
@@ -79,9 +83,13 @@ def ratio_text(told, least=False):
 
 def remarks(case, cell):
     """Why a cell is not to be taken at its word."""
-    found = [f"{what}: {cell[what]}" if what == "failed" else cell[what] for what in ("unsupported", "failed") if what in cell]
+    found = [
+        f"{what}: {cell[what]}" if what == "failed" else cell[what]
+        for what in ("unsupported", "failed")
+        if what in cell
+    ]
     found += [f"{what}: {times}" for what, times in cell.get("errors", {}).items()]
-    return "; ".join(found)
+    return "; ".join([*found, *filter(None, [cell.get("note")])])
 
 
 def cpu_row(cell):
@@ -122,7 +130,16 @@ def table(case):
     """A case as rows of text, its heads first."""
     own = case["base"] is not None
     heads = {
-        "cpu": ["CPU µs [IQR]", "min", "user + system", "÷ base" if own else "÷ best peer", "÷ floor", "per s", "busy", "MiB"],
+        "cpu": [
+            "CPU µs [IQR]",
+            "min",
+            "user + system",
+            "÷ base" if own else "÷ best peer",
+            "÷ floor",
+            "per s",
+            "busy",
+            "MiB",
+        ],
         "latency": ["p50 µs [IQR]", "p99 µs", "p99.9 µs", "per s", "CPU µs", "busy"],
         "memory": ["before MiB", "held MiB", "of it its own", "after MiB", "KiB per connection"],
     }[case["kind"]]
@@ -145,12 +162,18 @@ def verdicts(case):
     if case["kind"] == "memory" and ratios:
         cell, limits = case["cells"][name], case["limits"]
         if "each" in limits:
-            yield f"{name}: {number(kib_each(cell, case['connections']))} KiB per connection; asked for: {limits['each']}"
+            each = number(kib_each(cell, case["connections"]))
+            yield f"{name}: {each} KiB per connection; asked for: {limits['each']}"
         if "all" in limits:
             yield f"{name}: {number(cell['held_rss']['median'] / 2**20)} MiB in all; asked for: {limits['all']}"
     for to, told in ratios.items():
         asked = case["limits"].get(to)
-        yield f"{name} ÷ {words[to]}: {ratio_text(told, least=True)}" + (f"; asked for: {asked:.2f}" if asked else "")
+        rest = f"; asked for: {asked:.2f}" if asked else ""
+        yield f"{name} ÷ {words[to]}: {ratio_text(told, least=True)}{rest}"
+
+
+def line(row, widths):
+    return "| " + " | ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)) + " |"
 
 
 def text(results):
@@ -162,8 +185,8 @@ def text(results):
         lines += [f"## {name}: {case['title']}{per}", ""]
         rows = table(case)
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        form = lambda row: "| " + " | ".join(value.ljust(width) for value, width in zip(row, widths)) + " |"
-        lines += [form(rows[0]), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(form, rows[1:]), ""]
+        lines += [line(rows[0], widths), "|" + "|".join("-" * (width + 2) for width in widths) + "|"]
+        lines += [*(line(row, widths) for row in rows[1:]), ""]
         lines += [f"- {verdict}" for verdict in verdicts(case)]
         lines += [f"- `{about['command']}`, commit {about['commit']}, {about['date']}", ""]
     return "\n".join(lines)

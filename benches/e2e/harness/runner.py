@@ -41,13 +41,15 @@ class Runner:
         servers, cells = {}, {contestant.name: {"rounds": []} for contestant in case.contestants}
         try:
             running = [one for one in case.contestants if self.start(one, servers, cells)]
-            running = [one for one in running if self.warm_up(one, servers[one.peer.name, one.setting], cells[one.name])]
+            running = [
+                one for one in running if self.warm_up(one, servers[one.peer.name, one.setting], cells[one.name])
+            ]
             rate = self.half_of_saturation(running, servers) if case.kind == "latency" else None
             for number in range(self.rounds):
                 # Nobody is always first, or always behind the same one.
                 turn = number % max(len(running), 1)
                 for one in running[turn:] + running[:turn]:
-                    self.once(one, servers[one.peer.name, one.setting], cells[one.name], rate)
+                    self.once(one, servers[one.peer.name, one.setting], cells[one.name], number, rate)
             for cell in cells.values():
                 cell.update({"rate_asked": round(rate)} if rate else {})
         finally:
@@ -75,14 +77,15 @@ class Runner:
             cell["failed"] = str(error)
             return False
 
-    def once(self, one, server, cell, rate=None):
+    def once(self, one, server, cell, number, rate):
         load = one.load.at(rate) if rate else one.load
         try:
             before = backend_counts(self.context.backend)
             with changing(server, one.changes) as changed:
                 outcome = load.run(self.context, server, self.seconds)
-            result = outcome.as_dict()
-            stable, canary = (now - then for now, then in zip(backend_counts(self.context.backend), before))
+            result = {"round": number, **outcome.as_dict()}
+            stable, canary = backend_counts(self.context.backend)
+            stable, canary = stable - before[0], canary - before[1]
             result["canary_share"] = round(canary / max(stable + canary, 1), 4)
             result["changes"] = changed["count"]
             result["rss"] = measure.memory(server.pid).rss
@@ -105,14 +108,14 @@ class Runner:
     def memory(self, case):
         cells = {contestant.name: {"rounds": []} for contestant in case.contestants}
         # Memory hardly varies; more rounds would only take time.
-        for _ in range(min(self.rounds, 2)):
+        for number in range(min(self.rounds, 2)):
             for one in case.contestants:
                 servers = {}
                 if "unsupported" not in cells[one.name] and self.start(one, servers, cells):
-                    self.hold(one, next(iter(servers.values())), cells[one.name])
+                    self.hold(one, next(iter(servers.values())), cells[one.name], number)
         return cells
 
-    def hold(self, one, server, cell):
+    def hold(self, one, server, cell, number):
         try:
             before = measure.memory(server.pid)
             process = one.load.open(self.context, server.port, None)
@@ -123,8 +126,9 @@ class Runner:
                 process.stop()
             time.sleep(_REST)
             after = measure.memory(server.pid)
-            result = {f"{name}_{key}": value for name, memory in (("before", before), ("held", with_all), ("after", after))
-                      for key, value in vars(memory).items()}
+            result = {"round": number}
+            for name, seen in (("before", before), ("held", with_all), ("after", after)):
+                result |= {f"{name}_{key}": value for key, value in vars(seen).items()}
             cell["rounds"].append(result)
             cell["command"] = " ".join(process.command)
             self.say(one.name, result)

@@ -23,7 +23,7 @@ def cell_summary(cell, kind):
     if not rounds:
         return {}
     if kind == "memory":
-        return {name: spread([one[name] for one in rounds]) for name in rounds[0]}
+        return {name: spread([one[name] for one in rounds]) for name in rounds[0] if name != "round"}
     names = ("cpu_us", "user_us", "system_us", "rate", "busy", "rss", "canary_share")
     told = {name: spread([one[name] for one in rounds]) for name in names}
     if rounds[0]["latency_us"]:
@@ -40,12 +40,21 @@ def cell_summary(cell, kind):
 
 def ratio(cells, name, base, measure):
     """Of two contestants, round by round."""
-    pairs = zip(cells[name]["rounds"], cells[base]["rounds"])
-    return spread([one[measure] / other[measure] for one, other in pairs if other[measure]])
+    bases = {one["round"]: one[measure] for one in cells[base]["rounds"]}
+    rounds = [one for one in cells[name]["rounds"] if bases.get(one["round"])]
+    return spread([one[measure] / bases[one["round"]] for one in rounds])
 
 
 def middle(cells, name, measure):
     return median(one[measure] for one in cells[name]["rounds"])
+
+
+def note(one, summary):
+    """What the figures do not say by themselves."""
+    share = summary.get("canary_share", {}).get("median", 0.1)
+    if one.peer.shares and not one.setting.sticky and not 0.05 < share < 0.15:
+        return f"the canary had {share:.0%} of the requests"
+    return ""
 
 
 def summarize(case, cells):
@@ -74,5 +83,6 @@ def summarize(case, cells):
                 for to, against in (("floor", floor), ("peer", best), ("split", best_split), ("own", base))
                 if against
             }
+            summary["note"] = note(one, summary)
         told["cells"][one.name] = {**summary, "rounds": cell["rounds"]}
     return told

@@ -1,7 +1,7 @@
 """The proxies that are measured, each configured as somebody would who means it: connections to backends are kept,
 there is one worker, nothing is logged that is not asked for.
 
-A peer's `plain` variant is the fastest one that does the job at all; `split` divides 90/10 and has numbers per version."""
+Every peer sends a tenth of the requests to the canary. A variant `split` also has numbers per version."""
 
 from .base import Context, Peer, Setting, Started, Unsupported
 from .envoy import Envoy

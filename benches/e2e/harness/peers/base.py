@@ -37,6 +37,9 @@ class Context:
     backend: dict
     folder: Path
     priority: str = REAL_TIME
+    environment: dict = field(default_factory=dict)
+    # Seconds that a proxy may take to get ready.
+    patience: int = 20
 
     def upstreams(self, setting):
         """Ports of the stable and of the canary version."""
@@ -85,9 +88,10 @@ class Peer:
         port = free_port()
         command, extra = self.command(context, setting, port, folder)
         cores = set(range(setting.workers)) if setting.workers > 1 else {PROXY_CORE}
-        process = Process(command, cores, context.priority, log=folder / "log")
+        process = Process(command, cores, context.priority, log=folder / "log", env=context.environment)
         try:
-            wait_for(process, port, http=not (setting.tls or setting.h2 or setting.upstream_h2))
+            plain = not (setting.tls or setting.h2 or setting.upstream_h2)
+            wait_for(process, port, http=plain, timeout=context.patience)
         except Exception:
             process.stop()
             raise

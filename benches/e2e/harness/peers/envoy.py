@@ -44,7 +44,9 @@ class Envoy(Peer):
     def manager(self, setting):
         weights = [{"name": "stable", "weight": 90}, {"name": "canary", "weight": 10}]
         to = {"weighted_clusters": {"clusters": weights}} if self.split else {"cluster": "both"}
-        hosts = [{"name": "app", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"timeout": "0s", **to}}]}]
+        hosts = [
+            {"name": "app", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"timeout": "0s", **to}}]}
+        ]
         router = {"@type": _ROUTER, "suppress_envoy_headers": True}
         manager = {
             "@type": _MANAGER,
@@ -78,9 +80,7 @@ def tls(context, setting):
 
 
 def cluster(name, backends, setting):
-    endpoints = [
-        {"endpoint": {"address": address(port)}, "load_balancing_weight": weight} for port, weight in backends
-    ]
+    endpoints = [{"endpoint": {"address": address(port)}, "load_balancing_weight": weight} for port, weight in backends]
     limits = {"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000}
     cluster = {
         "name": name,
