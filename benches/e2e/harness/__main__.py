@@ -18,8 +18,8 @@ from processes import LOAD_CORE, may_be_real_time, raise_file_limit
 from runner import Runner
 from summary import summarize
 
-# With --quick: the variants that are configured for a split as it is Weir's job are left to a full run.
-_QUICK_ROUNDS, _QUICK_SECONDS = 3, 0.5
+# With --quick, variants are left out unless they are named.
+_QUICK_ROUNDS, _QUICK_SECONDS = 3, 0.4
 _FAMILIES = ("nginx", "haproxy", "envoy", "pingora")
 
 
@@ -27,7 +27,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="benches/e2e/run", description="Measures Weir beside other proxies.")
     parser.add_argument("--quick", action="store_true", help="under five minutes, once everything is built")
     parser.add_argument("--rounds", type=int, help="rounds of every case (10; with --quick 3)")
-    parser.add_argument("--seconds", type=float, help="of one measurement (2; with --quick 0.5)")
+    parser.add_argument("--seconds", type=float, help="of one measurement (2; with --quick 0.4)")
     parser.add_argument("--cases", help="names, with commas between; --list shows them")
     parser.add_argument(
         "--peers", help=f"some of {','.join(_FAMILIES)}, or variants such as nginx+split; none: only Weir"
