@@ -86,7 +86,8 @@ def decisions(names):
 
 def budgets():
     lines = (line.split() for line in (HERE / "budgets").read_text().splitlines())
-    return {words[0]: tuple(map(float, words[1:])) for words in lines if words and not words[0].startswith("#")}
+    lines = [words for words in lines if words and not words[0].startswith("#")]
+    return {name: (float(figures[0]), float(figures[1]) if figures[1:] else None) for name, *figures in lines}
 
 
 def relays(names, profile):
