@@ -87,7 +87,9 @@ class Runner:
             stable, canary = backend_counts(self.context.backend)
             stable, canary = stable - before[0], canary - before[1]
             result["canary_share"] = round(canary / max(stable + canary, 1), 4)
-            result["changes"] = changed["count"]
+            if changed["refused"]:
+                raise Failed(f"a change of weights was answered with {changed['refused']}")
+            result["changes_per_second"] = round(changed["count"] / changed["seconds"])
             result["rss"] = measure.memory(server.pid).rss
             cell["rounds"].append(result)
             cell["command"] = " ".join(outcome.command)
@@ -146,7 +148,7 @@ def start_backend(context):
 @contextmanager
 def changing(server, times_a_second):
     """Changes the weights of the proxy's split meanwhile; tells how often that was done."""
-    told = {"count": 0}
+    told = {"count": 0, "seconds": 1, "refused": None}
     if not times_a_second:
         yield told
         return
@@ -163,7 +165,7 @@ def changing(server, times_a_second):
 def change(port, times_a_second, end, told):
     set_priority(REAL_TIME)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    due = time.monotonic()
+    begun = due = time.monotonic()
     while not end.wait(max(due - time.monotonic(), 0)):
         due += 1 / times_a_second
         canary = 10 + told["count"] % 2
@@ -175,4 +177,5 @@ def change(port, times_a_second, end, told):
             told["refused"] = answer.status
             return
         told["count"] += 1
+        told["seconds"] = time.monotonic() - begun
     connection.close()

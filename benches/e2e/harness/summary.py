@@ -24,7 +24,7 @@ def cell_summary(cell, kind):
         return {}
     if kind == "memory":
         return {name: spread([one[name] for one in rounds]) for name in rounds[0] if name != "round"}
-    names = ("cpu_us", "user_us", "system_us", "rate", "busy", "rss", "canary_share")
+    names = ("cpu_us", "user_us", "system_us", "rate", "busy", "rss", "canary_share", "changes_per_second")
     told = {name: spread([one[name] for one in rounds]) for name in names}
     if rounds[0]["latency_us"]:
         told["latency_us"] = {
@@ -54,6 +54,8 @@ def note(one, summary):
     share = summary.get("canary_share", {}).get("median", 0.1)
     if one.peer.shares and not one.setting.sticky and not 0.05 < share < 0.15:
         return f"the canary had {share:.0%} of the requests"
+    if one.changes and summary.get("changes_per_second"):
+        return f"{summary['changes_per_second']['median']:.0f} changes a second"
     return ""
 
 
