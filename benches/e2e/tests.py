@@ -9,6 +9,7 @@ sys.path[:0] = [str(HERE / "harness"), str(HERE.parent / "callgrind")]
 
 import callgrind_file  # noqa: E402
 import measure  # noqa: E402
+import report  # noqa: E402
 import summary  # noqa: E402
 from loads import H2load  # noqa: E402
 
@@ -62,6 +63,14 @@ class Summary(unittest.TestCase):
         cells = {"weir": cell(10, 20, 10), "nginx": cell(20, 40, None)}
         told = summary.ratio(cells, "weir", "nginx", "cpu_us")
         self.assertEqual((told["median"], told["q1"], told["q3"], told["n"]), (0.5, 0.5, 0.5, 2))
+
+
+class Report(unittest.TestCase):
+    def test_commands_name_no_folders_of_the_machine(self):
+        words = ["/usr/me/.cache/weir-bench/load", "--authority", "/tmp/weir-bench-x/authority.pem", "--path", "/1k"]
+        self.assertEqual(report.command(words), "load --authority authority.pem --path /1k")
+        self.assertEqual(report.command(["h2load", "https://bench.test:1/1k"]), "h2load https://bench.test:1/1k")
+        self.assertEqual(report.command(["--path", "/1k/service-7/items"]), "--path /1k/service-7/items")
 
 
 class Callgrind(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -37,12 +38,25 @@ def commit():
     return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
 
 
+def nameless(text):
+    """Without the folders of this machine, which mean nothing on another one."""
+
+    def last(found):
+        return found[2] if Path(found[1]).is_dir() else found[0]
+
+    return re.sub(r"(?<![\w.:/])(/[\w.+@-]+)/(?:[\w.+@-]+/)*([\w.+@-]+)", last, text)
+
+
+def command(words):
+    return nameless(" ".join(map(str, words)))
+
+
 def circumstances(options, programs, real_time):
     """What belongs to the figures of a run."""
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
-        "command": "benches/e2e/run " + " ".join(options),
+        "command": command(["benches/e2e/run", *options]),
         "versions": programs.versions,
         "machine": machine(),
         "real_time_priority": real_time,

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 
 import measure
+import report
 from loads import backend_counts
 from peers import Unsupported
 from processes import LOAD_CORE, NICE, REAL_TIME, Failed, Process, set_priority
@@ -64,9 +65,9 @@ class Runner:
                 servers[key] = one.peer.start(self.context, one.setting)
             return True
         except Unsupported as error:
-            cells[one.name]["unsupported"] = str(error)
+            cells[one.name]["unsupported"] = report.nameless(str(error))
         except _FAILURES as error:
-            cells[one.name]["failed"] = str(error)
+            cells[one.name]["failed"] = report.nameless(str(error))
         return False
 
     def warm_up(self, one, server, cell):
@@ -74,7 +75,7 @@ class Runner:
             one.load.run(self.context, server, _WARM_UP)
             return True
         except _FAILURES as error:
-            cell["failed"] = str(error)
+            cell["failed"] = report.nameless(str(error))
             return False
 
     def once(self, one, server, cell, number, rate):
@@ -92,10 +93,10 @@ class Runner:
             result["changes_per_second"] = round(changed["count"] / changed["seconds"])
             result["rss"] = measure.memory(server.pid).rss
             cell["rounds"].append(result)
-            cell["command"] = " ".join(outcome.command)
+            cell["command"] = report.command(outcome.command)
             self.say(one.name, result)
         except _FAILURES as error:
-            cell["failed"] = str(error)
+            cell["failed"] = report.nameless(str(error))
 
     def half_of_saturation(self, running, servers):
         """Of Weir or of the best other proxy, whichever is lower: a rate that both are at ease with."""
@@ -132,10 +133,10 @@ class Runner:
             for name, seen in (("before", before), ("held", with_all), ("after", after)):
                 result |= {f"{name}_{key}": value for key, value in vars(seen).items()}
             cell["rounds"].append(result)
-            cell["command"] = " ".join(process.command)
+            cell["command"] = report.command(process.command)
             self.say(one.name, result)
         except _FAILURES as error:
-            cell["failed"] = str(error)
+            cell["failed"] = report.nameless(str(error))
         finally:
             server.process.stop()
 
