@@ -167,8 +167,29 @@ def table(case):
     return rows
 
 
+def overlap(one, other):
+    return one["q1"] <= other["q3"] and other["q1"] <= one["q3"]
+
+
+def latency_verdicts(case):
+    """Weir's tails beside the best of the others; where the quartiles overlap, nothing can be concluded."""
+    cells = {name: cell["latency_us"] for name, cell in case["cells"].items() if cell.get("latency_us")}
+    others = [name for name in cells if not name.startswith(("weir", "floor"))]
+    for quantile, words in (("p99", "p99"), ("p999", "p99.9")):
+        if "weir" not in cells or not others:
+            return
+        best = min(others, key=lambda name, quantile=quantile: cells[name][quantile]["median"])
+        ours, theirs = cells["weir"][quantile], cells[best][quantile]
+        word = "better" if ours["median"] < theirs["median"] else "worse"
+        judged = "equal, as far as this can tell" if overlap(ours, theirs) else word
+        yield f"{words}: weir {with_spread(ours)}, best peer ({best}) {with_spread(theirs)}, n = {ours['n']}: {judged}"
+
+
 def verdicts(case):
     """What was asked for, and what is."""
+    if case["kind"] == "latency":
+        yield from latency_verdicts(case)
+        return
     name = next((name for name in reversed(case["cells"]) if name.startswith("weir")), None)
     ratios = case["cells"].get(name, {}).get("ratios", {})
     words = {"peer": f"best peer ({case['best']})", "split": f"best with a split ({case['best_split']})"}
