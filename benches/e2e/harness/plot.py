@@ -2,6 +2,8 @@
 
 from html import escape
 
+from summary import BEHIND
+
 _WIDTH, _LEFT, _BAR, _GAP, _HEAD = 640, 150, 16, 4, 30
 _COLORS = {"floor": "#9aa0a6", "weir": "#0b6e4f"}
 _STYLE = "text{font:12px system-ui,sans-serif;fill:#222}.t{font-weight:600}.w{stroke:#222;stroke-width:1}"
@@ -49,6 +51,13 @@ def _bar(name, told, scale, unit):
     )
 
 
+def _latency_bar(name, cell, quantile):
+    # Who falls behind has a latency of any length, beside which the others' could not be seen.
+    if cell.get("note") == BEHIND:
+        return name, 0, 0, 0, BEHIND
+    return _bar(name, cell["latency_us"][quantile], 1e-3, "ms")
+
+
 def plots(results):
     """File names and their contents."""
     cpu, latency, memory = [], [], []
@@ -60,7 +69,7 @@ def plots(results):
             )
         elif case["kind"] == "latency":
             for quantile, words in (("p50", "median"), ("p99", "99%"), ("p999", "99.9%")):
-                bars = [_bar(n, c["latency_us"][quantile], 1e-3, "ms") for n, c in cells.items() if c.get("latency_us")]
+                bars = [_latency_bar(n, c, quantile) for n, c in cells.items() if c.get("latency_us")]
                 latency.append((f"{case['title']}: {words}", bars))
         else:
             memory.append(

@@ -4,6 +4,8 @@ what slowed the machine down slowed both."""
 from statistics import median, quantiles
 
 MEASURES = {"cpu": "cpu_us", "latency": "cpu_us", "memory": "held_rss"}
+# A note on who got fewer requests through than were asked for.
+BEHIND = "does not keep up"
 _LATENCIES = ("p50", "p90", "p99", "p999", "max")
 
 
@@ -54,6 +56,8 @@ def note(one, summary):
     share = summary.get("canary_share", {}).get("median", 0.1)
     if one.peer.shares and not one.setting.sticky and not 0.05 < share < 0.15:
         return f"the canary had {share:.0%} of the requests"
+    if summary.get("rate_asked") and summary["rate"]["median"] < 0.98 * summary["rate_asked"]:
+        return BEHIND
     if one.changes and summary.get("changes_per_second"):
         return f"{summary['changes_per_second']['median']:.0f} changes a second"
     return ""
