@@ -69,7 +69,8 @@ class Process:
 
         self.command = [str(word) for word in command]
         self.log = log
-        errors = open(log, "wb") if log else subprocess.DEVNULL
+        # What a program of the rig complains about is for who looks on.
+        errors = open(log, "wb") if log else None
         self.child = subprocess.Popen(
             self.command,
             stdin=stdin,

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import install
 import measure
 import report
 from loads import backend_counts
@@ -18,6 +19,8 @@ from processes import LOAD_CORE, NICE, REAL_TIME, Failed, Process, set_priority
 _REST = 3
 # How long a proxy is used before it is measured, so that its memory and connections are those of one at work.
 _WARM_UP = 0.3
+# Who changes weights at the same time.
+_CHANGERS = 4
 _FAILURES = (Failed, OSError, subprocess.SubprocessError, ValueError)
 
 
@@ -36,6 +39,8 @@ class Runner:
                 return self.memory(case)
             return self.rounds_of(case)
         finally:
+            if not backend.alive():
+                install.note(f"the backend ended with {backend.child.returncode}: this case is worth nothing")
             backend.stop()
 
     def rounds_of(self, case):
@@ -153,23 +158,28 @@ def changing(server, times_a_second):
     if not times_a_second:
         yield told
         return
-    end = threading.Event()
-    thread = threading.Thread(target=change, args=(server.extra["admin"], times_a_second, end, told))
-    thread.start()
+    end, begun = threading.Event(), time.monotonic()
+    # An answer takes its time beside a worker that is busy, so several change in turn.
+    arguments = (server.extra["admin"], times_a_second / _CHANGERS, end, told)
+    threads = [threading.Thread(target=change, args=(n, *arguments)) for n in range(_CHANGERS)]
+    for thread in threads:
+        thread.start()
     try:
         yield told
     finally:
+        told["seconds"] = time.monotonic() - begun
         end.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
-def change(port, times_a_second, end, told):
+def change(number, port, times_a_second, end, told):
     set_priority(REAL_TIME)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    begun = due = time.monotonic()
+    due = time.monotonic() + number / times_a_second / _CHANGERS
     while not end.wait(max(due - time.monotonic(), 0)):
         due += 1 / times_a_second
-        canary = 10 + told["count"] % 2
+        canary = 9 + number % 2 + told["count"] % 2
         body = json.dumps({"weights": {"stable": 100 - canary, "canary": canary}})
         connection.request("PATCH", "/api/v1/splits/-/bench", body, {"content-type": "application/json"})
         answer = connection.getresponse()
@@ -178,5 +188,4 @@ def change(port, times_a_second, end, told):
             told["refused"] = answer.status
             return
         told["count"] += 1
-        told["seconds"] = time.monotonic() - begun
     connection.close()
