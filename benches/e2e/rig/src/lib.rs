@@ -1,0 +1,6 @@
+//! What the programs of the rig share.
+
+pub mod http1;
+pub mod life;
+pub mod poll;
+pub mod websocket;
