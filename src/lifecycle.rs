@@ -200,6 +200,9 @@ fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError
     Ok(())
 }
 
+/// How often it is looked whether something is still in flight at the end.
+const LOOK: Duration = Duration::from_millis(10);
+
 async fn tick(control: Arc<Control>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -211,9 +214,9 @@ async fn tick(control: Arc<Control>) {
 
 /// Waits until nothing is in flight; returns what still is at the deadline.
 async fn idle(control: &Control, deadline: Instant) -> usize {
-    for mut active in control.watch_in_flight() {
-        // A worker that has gone has nothing in flight.
-        let _ = tokio::time::timeout_at(deadline, active.wait_for(|active| *active == 0)).await;
+    let mut interval = tokio::time::interval(LOOK);
+    while control.in_flight() > 0 && Instant::now() < deadline {
+        interval.tick().await;
     }
     control.in_flight()
 }

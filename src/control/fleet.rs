@@ -67,12 +67,7 @@ impl Fleet {
 
     /// Requests and tunnels in flight, over all workers.
     pub fn in_flight(&self) -> usize {
-        self.workers.iter().map(|worker| *worker.active.borrow()).sum()
-    }
-
-    /// To be told when what is in flight on a worker changes.
-    pub fn watch(&self) -> Vec<tokio::sync::watch::Receiver<usize>> {
-        self.workers.iter().map(|worker| worker.active.clone()).collect()
+        self.workers.iter().map(|worker| worker.in_flight.count()).sum()
     }
 
     /// Stops accepting on every listener.

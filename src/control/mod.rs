@@ -193,11 +193,6 @@ impl Control {
         lock(&self.state).fleet.in_flight()
     }
 
-    /// To be told when that changes.
-    pub fn watch_in_flight(&self) -> Vec<tokio::sync::watch::Receiver<usize>> {
-        lock(&self.state).fleet.watch()
-    }
-
     /// Stops accepting on every listener; connections that wait to be accepted still are.
     pub fn stop_listening(&self) {
         lock(&self.state).fleet.stop_listening();

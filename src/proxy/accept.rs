@@ -1,28 +1,27 @@
 //! Accepting: sockets, the PROXY protocol, and finding out which protocol a client speaks.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsStream};
 
+use super::client::{self, CLIENT_IDLE, HEAD_TIMEOUT};
 use super::exchange::ConnectionInfo;
-use super::fault::Fault;
-use super::ledger::Ledger;
-use super::serve::{self, CLIENT_IDLE, Codec};
-use super::stream::{HEAD_TIMEOUT, Transport};
 use super::worker::Worker;
-use crate::endpoint::VersionId;
+use crate::io::{Alarm, Closing, Stream, Wire};
+use crate::message::SMALL;
 use crate::model::SocketKey;
 use crate::snapshot::ListenerEntry;
 
@@ -91,16 +90,42 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Accepts until `closed`; what waits in the kernel's queue by then is still taken.
-pub async fn run(worker: Rc<Worker>, key: SocketKey, listener: TcpListener, mut closed: watch::Receiver<bool>) {
-    let signal = closed.clone();
+/// A listener that a worker accepts on.
+pub struct Listening {
+    stop: watch::Sender<bool>,
+    closing: Rc<Closing>,
+}
+
+impl Listening {
+    /// Begins to accept.
+    pub fn begin(worker: &Rc<Worker>, key: SocketKey, listener: TcpListener) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let closing = Rc::new(Closing::default());
+        tokio::task::spawn_local(run(Rc::clone(worker), key, listener, (stopped, Rc::clone(&closing))));
+        Self { stop, closing }
+    }
+
+    /// Stops accepting, and lets the connections go.
+    pub fn end(self) {
+        self.closing.close();
+        self.stop.send_replace(true);
+    }
+}
+
+/// Accepts until `stopped`; what waits in the kernel's queue by then is still taken.
+async fn run(
+    worker: Rc<Worker>,
+    key: SocketKey,
+    listener: TcpListener,
+    (mut stopped, closing): (watch::Receiver<bool>, Rc<Closing>),
+) {
     let take = |stream: TcpStream, peer: SocketAddr| {
-        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, peer, signal.clone()));
+        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, peer, Rc::clone(&closing)));
     };
     loop {
         tokio::select! {
             biased;
-            _ = closed.changed() => break,
+            _ = stopped.changed() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => take(stream, peer),
                 Err(error) if is_of_one_connection(&error) => {}
@@ -129,42 +154,49 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves one connection from its first byte.
-async fn connection(
-    worker: Rc<Worker>,
-    key: SocketKey,
-    stream: TcpStream,
-    peer: SocketAddr,
-    closed: watch::Receiver<bool>,
-) {
+async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer: SocketAddr, closing: Rc<Closing>) {
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);
-    let Opened { transport, ahead, codec, peer, local, server_name } = match open(&entry, stream, peer.ip()).await {
-        Ok(Some(opened)) => opened,
-        Ok(None) => {
-            return Ledger::open(&worker, VersionId::UNROUTED, Instant::now()).close(Fault::Version.ending(505, None));
-        }
+    // Boxed, so that what is only needed at first is not kept by every connection.
+    let opened = Box::pin(open(&entry, stream, peer.ip())).await;
+    let Opened { wire, codec, peer, local, server_name } = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             return tracing::debug!(listener = %key, %peer, %error, "a connection did not get to its first request");
         }
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-    let info = Rc::new(ConnectionInfo { listener: key, peer, local, scheme, server_name });
-    serve::serve(worker, info, (transport, ahead), codec, closed).await;
+    let peer_text = peer.to_canonical().to_string().into();
+    let info = Rc::new(ConnectionInfo { listener: key, peer, peer_text, local, scheme, server_name });
+    drop(entry);
+    match codec {
+        Codec::Http1 => client::serve_http1(worker, info, wire, closing).await,
+        // Boxed, since most connections are of the other kind.
+        Codec::Http2 => Box::pin(client::serve_http2(worker, info, wire, closing)).await,
+    }
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Codec {
+    /// HTTP/1.0 or 1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// A connection that is ready for a codec.
 struct Opened {
-    transport: Transport,
-    ahead: Bytes,
+    wire: Wire,
     codec: Codec,
     peer: IpAddr,
     local: SocketAddr,
     server_name: Option<Box<str>>,
 }
 
-/// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface. None: refused for its version of HTTP.
-async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io::Result<Option<Opened>> {
+/// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface.
+async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io::Result<Opened> {
     stream.set_nodelay(true)?;
     let mut peer = peer;
     let mut local = stream.local_addr()?;
@@ -178,56 +210,53 @@ async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io:
         let session = stream.get_ref().1;
         let codec = if session.alpn_protocol() == Some(b"h2") { Codec::Http2 } else { Codec::Http1 };
         let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
-        let transport = Transport::Tls(Box::new(stream));
-        return Ok(Some(Opened { transport, ahead: Bytes::new(), codec, peer, local, server_name }));
+        let wire = Wire::new(Stream::Tls(Box::new(TlsStream::Server(stream))));
+        return Ok(Opened { wire, codec, peer, local, server_name });
     }
+    let mut wire = Wire::new(Stream::Plain(stream));
     // A connection that was made ahead of its first request may wait as one between two.
-    within(CLIENT_IDLE, stream.peek(&mut [0])).await?;
-    let (ahead, codec) = within(HEAD_TIMEOUT, sniff(&mut stream)).await?;
-    match codec {
-        Some(codec) => {
-            Ok(Some(Opened { transport: Transport::Plain(stream), ahead, codec, peer, local, server_name: None }))
-        }
-        None => {
-            stream
-                .write_all(b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-                .await?;
-            Ok(None)
-        }
-    }
+    within(CLIENT_IDLE, fill(&mut wire)).await?;
+    let codec = within(HEAD_TIMEOUT, sniff(&mut wire)).await?;
+    Ok(Opened { wire, codec, peer, local, server_name: None })
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    let mut work = pin!(work);
+    let (mut alarm, mut deadline) = (Alarm::default(), None);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(done);
+        }
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
+        alarm.poll(deadline, context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    })
+    .await
 }
 
-/// Reads until it is certain whether the client speaks HTTP/2 with prior knowledge; no codec: a version that is none of
-/// ours.
-async fn sniff(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Bytes, Option<Codec>)> {
-    let mut ahead = BytesMut::with_capacity(4096);
+/// Reads until it is certain whether the client speaks HTTP/2 with prior knowledge.
+async fn sniff(wire: &mut Wire) -> io::Result<Codec> {
     loop {
-        if stream.read_buf(&mut ahead).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if let Some(codec) = codec_of(wire.inbox.unread()) {
+            return Ok(codec);
         }
-        let compared = ahead.len().min(PREFACE.len());
-        if ahead[..compared] != PREFACE[..compared] {
-            let codec = (!has_foreign_version(&ahead)).then_some(Codec::Http1);
-            return Ok((ahead.freeze(), codec));
-        }
-        if compared == PREFACE.len() {
-            return Ok((ahead.freeze(), Some(Codec::Http2)));
-        }
+        fill(wire).await?;
     }
 }
 
-/// Whether the first line is a request line of another major version of HTTP (RFC 9110 section 15.6.6).
-fn has_foreign_version(bytes: &[u8]) -> bool {
-    let Some(end) = bytes.iter().position(|b| *b == b'\n') else { return false };
-    let line = bytes[..end].trim_ascii_end();
-    let Some(version) = line.rsplit(|b| *b == b' ').next().and_then(|word| word.strip_prefix(b"HTTP/")) else {
-        return false;
-    };
-    matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1')
+async fn fill(wire: &mut Wire) -> io::Result<()> {
+    match poll_fn(|context| wire.poll_fill(SMALL, context)).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What a client speaks that begins so; none as long as it may be either.
+fn codec_of(bytes: &[u8]) -> Option<Codec> {
+    let compared = bytes.len().min(PREFACE.len());
+    if bytes[..compared] != PREFACE[..compared] {
+        return Some(Codec::Http1);
+    }
+    (compared == PREFACE.len()).then_some(Codec::Http2)
 }
 
 #[cfg(test)]

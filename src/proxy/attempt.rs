@@ -1,48 +1,55 @@
 //! One try of a request at one endpoint.
 
-use std::rc::Rc;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use http::request::Parts;
-use http::uri::Scheme;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::StatusCode;
+use tokio::time::Instant;
 
-use super::body::{Progress, RequestBody};
+use super::client::Client;
+use super::exchange::Exchange;
 use super::fault::Fault;
-use super::filter;
-use super::forward::Target;
-use super::worker::Worker;
+use super::forward::{self, Target};
+use super::mirror::{Tee, Teed};
+use super::upgrade::Upgrade;
+use super::{filter, relay, upgrade};
 use crate::endpoint::Endpoint;
-use crate::model::HeaderEdit;
-use crate::upstream::{Connection, Demand, Lease};
+use crate::io::{Alarm, Pump, Side, Sink as _, Stopped};
+use crate::message::{Broken, Request, Response, Size};
+use crate::model::{Split, Timeouts};
+use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
-/// A request that can be sent, in a form that fits every endpoint.
+/// Informational answers that are passed on; an endpoint that sends more has lost its way.
+const MOST_INTERIM: usize = 10;
+
+/// A request on its way out, in a form that fits every endpoint.
 pub struct Outbound {
-    /// Method and headers.
-    pub parts: Parts,
-    /// The body; absent once it has gone.
-    pub body: Option<RequestBody>,
     /// What the endpoint is asked for.
     pub target: Target,
-    /// Changes that are for the version that is tried only.
-    pub edits: Vec<HeaderEdit>,
-    /// What the body has to tell.
-    pub progress: Rc<Progress>,
+    /// The client's body, as far as it has gone.
+    pub upload: Pump,
+    /// Copies that are made of it.
+    pub tee: Option<Box<Tee>>,
     /// Whether it may be sent twice: idempotent, and without a body.
     pub repeatable: bool,
+    /// The protocol that the client asks for.
+    pub upgrade: Option<Upgrade>,
+    /// When the client's body last got further.
+    progress: Option<Instant>,
 }
 
 /// An answer whose body is still to come.
 pub struct Answer {
-    /// The answer.
-    pub response: Response<Incoming>,
+    /// Its head.
+    pub response: Response,
     /// The connection, to be given back at the body's end.
-    pub lease: Lease<RequestBody>,
+    pub lease: Lease,
 }
 
 /// A try that failed.
+#[derive(Debug)]
 pub struct Failed {
     /// What went wrong.
     pub fault: Fault,
@@ -52,97 +59,305 @@ pub struct Failed {
     pub message: String,
 }
 
+impl Failed {
+    /// A failure that says nothing about the connection.
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, stale: false, message: message.into() }
+    }
+}
+
 impl Outbound {
-    fn request(&mut self, connection: &Connection<RequestBody>, scheme: Scheme) -> Request<RequestBody> {
-        let mut parts = self.parts.clone();
-        filter::edit(self.edits.iter().cloned(), &mut parts.headers);
-        match connection {
-            Connection::H1(_) => self.target.http1(&mut parts),
-            Connection::H2(_) => self.target.http2(&mut parts, scheme),
-        }
-        Request::from_parts(parts, self.body.take().unwrap_or_else(RequestBody::empty))
+    /// A request that has not begun.
+    pub fn new(target: Target, upgrade: Option<Upgrade>) -> Self {
+        Self { target, upload: Pump::new(None), tee: None, repeatable: false, upgrade, progress: None }
+    }
+
+    /// It begins.
+    pub fn begins(&mut self, request: &Request, split: &Split) {
+        self.upload = Pump::new(split.limits.request_body);
+        self.repeatable = request.size == Size::None && request.method.is_idempotent() && self.upgrade.is_none();
+    }
+
+    /// Moves the client's body on, past who copies it.
+    pub fn move_body(
+        &mut self,
+        client: &mut Client<'_>,
+        upstream: &mut Upstream,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Stopped>> {
+        let mut body = Teed { client, tee: &mut self.tee };
+        self.upload.poll(&mut body, upstream, &mut relay::clean, context)
+    }
+
+    /// Whether nothing of the client's body has gone.
+    pub fn is_untouched(&self) -> bool {
+        self.upload.is_untouched()
     }
 }
 
-/// Sends the request to `endpoint` and waits for the head of the answer.
-pub async fn attempt(
-    worker: &Worker,
-    endpoint: &Arc<Endpoint>,
-    outbound: &mut Outbound,
-    connect: Duration,
-    fresh: bool,
-) -> Result<Answer, Failed> {
-    let leased = if fresh {
-        worker.pool.fresh(endpoint, Demand::Any, connect).await
-    } else {
-        worker.pool.lease(endpoint, Demand::Any, connect).await
-    };
-    let mut lease =
-        leased.map_err(|error| Failed { fault: (&error).into(), stale: false, message: error.to_string() })?;
-    let stale = lease.reused;
-    let request = outbound.request(&lease.connection, scheme_of(endpoint));
-    let sent = match &mut lease.connection {
-        Connection::H1(sender) => sender.try_send_request(request).await,
-        Connection::H2(connection) => connection.sender.try_send_request(request).await,
-    };
-    match sent {
-        // Nobody asked for another protocol, so the client must not believe that there is one.
-        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Failed {
-            fault: Fault::Protocol,
-            stale: false,
-            message: "the endpoint switched protocols without being asked".to_owned(),
-        }),
-        Ok(response) => Ok(Answer { response, lease }),
-        Err(mut error) => {
-            let unsent = error.take_message();
-            let returned = unsent.is_some();
-            if let Some(request) = unsent {
-                outbound.body = Some(request.into_body());
+/// How long a try may take.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// When the request, or its last rescue, began.
+    pub begun: Instant,
+    /// Its time limits.
+    pub timeouts: Timeouts,
+    /// The answer, and the silence before it, may take as long as they like.
+    pub unlimited: bool,
+}
+
+impl Exchange {
+    /// Sends the request to `endpoint` and waits for the head of the answer. `fresh`: on a new connection.
+    pub async fn attempt(
+        &mut self,
+        client: &mut Client<'_>,
+        (request, outbound): (&mut Request, &mut Outbound),
+        (endpoint, fresh): (&Arc<Endpoint>, bool),
+        limits: Limits,
+    ) -> Result<Answer, Failed> {
+        let mut lease = self.lease(client, outbound, (endpoint, fresh), limits).await?;
+        let stale = lease.reused;
+        let failed = |fault, message: String| Failed { fault, stale, message };
+        self.send(client, (request, outbound), (endpoint, &mut lease.upstream), limits)
+            .await
+            .map_err(|(fault, message)| failed(fault, message))?;
+        outbound.upload.restart();
+        match converse(client, &mut lease.upstream, outbound, limits, &mut self.alarm).await {
+            Ok(response) => Ok(Answer { response, lease }),
+            Err((fault, message)) => Err(failed(fault, message)),
+        }
+    }
+
+    async fn lease(
+        &mut self,
+        client: &mut Client<'_>,
+        outbound: &Outbound,
+        (endpoint, fresh): (&Arc<Endpoint>, bool),
+        limits: Limits,
+    ) -> Result<Lease, Failed> {
+        let demand = if outbound.upgrade.is_some() { Demand::Upgrade } else { Demand::Any };
+        let pool = &self.worker.pool;
+        if demand == Demand::Any
+            && !fresh
+            && let Some(lease) = pool.ready(endpoint)
+        {
+            return Ok(lease);
+        }
+        let timeout = limits.timeouts.connect;
+        let connecting = async {
+            match fresh {
+                true => pool.fresh(endpoint, demand, timeout).await,
+                false => pool.lease(endpoint, demand, timeout).await,
             }
-            let error = error.into_error();
-            let fault = outbound.progress.fault().unwrap_or_else(|| fault_of(&error, returned));
-            Err(Failed { fault, stale, message: describe(&error) })
+        };
+        match unless_gone(client, &mut self.alarm, limits.deadline(), connecting).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(error)) => Err(Failed::new((&error).into(), error.to_string())),
+            Err(fault) => Err(Failed::new(fault, limits.describe())),
+        }
+    }
+
+    async fn send(
+        &mut self,
+        client: &mut Client<'_>,
+        (request, outbound): (&mut Request, &Outbound),
+        (endpoint, upstream): (&Endpoint, &mut Upstream),
+        limits: Limits,
+    ) -> Result<(), (Fault, String)> {
+        let version = self.decision.version(&self.snapshot);
+        forward::tell_decision(&mut request.fields, &version.name, self.decision.why);
+        let configured = self.decision.rule(&self.snapshot).body.split.versions.get(self.decision.version);
+        let filters = configured.map_or(&[][..], |version| &version.filters);
+        // What is for this version only must not reach the next one.
+        let mut edited = None;
+        if filter::request_edits(filters).next().is_some() || outbound.upgrade.is_some() {
+            let mut fields = request.fields.clone();
+            filter::edit(filter::request_edits(filters), &mut fields);
+            if let Some(upgrade) = &outbound.upgrade {
+                upgrade::add_key(upgrade, &mut fields);
+            }
+            edited = Some(fields);
+        }
+        let outgoing = Outgoing {
+            method: &request.method,
+            path: request.fields.bytes_at(outbound.target.path),
+            host: request.fields.bytes_at(outbound.target.host),
+            secure: endpoint.transport.tls.is_some(),
+            fields: edited.as_ref().unwrap_or(&request.fields),
+            size: if outbound.upgrade.is_some() { Size::None } else { request.size },
+            upgrade: outbound.upgrade.as_ref().map(Upgrade::token),
+        };
+        if let Upstream::Http1(http1) = upstream {
+            http1.send(&outgoing);
+            return Ok(());
+        }
+        let sent = unless_gone(client, &mut self.alarm, limits.deadline(), upstream.send(&outgoing));
+        match sent.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err((unsent(&error), error.to_string())),
+            Err(fault) => Err((fault, limits.describe())),
         }
     }
 }
 
-/// The scheme towards an endpoint.
-pub fn scheme_of(endpoint: &Endpoint) -> Scheme {
-    if endpoint.transport.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
+/// What it means that a head could not be sent: another endpoint may get it, unless it cannot carry what is asked for.
+fn unsent(error: &Broken) -> Fault {
+    if matches!(error, Broken::Malformed(_)) { Fault::UpgradeFailed } else { Fault::Refused }
 }
 
-/// What an error of hyper means for the request.
-pub fn fault_of(error: &hyper::Error, unsent: bool) -> Fault {
-    if unsent || refused(error) {
-        Fault::Refused
-    } else if error.is_parse() {
-        Fault::Protocol
-    } else {
-        Fault::Reset
+impl Limits {
+    /// When the head of the answer must have come, as long as no body delays it.
+    fn deadline(&self) -> Option<Instant> {
+        (!self.unlimited).then(|| self.begun + self.timeouts.request)
+    }
+
+    fn describe(&self) -> String {
+        format!("no answer within {:?}", self.timeouts.request)
     }
 }
 
-/// HTTP/2 says when a stream was not begun: REFUSED_STREAM, or beyond the last id of a GOAWAY (RFC 9113 section 8.7).
-fn refused(error: &hyper::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(h2) = inner.downcast_ref::<h2::Error>() {
-            return h2.reason() == Some(h2::Reason::REFUSED_STREAM)
-                || (h2.is_go_away() && h2.is_remote() && h2.reason() == Some(h2::Reason::NO_ERROR));
+/// Waits for `work`, unless the client leaves or the deadline comes.
+pub async fn unless_gone<T>(
+    client: &mut Client<'_>,
+    alarm: &mut Alarm,
+    deadline: Option<Instant>,
+    work: impl Future<Output = T>,
+) -> Result<T, Fault> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = work.as_mut().poll(context) {
+            return Poll::Ready(Ok(done));
         }
-        source = inner.source();
-    }
-    false
+        if client.poll_gone(context).is_ready() {
+            return Poll::Ready(Err(Fault::ClientGone));
+        }
+        match deadline {
+            Some(deadline) => alarm.poll(deadline, context).map(|()| Err(Fault::RequestTimeout)),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
-/// An error with its causes.
-pub fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
+/// Sends the client's body and waits for the head of the answer, whichever comes first.
+async fn converse(
+    client: &mut Client<'_>,
+    upstream: &mut Upstream,
+    outbound: &mut Outbound,
+    limits: Limits,
+    alarm: &mut Alarm,
+) -> Result<Response, (Fault, String)> {
+    let mut interim = 0;
+    let mut refused: Option<Broken> = None;
+    poll_fn(|context| {
+        loop {
+            if refused.is_none() {
+                refused = upload(client, upstream, outbound, context)?;
+            }
+            match upstream.poll_head(context) {
+                Poll::Ready(Ok(response)) if is_interim(&response) => {
+                    interim += 1;
+                    if interim > MOST_INTERIM {
+                        return failed(Fault::Protocol, "more informational answers than are passed on");
+                    }
+                    pass_on(client, response);
+                }
+                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(unanswered(&error, refused.as_ref(), !upstream.has_sent())));
+                }
+                Poll::Pending => break,
+            }
+        }
+        if client.poll_gone(context).is_ready() {
+            return failed(Fault::ClientGone, "the client has gone");
+        }
+        wait(outbound, limits, alarm, context)
+    })
+    .await
+}
+
+fn failed<T>(fault: Fault, message: &str) -> Poll<Result<T, (Fault, String)>> {
+    Poll::Ready(Err((fault, message.to_owned())))
+}
+
+/// Moves the client's body on. Some: the endpoint takes no more of it, but may have answered all the same.
+fn upload(
+    client: &mut Client<'_>,
+    upstream: &mut Upstream,
+    outbound: &mut Outbound,
+    context: &mut Context<'_>,
+) -> Result<Option<Broken>, (Fault, String)> {
+    if outbound.upgrade.is_some() {
+        // What the client sends is for the other protocol.
+        return Ok(match upstream.poll_flush(context) {
+            Poll::Ready(Err(error)) => Some(error),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        });
     }
-    text
+    match outbound.move_body(client, upstream, context) {
+        Poll::Ready(Err(Stopped { side: Side::Sink, error })) => Ok(Some(error)),
+        Poll::Ready(Err(stopped)) => Err((of_client(&stopped), stopped.error.to_string())),
+        Poll::Ready(Ok(())) | Poll::Pending => Ok(None),
+    }
+}
+
+/// What it means that the client's body did not come to its end.
+pub fn of_client(stopped: &Stopped) -> Fault {
+    match (stopped.side, &stopped.error) {
+        (Side::Limit, _) => Fault::BodyTooLarge,
+        (_, Broken::Malformed(_)) => Fault::BadRequest,
+        _ => Fault::ClientGone,
+    }
+}
+
+/// What it means that no answer will come.
+fn unanswered(error: &Broken, refused: Option<&Broken>, unsent: bool) -> (Fault, String) {
+    let fault = match refused {
+        Some(Broken::Refused) => Fault::Refused,
+        // Not a byte of it was taken.
+        Some(Broken::Io(_)) if unsent => Fault::Refused,
+        _ => error.into(),
+    };
+    (fault, error.to_string())
+}
+
+fn is_interim(response: &Response) -> bool {
+    response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// Passes an informational answer on. The one that asks for the body is for the proxy, which sends it anyway.
+fn pass_on(client: &mut Client<'_>, mut response: Response) {
+    if response.status != StatusCode::CONTINUE {
+        forward::strip(&mut response.fields, |_, _| false);
+        client.inform(&response);
+    }
+}
+
+/// Limits the wait. While the client's body still arrives the answer's time has not begun; a body that stands still has a
+/// limit of its own.
+fn wait<T>(
+    outbound: &mut Outbound,
+    limits: Limits,
+    alarm: &mut Alarm,
+    context: &mut Context<'_>,
+) -> Poll<Result<T, (Fault, String)>> {
+    if limits.unlimited {
+        return Poll::Pending;
+    }
+    if outbound.upload.has_moved() {
+        outbound.progress = Some(Instant::now());
+    }
+    let Timeouts { request, idle, .. } = limits.timeouts;
+    let starved = outbound.upload.is_starved();
+    let since = outbound.progress.map_or(limits.begun, |progress| progress.max(limits.begun));
+    let answer = since + request;
+    let deadline = if starved { answer.min(since + idle) } else { answer };
+    if alarm.poll(deadline, context).is_pending() {
+        return Poll::Pending;
+    }
+    if starved && since + idle <= answer {
+        return failed(Fault::ClientBody, "the client's body stands still");
+    }
+    Poll::Ready(Err((Fault::RequestTimeout, limits.describe())))
 }

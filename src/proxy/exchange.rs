@@ -4,28 +4,28 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{self, HeaderValue};
-use http::request::Parts;
-use http::uri::{Scheme, Uri};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http::uri::Scheme;
+use http::{Method, Version};
 use tokio::time::Instant;
 
-use super::attempt::{Answer, Outbound};
-use super::body::{Progress, ProxyBody, Relay, RequestBody, grpc_status};
+use super::attempt::Outbound;
+use super::client::Client;
 use super::fault::{Fault, Origin};
 use super::filter::{self, Original};
 use super::forward::{self, Arrival, Target};
 use super::ledger::Ledger;
+use super::mirror;
 use super::refusal::{self, Manner};
+use super::relay;
 use super::upgrade::{self, Upgrade};
 use super::validate;
 use super::worker::{Phase, Worker};
 use crate::decide::{self, Decision, Outcome, Refusal};
 use crate::endpoint::VersionId;
 use crate::head::RequestHead;
-use crate::model::{SocketKey, Split};
-use crate::record::StreamProtocol;
+use crate::io::Alarm;
+use crate::message::{Field, FieldSection, Request, Response, Size, Span};
+use crate::model::{PathRewrite, SocketKey, Split};
 use crate::route::Found;
 use crate::snapshot::{ListenerEntry, Snapshot};
 use crate::upstream::balance::Tried;
@@ -36,6 +36,8 @@ pub struct ConnectionInfo {
     pub listener: SocketKey,
     /// The other end, as the PROXY protocol says where it is spoken.
     pub peer: IpAddr,
+    /// The same as text, since every request is told.
+    pub peer_text: Box<str>,
     /// This end.
     pub local: SocketAddr,
     /// Scheme.
@@ -52,18 +54,21 @@ impl ConnectionInfo {
     }
 }
 
+/// What is served, kept by one request; counted without touching what other workers count on.
+pub type Served = Rc<Arc<Snapshot>>;
+
 /// A request that has arrived and is not decided yet.
-struct Arrived {
-    worker: Rc<Worker>,
-    connection: Rc<ConnectionInfo>,
-    snapshot: Arc<Snapshot>,
+struct Arrived<'a> {
+    worker: &'a Rc<Worker>,
+    connection: &'a ConnectionInfo,
+    snapshot: Served,
     /// Index of the listener in the snapshot.
     listener: usize,
     started: Instant,
     manner: Manner,
-    uri: Uri,
-    authority: String,
-    host: String,
+    /// Places in the bytes of the request.
+    authority: Span,
+    host: Span,
 }
 
 /// What an exchange knows once its request is decided.
@@ -71,7 +76,7 @@ pub struct Exchange {
     /// The worker it runs on.
     pub worker: Rc<Worker>,
     /// What is served; not kept beyond the head of the answer.
-    pub snapshot: Arc<Snapshot>,
+    pub snapshot: Served,
     /// Where the request goes.
     pub decision: Decision,
     /// Its account.
@@ -80,85 +85,98 @@ pub struct Exchange {
     pub tried: Tried,
     /// How a refusal is told.
     pub manner: Manner,
-    head_request: bool,
-    origin: Option<HeaderValue>,
+    /// Its deadlines.
+    pub alarm: Alarm,
+    /// The client asked for a head alone.
+    pub head_request: bool,
+    /// The client takes trailers: on HTTP/1.1 it has to say so (RFC 9110 section 6.5.1).
+    pub takes_trailers: bool,
+    origin: Option<Vec<u8>>,
     secure: bool,
 }
 
-/// Answers a request. `verdict`: what is wrong with how it arrived.
-pub async fn exchange(
-    worker: Rc<Worker>,
-    connection: Rc<ConnectionInfo>,
-    mut request: Request<Incoming>,
-    verdict: Option<Fault>,
-) -> Response<ProxyBody> {
-    let upgrade = upgrade::asked(&mut request);
-    let (mut parts, body) = request.into_parts();
-    let arrived = match Arrived::check((worker, connection), &mut parts, upgrade.is_some(), verdict) {
+/// Answers a request, or leaves the client without an answer where it has gone.
+pub async fn exchange(worker: &Rc<Worker>, connection: &ConnectionInfo, mut client: Client<'_>, mut request: Request) {
+    let client = &mut client;
+    let arrived = match Arrived::check(worker, connection, &mut request) {
         Ok(arrived) => arrived,
-        Err(response) => return *response,
+        Err(refused) => return refused.tell(client).await,
     };
-    let decision = match arrived.decide(&parts, upgrade.as_ref()) {
+    let upgrade = upgrade::asked(&request);
+    let decision = match arrived.decide(&request, upgrade.as_ref()) {
         Outcome::Forward(decision) => decision,
-        Outcome::Respond(found) => return arrived.answer_by_filter(found, &parts),
-        Outcome::Reject(refusal) => return arrived.reject(refusal),
+        Outcome::Respond(found) => return arrived.answer_by_filter(found, &request).tell(client).await,
+        Outcome::Reject(refusal) => return arrived.reject(refusal).tell(client).await,
     };
     let split = Arc::clone(&decision.rule(&arrived.snapshot).body.split);
-    let (exchange, target) = match arrived.begin(decision, &mut parts) {
-        Ok(begun) => begun,
-        Err(response) => return *response,
-    };
-    match upgrade {
-        Some(upgrade) => upgrade::run(exchange, upgrade, parts, target).await,
-        None => exchange.run(parts, body, target, &split).await,
+    match arrived.begin(decision, &mut request) {
+        Ok((mut exchange, target)) => {
+            let mut outbound = Outbound::new(target, upgrade);
+            exchange.run(client, &mut request, &mut outbound, &split).await;
+        }
+        Err(refused) => refused.tell(client).await,
     }
 }
 
-impl Arrived {
+/// A request that the proxy answers itself.
+enum Own {
+    /// With what is wrong. `close`: the connection cannot be used again.
+    Fault { ledger: Ledger, manner: Manner, fault: Fault, close: bool },
+    /// With what was asked for.
+    Answer { ledger: Ledger, response: Response },
+}
+
+impl Own {
+    async fn tell(self, client: &mut Client<'_>) {
+        match self {
+            Self::Fault { mut ledger, manner, fault, close } => {
+                refusal::refuse(client, &mut ledger, &manner, fault, close).await;
+            }
+            Self::Answer { mut ledger, response } => refusal::answer(client, &mut ledger, response).await,
+        }
+    }
+}
+
+impl<'a> Arrived<'a> {
     /// Takes a request that may be looked at; answers one that may not, or that is for the proxy itself.
-    fn check(
-        (worker, connection): (Rc<Worker>, Rc<ConnectionInfo>),
-        parts: &mut Parts,
-        upgrade: bool,
-        verdict: Option<Fault>,
-    ) -> Result<Self, Box<Response<ProxyBody>>> {
+    fn check(worker: &'a Rc<Worker>, connection: &'a ConnectionInfo, request: &mut Request) -> Result<Self, Box<Own>> {
         let started = Instant::now();
         let snapshot = worker.snapshot();
-        let manner = Manner::of(parts, &snapshot);
-        let unrouted = || Ledger::open(&worker, VersionId::UNROUTED, started);
+        let manner = Manner::of(request, &snapshot);
+        let refused = |fault, close| {
+            let ledger = Ledger::open(worker, VersionId::UNROUTED, started);
+            Box::new(Own::Fault { ledger, manner, fault, close })
+        };
         let known = |entry: &ListenerEntry| entry.listener.is(&connection.listener);
         // A listener that has gone has no routes; its connections are on their way out.
         let listener = snapshot.listeners.iter().position(known);
         let (Some(listener), true) = (listener, worker.phase() < Phase::Refusing) else {
-            return Err(Box::new(refusal::refuse(unrouted(), &manner, Fault::ShuttingDown, true)));
+            return Err(refused(Fault::ShuttingDown, true));
         };
-        if let Some(fault) = verdict {
-            return Err(Box::new(refusal::refuse(unrouted(), &manner, fault, true)));
+        let authority = validate::authority(request).map_err(|error| refused(error.fault, error.close))?;
+        if let Some(response) = refusal::own_answer(request) {
+            let ledger = Ledger::open(worker, VersionId::UNROUTED, started);
+            return Err(Box::new(Own::Answer { ledger, response }));
         }
-        let authority = validate::authority(parts, upgrade)
-            .map_err(|refused| Box::new(refusal::refuse(unrouted(), &manner, refused.fault, refused.close)))?;
-        if let Some(answer) = refusal::own_answer(parts) {
-            return Err(Box::new(refusal::answer(unrouted(), answer)));
+        let host = host(request, authority);
+        if connection.misdirects(&snapshot.listeners[listener], request.fields.text_at(host)) {
+            return Err(refused(Fault::Misdirected, false));
         }
-        let host = validate::host_of(&authority);
-        if connection.misdirects(&snapshot.listeners[listener], &host) {
-            return Err(Box::new(refusal::refuse(unrouted(), &manner, Fault::Misdirected, false)));
-        }
-        Ok(Self { snapshot, listener, started, manner, uri: parts.uri.clone(), authority, host, worker, connection })
+        Ok(Self { snapshot, listener, started, manner, authority, host, worker, connection })
     }
 
-    fn decide(&self, parts: &Parts, upgrade: Option<&Upgrade>) -> Outcome {
-        let client = forward::client_address(self.connection.peer, &self.snapshot.trusted_proxies, &parts.headers);
+    fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
+        let fields = &request.fields;
         let head = RequestHead {
             listener: self.listener,
             // An extended CONNECT is what a GET with Upgrade is in HTTP/1.1, and takes the same route.
-            method: upgrade.map_or(&parts.method, |_| &Method::GET),
-            host: &self.host,
-            path: self.uri.path(),
-            query: self.uri.query(),
-            fields: &parts.headers,
-            client,
-            secure: self.is_secure(&parts.headers),
+            method: upgrade.map_or(&request.method, |_| &Method::GET),
+            host: fields.text_at(self.host),
+            path: request.path(),
+            query: request.query(),
+            fields,
+            client: forward::client_address(self.connection.peer, &self.snapshot.trusted_proxies, fields),
+            secure: self.is_secure(fields),
         };
         decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &head)
     }
@@ -169,164 +187,146 @@ impl Arrived {
         listener.and_then(|entry| entry.listener.advertised_port).unwrap_or(self.connection.local.port())
     }
 
-    fn is_secure(&self, headers: &HeaderMap) -> bool {
+    fn is_secure(&self, fields: &FieldSection) -> bool {
         let trusted = self.snapshot.trusted_proxies.contains(self.connection.peer);
-        forward::is_secure(&self.connection.scheme, trusted, headers)
+        forward::is_secure(&self.connection.scheme, trusted, fields)
     }
 
-    fn original(&self, found: Found, headers: &HeaderMap) -> Original<'_> {
+    fn original<'r>(&'r self, found: Found, request: &'r Request) -> Original<'r> {
         Original {
-            secure: self.is_secure(headers),
+            secure: self.is_secure(&request.fields),
             scheme: &self.connection.scheme,
-            host: &self.host,
+            host: request.fields.text_at(self.host),
             port: self.port(),
-            path: self.uri.path(),
-            query: self.uri.query(),
+            path: request.path(),
+            query: request.query(),
             prefix: found.prefix,
         }
     }
 
-    fn answer_by_filter(self, found: Found, request: &Parts) -> Response<ProxyBody> {
-        let ledger = Ledger::open(&self.worker, VersionId::UNROUTED, self.started);
-        match filter::answer(
-            &self.snapshot.rules[found.rule].body.filters,
-            &self.original(found, &request.headers),
-            request,
-        ) {
-            Some((status, headers)) => {
-                let mut response = Response::new(ProxyBody::empty());
-                *response.status_mut() = status;
-                *response.headers_mut() = headers;
-                refusal::answer(ledger, response)
-            }
-            None => refusal::refuse(ledger, &self.manner, Fault::BadRequest, false),
+    fn answer_by_filter(self, found: Found, request: &Request) -> Own {
+        let ledger = Ledger::open(self.worker, VersionId::UNROUTED, self.started);
+        let filters = &self.snapshot.rules[found.rule].body.filters;
+        match filter::answer(filters, &self.original(found, request), request) {
+            Some((status, fields)) => Own::Answer { ledger, response: Response { status, fields, size: Size::None } },
+            None => Own::Fault { ledger, manner: self.manner, fault: Fault::BadRequest, close: false },
         }
     }
 
-    fn reject(self, refused: Refusal) -> Response<ProxyBody> {
+    fn reject(self, refused: Refusal) -> Own {
+        let version = |found: Found, version: usize| self.snapshot.rules[found.rule].body.versions.get(version);
         let (version, fault) = match refused {
             Refusal::NoRoute => (None, Fault::NoRoute),
             Refusal::Forbidden => (None, Fault::Forbidden),
             Refusal::Closed => (None, Fault::Closed),
-            Refusal::NoEndpoint { found, version } => {
-                (self.snapshot.rules[found.rule].body.versions.get(version), Fault::NoEndpoint)
-            }
-            Refusal::Invalid { found, version } => {
-                (self.snapshot.rules[found.rule].body.versions.get(version), Fault::InvalidBackend)
-            }
+            Refusal::NoEndpoint { found, version: index } => (version(found, index), Fault::NoEndpoint),
+            Refusal::Invalid { found, version: index } => (version(found, index), Fault::InvalidBackend),
         };
         let version = version.map_or(VersionId::UNROUTED, |version| version.id);
-        refusal::refuse(Ledger::open(&self.worker, version, self.started), &self.manner, fault, false)
+        let ledger = Ledger::open(self.worker, version, self.started);
+        Own::Fault { ledger, manner: self.manner, fault, close: false }
     }
 
     /// Opens the account and prepares the head for any endpoint.
-    fn begin(self, decision: Decision, parts: &mut Parts) -> Result<(Exchange, Target), Box<Response<ProxyBody>>> {
-        let ledger = Ledger::open(&self.worker, decision.version(&self.snapshot).id, self.started);
+    fn begin(self, decision: Decision, request: &mut Request) -> Result<(Exchange, Target), Box<Own>> {
+        let ledger = Ledger::open(self.worker, decision.version(&self.snapshot).id, self.started);
         ledger.decided(decision.why);
         let rule = &decision.rule(&self.snapshot).body;
-        let original = self.original(decision.found, &parts.headers);
-        let Some(target) = Target::rewritten(&rule.filters, &original, &self.authority) else {
-            return Err(Box::new(refusal::refuse(ledger, &self.manner, Fault::BadRequest, false)));
+        let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
+        let rewrite =
+            |to: &PathRewrite, request: &Request| filter::rewritten(to, &self.original(decision.found, request));
+        let Some(target) = Target::rewritten(&rule.filters, rewrite, self.authority, request) else {
+            return refused(ledger, Fault::BadRequest, false);
         };
-        if announces_too_much(&rule.split, &parts.headers) {
-            return Err(Box::new(refusal::refuse(ledger, &self.manner, Fault::BodyTooLarge, true)));
+        if announces_too_much(&rule.split, request) {
+            return refused(ledger, Fault::BodyTooLarge, true);
         }
-        let origin = parts.headers.get(header::ORIGIN).cloned();
+        let origin = filter::cors(&rule.filters).and_then(|_| request.fields.first(Field::Origin));
+        let origin = origin.map(<[u8]>::to_vec);
         let arrival = Arrival {
             peer: self.connection.peer,
+            peer_text: &self.connection.peer_text,
             port: self.port(),
             scheme: &self.connection.scheme,
-            authority: &self.authority,
+            authority: self.authority,
         };
         let rng = &mut self.worker.cursors.borrow_mut().rng;
-        forward::prepare(&mut parts.headers, &arrival, &self.snapshot.trusted_proxies, rng);
+        forward::prepare(&mut request.fields, &arrival, &self.snapshot.trusted_proxies, rng);
         if self.snapshot.forwarding.via {
-            forward::via(&mut parts.headers, parts.version);
+            forward::via(&mut request.fields, request.version);
         }
-        filter::edit(filter::request_edits(&rule.filters), &mut parts.headers);
+        filter::edit(filter::request_edits(&rule.filters), &mut request.fields);
         let exchange = Exchange {
-            worker: Rc::clone(&self.worker),
+            worker: Rc::clone(self.worker),
             ledger,
             tried: Tried::default(),
-            head_request: parts.method == Method::HEAD,
+            alarm: Alarm::default(),
+            head_request: request.method == Method::HEAD,
+            takes_trailers: request.version == Version::HTTP_2 || request.fields.has(Field::Te),
             origin,
             secure: self.connection.scheme == Scheme::HTTPS,
             manner: self.manner,
             decision,
-            snapshot: Arc::clone(&self.snapshot),
+            snapshot: Rc::clone(&self.snapshot),
         };
         Ok((exchange, target))
     }
 }
 
+/// The host that an authority names, in lower case, where routes find it.
+fn host(request: &mut Request, authority: Span) -> Span {
+    let text = request.fields.text_at(authority);
+    let host = validate::host_in(text);
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let lower = host.to_ascii_lowercase();
+        return request.fields.store(lower.as_bytes());
+    }
+    Span::new(authority.start(), authority.start() + host.len())
+}
+
 /// A body that says itself that it is too large need not be received to be refused.
-fn announces_too_much(split: &Split, headers: &HeaderMap) -> bool {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse::<u64>().ok());
-    matches!((length, split.limits.request_body), (Some(length), Some(limit)) if length > limit)
+fn announces_too_much(split: &Split, request: &Request) -> bool {
+    matches!((request.size, split.limits.request_body), (Size::Known(length), Some(limit)) if length > limit)
 }
 
 impl Exchange {
-    async fn run(mut self, parts: Parts, body: Incoming, target: Target, split: &Split) -> Response<ProxyBody> {
-        let progress = Progress::new();
-        // A gRPC stream may be silent for as long as it likes, both ways.
-        let idle = (!self.manner.grpc).then_some(split.timeouts.idle);
-        let body = RequestBody::new(body, split.limits.request_body, idle, Rc::clone(&progress));
-        let repeatable = parts.method.is_idempotent() && http_body::Body::is_end_stream(&body);
-        let mut outbound = Outbound { parts, body: Some(body), target, edits: Vec::new(), progress, repeatable };
-        match self.tries(&mut outbound, split).await {
-            Ok(answer) => self.answer(answer),
-            Err(failed) => {
-                self.worker.complain(&self, &failed);
-                let close = failed.fault.origin() == Origin::Client;
-                refusal::refuse(self.ledger, &self.manner, failed.fault, close)
-            }
+    async fn run(&mut self, client: &mut Client<'_>, request: &mut Request, outbound: &mut Outbound, split: &Split) {
+        outbound.begins(request, split);
+        if outbound.upgrade.is_none() {
+            outbound.tee = mirror::tee(self, request, &outbound.target);
         }
-    }
-
-    /// The answer of an endpoint, on its way to the client.
-    pub fn answer(mut self, answer: Answer) -> Response<ProxyBody> {
-        let (mut parts, body) = answer.response.into_parts();
-        self.ledger.answered(parts.status);
-        let told = grpc_status(&parts.headers).filter(|_| self.manner.grpc);
-        let stream = stream_in(&parts.headers);
-        if let Some(protocol) = stream {
-            self.ledger.streams(protocol);
+        let failed = match self.tries(client, request, outbound, split).await {
+            Ok(answer) => match upgrade::agreed(outbound, &answer) {
+                Ok(false) => return relay::relay(self, client, answer, outbound).await,
+                Ok(true) => return upgrade::tunnel(self, client, answer, outbound).await,
+                Err(failed) => failed,
+            },
+            Err(failed) => failed,
+        };
+        if failed.fault == Fault::ClientGone {
+            // Nobody is left to be told.
+            return client.abort().await;
         }
-        forward::strip_hop_by_hop(&mut parts.headers);
-        self.finish_head(&mut parts.headers);
-        let bodiless = self.head_request || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let idle = self.decision.rule(&self.snapshot).body.split.timeouts.idle;
-        let idle = (stream.is_none() && !self.manner.grpc).then_some(idle);
-        parts.version = Version::default();
-        let relay = Relay::new(body, self.ledger, answer.lease, idle).told(told);
-        Response::from_parts(parts, relay.into_body(bodiless))
+        self.worker.complain(self, &failed);
+        let close = failed.fault.origin() == Origin::Client;
+        refusal::refuse(client, &mut self.ledger, &self.manner, failed.fault, close).await;
     }
 
     /// What the proxy adds to the head of every answer of an endpoint.
-    pub fn finish_head(&mut self, headers: &mut HeaderMap) {
+    pub fn finish_head(&mut self, fields: &mut FieldSection) {
         let rule = self.decision.rule(&self.snapshot);
         let version = rule.body.split.versions.get(self.decision.version);
-        filter::edit(filter::response_edits(&rule.body.filters), headers);
-        filter::edit(filter::response_edits(version.map_or(&[], |version| &version.filters)), headers);
-        filter::share(&rule.body.filters, self.origin.as_ref(), headers);
+        filter::edit(filter::response_edits(&rule.body.filters), fields);
+        filter::edit(filter::response_edits(version.map_or(&[], |version| &version.filters)), fields);
+        filter::share(&rule.body.filters, self.origin.as_deref(), fields);
         if let Some(cookie) = self.decision.cookie.take().and_then(|cookie| cookie.header(self.secure)) {
-            headers.append(header::SET_COOKIE, cookie);
+            fields.append(Field::SetCookie, cookie.as_bytes());
         }
         if self.snapshot.forwarding.decision_headers {
-            forward::tell_decision(headers, &self.decision.version(&self.snapshot).name, self.decision.why);
+            forward::tell_decision(fields, &self.decision.version(&self.snapshot).name, self.decision.why);
         }
         if self.snapshot.forwarding.via {
-            forward::via(headers, Version::HTTP_11);
-        }
-        if self.worker.phase() >= Phase::Leaving && self.manner.http1 {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            forward::via(fields, Version::HTTP_11);
         }
     }
-}
-
-/// Server-sent events are a stream by their type (HTML standard, section 9.2).
-fn stream_in(headers: &HeaderMap) -> Option<StreamProtocol> {
-    let kind = headers.get(header::CONTENT_TYPE)?.as_bytes();
-    kind.starts_with(b"text/event-stream").then_some(StreamProtocol::Sse)
 }

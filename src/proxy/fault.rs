@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use crate::http1::HeadError;
+use crate::message::Broken;
 use crate::model::{RescueOn, RetryOn};
 use crate::record::{Classification, Ending, Reason};
 use crate::upstream::ConnectError;
@@ -37,6 +39,8 @@ pub enum Fault {
     Misdirected,
     /// The target is too long.
     UriTooLong,
+    /// The head is too long, or has too many fields.
+    HeadTooLarge,
     /// A transfer coding that is not known.
     UnknownCoding,
     /// Another major version of HTTP.
@@ -93,6 +97,7 @@ impl Fault {
             Self::BadRequest => (Client, Never, 400, Reason::BadRequest),
             Self::Misdirected => (Client, Never, 421, Reason::Misdirected),
             Self::UriTooLong => (Client, Never, 414, Reason::BadRequest),
+            Self::HeadTooLarge => (Client, Never, 431, Reason::BadRequest),
             Self::UnknownCoding => (Client, Never, 501, Reason::BadRequest),
             Self::Version => (Client, Never, 505, Reason::BadRequest),
             Self::MethodNotAllowed => (Client, Never, 405, Reason::MethodNotAllowed),
@@ -179,10 +184,32 @@ impl Fault {
     pub fn grpc_status(self) -> u8 {
         match self.status().as_u16() {
             403 => 7,
-            400 | 413 | 414 | 417 => 13,
+            400 | 413 | 414 | 417 | 431 => 13,
             404 | 405 | 501 => 12,
             408 | 504 => 4,
             _ => 14,
+        }
+    }
+}
+
+impl From<HeadError> for Fault {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Malformed(_) => Self::BadRequest,
+            HeadError::TooManyFields => Self::HeadTooLarge,
+            HeadError::UnknownCoding => Self::UnknownCoding,
+            HeadError::Version => Self::Version,
+        }
+    }
+}
+
+impl From<&Broken> for Fault {
+    /// What it means that an endpoint gave no answer.
+    fn from(broken: &Broken) -> Self {
+        match broken {
+            Broken::Refused => Self::Refused,
+            Broken::Malformed(_) => Self::Protocol,
+            Broken::Closed | Broken::Io(_) | Broken::Http2(_) => Self::Reset,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Filters of a rule: what they do to a request and its answer, and what they answer themselves.
 
-use http::header::{self, HeaderName, HeaderValue};
-use http::request::Parts;
+use http::header::HeaderName;
 use http::uri::Scheme;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
+use crate::message::{Field, FieldSection, Request};
 use crate::model::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
 use crate::snapshot::is_preflight;
 
@@ -26,28 +26,30 @@ pub struct Original<'a> {
     pub prefix: usize,
 }
 
-/// The answer that a filter gives instead of an endpoint: its status and headers.
-pub fn answer(filters: &[Filter], original: &Original<'_>, request: &Parts) -> Option<(StatusCode, HeaderMap)> {
+/// The answer that a filter gives instead of an endpoint: its status and fields.
+pub fn answer(filters: &[Filter], original: &Original<'_>, request: &Request) -> Option<(StatusCode, FieldSection)> {
     filters.iter().find_map(|filter| match filter {
-        Filter::Redirect(to) => redirect(to.status, location(to, original)),
+        Filter::Redirect(to) => redirect(to.status, &location(to, original)),
         Filter::RedirectTo(to) => {
             let target = if to.with_target { target(original) } else { String::new() };
-            redirect(to.status, format!("{}{target}", to.url))
+            redirect(to.status, &format!("{}{target}", to.url))
         }
         Filter::RequireHttps(status) if !original.secure => {
-            redirect(*status, format!("https://{}{}", original.host, target(original)))
+            redirect(*status, &format!("https://{}{}", original.host, target(original)))
         }
-        Filter::Cors(cors) if is_preflight(&request.method, &request.headers) => {
-            Some((StatusCode::NO_CONTENT, preflight(cors, &request.headers)))
+        Filter::Cors(cors) if is_preflight(&request.method, &request.fields) => {
+            Some((StatusCode::NO_CONTENT, preflight(cors, &request.fields)))
         }
         _ => None,
     })
 }
 
-fn redirect(status: StatusCode, location: String) -> Option<(StatusCode, HeaderMap)> {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::LOCATION, HeaderValue::try_from(location).ok()?);
-    Some((status, headers))
+fn redirect(status: StatusCode, location: &str) -> Option<(StatusCode, FieldSection)> {
+    let mut fields = FieldSection::new();
+    // A rewrite or a host may have put in what no field can hold.
+    http::HeaderValue::try_from(location).ok()?;
+    fields.append(Field::Location, location.as_bytes());
+    Some((status, fields))
 }
 
 /// Path and query as they came.
@@ -92,89 +94,93 @@ pub fn rewritten(rewrite: &PathRewrite, original: &Original<'_>) -> String {
 }
 
 /// Applies the header edits of one direction.
-pub fn edit(edits: impl Iterator<Item = HeaderEdit>, headers: &mut HeaderMap) {
+pub fn edit<'e>(edits: impl Iterator<Item = &'e HeaderEdit>, fields: &mut FieldSection) {
     for edit in edits {
         match edit {
-            HeaderEdit::Set(name, value) => _ = headers.insert(name, value),
-            HeaderEdit::Add(name, value) => _ = headers.append(name, value),
-            HeaderEdit::Remove(name) => _ = headers.remove(name),
+            HeaderEdit::Set(name, value) => fields.set(name, value.as_bytes()),
+            HeaderEdit::Add(name, value) => fields.append(name, value.as_bytes()),
+            HeaderEdit::Remove(name) => fields.remove(name),
         }
     }
 }
 
 /// The edits of requests.
-pub fn request_edits(filters: &[Filter]) -> impl Iterator<Item = HeaderEdit> {
+pub fn request_edits(filters: &[Filter]) -> impl Iterator<Item = &HeaderEdit> {
     filters.iter().filter_map(|filter| match filter {
-        Filter::RequestHeader(edit) => Some(edit.clone()),
+        Filter::RequestHeader(edit) => Some(edit),
         _ => None,
     })
 }
 
 /// The edits of responses.
-pub fn response_edits(filters: &[Filter]) -> impl Iterator<Item = HeaderEdit> {
+pub fn response_edits(filters: &[Filter]) -> impl Iterator<Item = &HeaderEdit> {
     filters.iter().filter_map(|filter| match filter {
-        Filter::ResponseHeader(edit) => Some(edit.clone()),
+        Filter::ResponseHeader(edit) => Some(edit),
         _ => None,
     })
 }
 
+/// The policy for scripts of other origins.
+pub fn cors(filters: &[Filter]) -> Option<&Cors> {
+    filters.iter().find_map(|filter| if let Filter::Cors(cors) = filter { Some(cors) } else { None })
+}
+
 /// Adds what a script needs to read an answer from another origin (Fetch standard, section 3.2.3).
-pub fn share(filters: &[Filter], origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-    let cors = filters.iter().find_map(|filter| if let Filter::Cors(cors) = filter { Some(cors) } else { None });
-    let Some(cors) = cors else { return };
+pub fn share(filters: &[Filter], origin: Option<&[u8]>, fields: &mut FieldSection) {
+    let Some(cors) = cors(filters) else { return };
     // The policy is the proxy's where it is configured: an endpoint's own headers would be a second answer.
-    for name in [
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    ] {
-        headers.remove(name);
-    }
-    if allow_origin(cors, origin, headers) {
-        expose(cors, headers);
+    fields.remove_if(|field, _| {
+        matches!(
+            field,
+            Field::AccessControlAllowOrigin | Field::AccessControlAllowCredentials | Field::AccessControlExposeHeaders
+        )
+    });
+    if allow_origin(cors, origin, fields) {
+        expose(cors, fields);
     }
 }
 
-fn expose(cors: &Cors, headers: &mut HeaderMap) {
+fn expose(cors: &Cors, fields: &mut FieldSection) {
     if let Some(names) = list(cors.expose_headers.iter().map(HeaderName::as_str)) {
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, names);
+        fields.append(Field::AccessControlExposeHeaders, names.as_bytes());
     }
 }
 
-fn preflight(cors: &Cors, request: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if !allow_origin(cors, request.get(header::ORIGIN), &mut headers) {
-        return headers;
+fn preflight(cors: &Cors, request: &FieldSection) -> FieldSection {
+    let mut fields = FieldSection::new();
+    if !allow_origin(cors, request.first(Field::Origin), &mut fields) {
+        return fields;
     }
+    let say = |fields: &mut FieldSection, name: &str, configured: Option<String>, asked: Field| {
+        let configured = configured.map(String::into_bytes);
+        if let Some(value) = configured.or_else(|| request.first(asked).map(<[u8]>::to_vec)) {
+            fields.append(name, &value);
+        }
+    };
     let methods = list(cors.allow_methods.iter().map(Method::as_str));
-    if let Some(methods) = methods.or_else(|| request.get(header::ACCESS_CONTROL_REQUEST_METHOD).cloned()) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-    }
+    say(&mut fields, "access-control-allow-methods", methods, Field::AccessControlRequestMethod);
     let names = list(cors.allow_headers.iter().map(HeaderName::as_str));
-    if let Some(names) = names.or_else(|| request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned()) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
-    }
+    say(&mut fields, "access-control-allow-headers", names, Field::AccessControlRequestHeaders);
     // Browsers read it in the answer itself only; the Gateway API wants the whole policy told here, too.
-    expose(cors, &mut headers);
+    expose(cors, &mut fields);
     if let Some(age) = cors.max_age {
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(age.as_secs()));
+        fields.append_display("access-control-max-age", age.as_secs());
     }
-    headers
+    fields
 }
 
 /// Allows the origin if the policy does; answers differ by origin, so caches are told, also by those to requests without
 /// one (Fetch standard, section 3.2.5).
-fn allow_origin(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap) -> bool {
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    let Some((origin, text)) = origin.and_then(|origin| Some((origin, origin.to_str().ok()?))) else { return false };
-    if !cors.allow_origins.iter().any(|pattern| origin_fits(pattern, text)) {
+fn allow_origin(cors: &Cors, origin: Option<&[u8]>, fields: &mut FieldSection) -> bool {
+    fields.append(Field::Vary, b"origin");
+    let Some(origin) = origin.and_then(|origin| std::str::from_utf8(origin).ok()) else { return false };
+    if !cors.allow_origins.iter().any(|pattern| origin_fits(pattern, origin)) {
         return false;
     }
     let any = cors.allow_origins.iter().any(|pattern| &**pattern == "*") && !cors.allow_credentials;
-    let allowed = if any { HeaderValue::from_static("*") } else { origin.clone() };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    fields.append(Field::AccessControlAllowOrigin, if any { b"*" } else { origin.as_bytes() });
     if cors.allow_credentials {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        fields.append(Field::AccessControlAllowCredentials, b"true");
     }
     true
 }
@@ -191,9 +197,9 @@ fn origin_fits(pattern: &str, origin: &str) -> bool {
     }
 }
 
-fn list<'a>(items: impl Iterator<Item = &'a str>) -> Option<HeaderValue> {
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> Option<String> {
     let text = items.collect::<Vec<_>>().join(", ");
-    if text.is_empty() { None } else { HeaderValue::try_from(text).ok() }
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

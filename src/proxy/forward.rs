@@ -2,31 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{self, Entry, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{HeaderMap, Version};
+use http::Version;
+use http::uri::{PathAndQuery, Scheme};
 
-use super::filter::{self, Original};
-use crate::model::{Filter, TrustedProxies};
+use crate::http1;
+use crate::message::{Field, FieldSection, Request, Span};
+use crate::model::{Filter, PathRewrite, TrustedProxies};
 use crate::split::Why;
-
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-/// The version that a request goes to, told to upstreams.
-pub static X_WEIR_VERSION: HeaderName = HeaderName::from_static("x-weir-version");
-/// Why it goes there.
-pub static X_WEIR_WHY: HeaderName = HeaderName::from_static("x-weir-why");
-/// Why the proxy answered itself, told to clients.
-pub static X_WEIR_REASON: HeaderName = HeaderName::from_static("x-weir-reason");
 
 /// Names that are the proxy's to say. A server that folds `_` into `-` would take `x_forwarded_for` for one of them.
 const OWN: [&str; 9] = [
@@ -45,22 +27,24 @@ const OWN: [&str; 9] = [
 pub struct Arrival<'a> {
     /// The other end of the connection.
     pub peer: IpAddr,
+    /// The same as text.
+    pub peer_text: &'a str,
     /// Port that the client knows this end by.
     pub port: u16,
     /// Scheme of the connection.
     pub scheme: &'a Scheme,
-    /// The authority that the client asked for.
-    pub authority: &'a str,
+    /// The authority that the client asked for, in the bytes of the request.
+    pub authority: Span,
 }
 
 /// The client's address: the peer's, or what a chain of trusted proxies says it is (the right-most that is not trusted).
-pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &HeaderMap) -> IpAddr {
-    if trusted.0.is_empty() || !trusted.contains(peer) {
-        return peer.to_canonical();
-    }
+pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, fields: &FieldSection) -> IpAddr {
     let mut client = peer.to_canonical();
-    let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev().map(HeaderValue::as_bytes);
-    for hop in lines.flat_map(|line| line.rsplit(|b| *b == b',')) {
+    if trusted.0.is_empty() || !trusted.contains(peer) {
+        return client;
+    }
+    let lines: Vec<&[u8]> = fields.all(Field::XForwardedFor).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b',')) {
         let Some(address) = address_in(hop) else { break };
         client = address.to_canonical();
         if !trusted.contains(client) {
@@ -71,8 +55,8 @@ pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, headers: &HeaderMa
 }
 
 /// Whether the client speaks TLS: on this connection, or as a trusted proxy says that it did.
-pub fn is_secure(scheme: &Scheme, trusted: bool, headers: &HeaderMap) -> bool {
-    let said = || headers.get(&X_FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+pub fn is_secure(scheme: &Scheme, trusted: bool, fields: &FieldSection) -> bool {
+    let said = || fields.first(Field::XForwardedProto).is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
     *scheme == Scheme::HTTPS || (trusted && said())
 }
 
@@ -83,127 +67,156 @@ fn address_in(hop: &[u8]) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
-/// Removes what belongs to one connection (RFC 9110 section 7.6.1), what `Connection` names included.
-/// `TE: trailers` stays, since trailers are passed on (section 10.1.4).
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let trailers = elements(headers, header::TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
-    let named: Vec<HeaderName> =
-        elements(headers, header::CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    for name in named {
-        headers.remove(name);
-    }
-    for name in [
-        &header::CONNECTION,
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &header::PROXY_AUTHORIZATION,
-        &header::PROXY_AUTHENTICATE,
-        &header::TE,
-        &header::TRANSFER_ENCODING,
-        &header::UPGRADE,
-        &HTTP2_SETTINGS,
-    ] {
-        headers.remove(name);
-    }
+/// Removes what belongs to one connection (RFC 9110 section 7.6.1), what `Connection` names included, what says how the
+/// message is delimited, and what `also` names. `TE: trailers` stays, since trailers are passed on (section 10.1.4).
+pub fn strip(fields: &mut FieldSection, also: impl Fn(Field, &[u8]) -> bool) {
+    let trailers = fields.elements(Field::Te).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+    let named = nominated(fields);
+    fields.remove_if(|field, name| {
+        is_hop_by_hop(field) || also(field, name) || named.iter().any(|named| named.eq_ignore_ascii_case(name))
+    });
     if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        fields.append(Field::Te, b"trailers");
     }
 }
 
-/// The elements of a header that is a list, over all its lines (RFC 9110 section 5.6.1).
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
-    lines.flat_map(|line| line.split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+fn is_hop_by_hop(field: Field) -> bool {
+    matches!(
+        field,
+        Field::Connection
+            | Field::KeepAlive
+            | Field::ProxyConnection
+            | Field::ProxyAuthorization
+            | Field::ProxyAuthenticate
+            | Field::Te
+            | Field::TransferEncoding
+            | Field::ContentLength
+            | Field::Upgrade
+            | Field::Http2Settings
+    )
 }
 
-/// Prepares a request's headers for any endpoint: everything but the version and its `Host`.
-pub fn prepare(headers: &mut HeaderMap, arrival: &Arrival<'_>, trusted: &TrustedProxies, rng: &mut fastrand::Rng) {
-    strip_hop_by_hop(headers);
-    headers.remove(header::EXPECT);
-    headers.remove(&X_WEIR_VERSION);
-    headers.remove(&X_WEIR_WHY);
-    remove_twins(headers);
-    join_cookies(headers);
-    forwarded(headers, arrival, trusted.contains(arrival.peer));
-    identify(headers, rng);
+/// The fields that `Connection` names, but those that go no further anyway.
+fn nominated(fields: &FieldSection) -> Vec<Vec<u8>> {
+    let named = fields.elements(Field::Connection);
+    let known = |name: &[u8]| name.eq_ignore_ascii_case(b"close") || is_hop_by_hop(Field::of(name));
+    named.filter(|name| !known(name)).map(<[u8]>::to_vec).collect()
 }
 
-/// Removes names that differ from the proxy's own only by `_` for `-`.
-fn remove_twins(headers: &mut HeaderMap) {
-    let folded = |name: &str, own: &str| {
-        name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || (a, b) == (b'_', b'-'))
+/// Takes out of trailers what frames or routes a message (RFC 9110 section 6.5.1); HTTP/2 would not send the rest of it.
+pub fn strip_trailers(trailers: &mut FieldSection) {
+    strip(trailers, |field, _| matches!(field, Field::Host | Field::Trailer));
+    trailers.remove(Field::Te);
+}
+
+/// Prepares a request's fields for any endpoint: everything but the version and its `Host`.
+pub fn prepare(fields: &mut FieldSection, arrival: &Arrival<'_>, trusted: &TrustedProxies, rng: &mut fastrand::Rng) {
+    let trusted = trusted.contains(arrival.peer);
+    let anew = |field| {
+        matches!(
+            field,
+            Field::Forwarded
+                | Field::XForwardedFor
+                | Field::XForwardedHost
+                | Field::XForwardedPort
+                | Field::XForwardedProto
+        )
     };
-    let is_twin = |name: &&HeaderName| name.as_str().contains('_') && OWN.iter().any(|own| folded(name.as_str(), own));
-    let twins: Vec<HeaderName> = headers.keys().filter(is_twin).cloned().collect();
-    for twin in twins {
-        headers.remove(twin);
-    }
+    let ours = |field| matches!(field, Field::Host | Field::Expect | Field::XWeirVersion | Field::XWeirWhy);
+    strip(fields, |field, name| ours(field) || (!trusted && anew(field)) || is_twin(field, name));
+    join_cookies(fields);
+    forwarded(fields, arrival);
+    identify(fields, rng);
+}
+
+/// Whether a name differs from one of the proxy's own only by `_` for `-`.
+fn is_twin(field: Field, name: &[u8]) -> bool {
+    let folds = |own: &str| {
+        let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        name.len() == own.len() && name.iter().zip(own.bytes()).all(|(a, b)| fold(*a) == b)
+    };
+    field == Field::Other && name.contains(&b'_') && OWN.into_iter().any(folds)
 }
 
 /// HTTP/2 may split cookies over several lines; HTTP/1.1 wants one (RFC 9113 section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(header::COOKIE).iter();
-    if lines.next().is_none() || lines.next().is_none() {
-        return;
-    }
-    let joined = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
-    if let Ok(joined) = HeaderValue::try_from(joined) {
-        headers.insert(header::COOKIE, joined);
+fn join_cookies(fields: &mut FieldSection) {
+    if fields.all(Field::Cookie).nth(1).is_some() {
+        let joined = fields.all(Field::Cookie).collect::<Vec<_>>().join(&b"; "[..]);
+        fields.set(Field::Cookie, &joined);
     }
 }
 
-/// Says where the request came from (RFC 7239 and its de-facto predecessors). What an untrusted peer says about that is
-/// replaced; what a trusted one says is kept and added to.
-fn forwarded(headers: &mut HeaderMap, arrival: &Arrival<'_>, trusted: bool) {
-    let peer = arrival.peer.to_canonical();
-    let element = {
-        let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-        let host = arrival.authority;
-        let host = if host.contains([':', '[']) { format!("\"{host}\"") } else { host.to_owned() };
-        let host = if host.is_empty() { host } else { format!(";host={host}") };
-        format!("for={node}{host};proto={}", arrival.scheme)
-    };
-    add(headers, header::FORWARDED, element, trusted);
-    add(headers, X_FORWARDED_FOR.clone(), peer.to_string(), trusted);
-    let say = |headers: &mut HeaderMap, name: &HeaderName, value: String| {
-        if !trusted || !headers.contains_key(name) {
-            match HeaderValue::try_from(value) {
-                Ok(value) if !value.is_empty() => _ = headers.insert(name, value),
-                _ => _ = headers.remove(name),
-            }
+/// Says where the request came from (RFC 7239 and its de-facto predecessors). What a trusted peer says about that is kept
+/// and added to; what an untrusted one says has been taken out.
+fn forwarded(fields: &mut FieldSection, arrival: &Arrival<'_>) {
+    let peer = arrival.peer_text.as_bytes();
+    let authority = arrival.authority;
+    // The authority stands in the bytes that are added to, so it is copied out of their way.
+    let mut host = [0; 256];
+    let length = authority.len().min(host.len());
+    host[..length].copy_from_slice(&fields.bytes_at(authority)[..length]);
+    let long = (authority.len() > host.len()).then(|| fields.bytes_at(authority).to_vec());
+    let host = long.as_deref().unwrap_or(&host[..length]);
+    add(fields, Field::Forwarded, |out| {
+        let [open, close]: [&[u8]; 2] = if peer.contains(&b':') { [b"\"[", b"]\""] } else { [b"", b""] };
+        [b"for=", open, peer, close].into_iter().for_each(|part| out.extend_from_slice(part));
+        if !host.is_empty() {
+            let quote: &[u8] = if host.contains(&b':') || host.contains(&b'[') { b"\"" } else { b"" };
+            [b";host=", quote, host, quote].into_iter().for_each(|part| out.extend_from_slice(part));
         }
-    };
-    say(headers, &X_FORWARDED_PROTO, arrival.scheme.to_string());
-    say(headers, &X_FORWARDED_HOST, arrival.authority.to_owned());
-    say(headers, &X_FORWARDED_PORT, arrival.port.to_string());
+        out.extend_from_slice(b";proto=");
+        out.extend_from_slice(arrival.scheme.as_str().as_bytes());
+    });
+    add(fields, Field::XForwardedFor, |out| out.extend_from_slice(peer));
+    if !fields.has(Field::XForwardedProto) {
+        fields.append(Field::XForwardedProto, arrival.scheme.as_str().as_bytes());
+    }
+    if !fields.has(Field::XForwardedHost) && !host.is_empty() {
+        fields.append(Field::XForwardedHost, host);
+    }
+    if !fields.has(Field::XForwardedPort) {
+        fields.append_with(Field::XForwardedPort, |out| http1::decimal(out, arrival.port.into()));
+    }
 }
 
-/// Appends to a list that is believed, or begins it anew.
-fn add(headers: &mut HeaderMap, name: HeaderName, element: String, believed: bool) {
-    let before: Vec<&[u8]> = if believed {
-        headers.get_all(&name).iter().map(HeaderValue::as_bytes).filter(|line| !line.is_empty()).collect()
-    } else {
-        Vec::new()
-    };
-    let list = [before, vec![element.as_bytes()]].concat().join(&b", "[..]);
-    if let Ok(value) = HeaderValue::try_from(list) {
-        headers.insert(name, value);
+/// Appends to a list, or begins it.
+fn add(fields: &mut FieldSection, field: Field, element: impl FnOnce(&mut Vec<u8>)) {
+    if !fields.has(field) {
+        return fields.append_with(field, element);
     }
+    let mut list = fields.all(field).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(&b", "[..]);
+    if !list.is_empty() {
+        list.extend_from_slice(b", ");
+    }
+    element(&mut list);
+    fields.set(field, &list);
 }
 
 /// A request id and a trace context (W3C Trace Context, section 3.2): the client's where they are well-formed, else new.
-fn identify(headers: &mut HeaderMap, rng: &mut fastrand::Rng) {
-    let known = headers.get(&X_REQUEST_ID).is_some_and(|id| (1..=128).contains(&id.len()));
-    if !known && let Ok(id) = HeaderValue::try_from(format!("{:032x}", rng.u128(..))) {
-        headers.insert(&X_REQUEST_ID, id);
+fn identify(fields: &mut FieldSection, rng: &mut fastrand::Rng) {
+    if !fields.first(Field::XRequestId).is_some_and(|id| (1..=128).contains(&id.len())) {
+        fields.remove(Field::XRequestId);
+        let id = rng.u128(..);
+        fields.append_with(Field::XRequestId, |out| hex(out, id.to_be_bytes()));
     }
-    if !headers.get(&TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
-        headers.remove(&TRACESTATE);
+    if !fields.first(Field::Traceparent).is_some_and(is_traceparent) {
+        fields.remove_if(|field, _| matches!(field, Field::Traceparent | Field::Tracestate));
         let (trace, span) = (rng.u128(1..), rng.u64(1..));
-        if let Ok(value) = HeaderValue::try_from(format!("00-{trace:032x}-{span:016x}-01")) {
-            headers.insert(&TRACEPARENT, value);
-        }
+        fields.append_with(Field::Traceparent, |out| {
+            out.extend_from_slice(b"00-");
+            hex(out, trace.to_be_bytes());
+            out.push(b'-');
+            hex(out, span.to_be_bytes());
+            out.extend_from_slice(b"-01");
+        });
     }
+}
+
+/// Appends bytes in hexadecimal digits, lower case.
+fn hex<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    out.extend_from_slice(digits.as_flattened());
 }
 
 fn is_traceparent(value: &[u8]) -> bool {
@@ -226,72 +239,69 @@ fn is_traceparent(value: &[u8]) -> bool {
     }
 }
 
-/// Tells the endpoint which version it is and why, so that feature flags and logs can follow the decision.
-pub fn tell_decision(headers: &mut HeaderMap, version: &str, why: Why) {
-    if let Ok(version) = HeaderValue::try_from(version) {
-        headers.insert(&X_WEIR_VERSION, version);
-    }
-    headers.insert(&X_WEIR_WHY, HeaderValue::from_static(why.as_str()));
+/// Tells which version it is and why, so that feature flags and logs can follow the decision.
+pub fn tell_decision(fields: &mut FieldSection, version: &str, why: Why) {
+    fields.set(Field::XWeirVersion, version.as_bytes());
+    fields.set(Field::XWeirWhy, why.as_str().as_bytes());
 }
 
-/// What an endpoint is asked for: the path after rewrites, and the `Host`.
+/// What an endpoint is asked for, as places in the bytes of the request: path and query after rewrites, and the authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Path and query.
-    pub path: PathAndQuery,
+    pub path: Span,
     /// Authority.
-    pub host: HeaderValue,
+    pub host: Span,
 }
 
 impl Target {
-    /// The target after a rule's filters; none if a rewrite makes no valid path.
-    pub fn rewritten(filters: &[Filter], original: &Original<'_>, authority: &str) -> Option<Self> {
-        let mut host = HeaderValue::try_from(authority).ok()?;
-        let mut path = original.path.to_owned();
+    /// The target after a rule's filters; none if a rewrite makes no valid path. `rewrite` gives the path of the request
+    /// after one.
+    pub fn rewritten(
+        filters: &[Filter],
+        rewrite: impl Fn(&PathRewrite, &Request) -> String,
+        authority: Span,
+        request: &mut Request,
+    ) -> Option<Self> {
+        let mut target = Self { path: as_received(request), host: authority };
         for filter in filters {
             match filter {
-                Filter::RewriteHost(name) => host = name.clone(),
-                Filter::RewritePath(rewrite) => path = filter::rewritten(rewrite, original),
+                Filter::RewriteHost(name) => target.host = request.fields.store(name.as_bytes()),
+                Filter::RewritePath(to) => {
+                    let mut path = rewrite(to, request);
+                    if let Some(query) = request.query() {
+                        path.push('?');
+                        path.push_str(query);
+                    }
+                    let path = PathAndQuery::try_from(path).ok()?;
+                    target.path = request.fields.store(path.as_str().as_bytes());
+                }
                 _ => {}
             }
         }
-        if let Some(query) = original.query {
-            path.push('?');
-            path.push_str(query);
-        }
-        Some(Self { path: PathAndQuery::try_from(path).ok()?, host })
-    }
-
-    /// Puts a request into the form of HTTP/1.1: origin-form and `Host` (RFC 9112 section 3.2.1).
-    pub fn http1(&self, parts: &mut Parts) {
-        parts.version = Version::HTTP_11;
-        parts.uri = Uri::from(self.path.clone());
-        parts.headers.insert(header::HOST, self.host.clone());
-        if parts.headers.contains_key(header::TE) {
-            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-        }
-    }
-
-    /// Puts a request into the form of HTTP/2: the authority belongs to the target (RFC 9113 section 8.3.1).
-    pub fn http2(&self, parts: &mut Parts, scheme: Scheme) {
-        parts.version = Version::HTTP_2;
-        parts.headers.remove(header::HOST);
-        parts.headers.remove(header::CONNECTION);
-        let uri = Uri::builder().scheme(scheme).authority(self.host.as_bytes()).path_and_query(self.path.clone());
-        parts.uri = uri.build().unwrap_or_else(|_| Uri::from(self.path.clone()));
+        Some(target)
     }
 }
 
-/// Adds this proxy to `Via` (RFC 9110 section 7.6.3).
-pub fn via(headers: &mut HeaderMap, version: Version) {
-    let hop = match version {
-        Version::HTTP_10 => "1.0 weir",
-        Version::HTTP_2 => "2 weir",
-        _ => "1.1 weir",
-    };
-    match headers.entry(header::VIA) {
-        Entry::Occupied(mut known) => known.append(HeaderValue::from_static(hop)),
-        Entry::Vacant(none) => _ = none.insert(HeaderValue::from_static(hop)),
+/// Path and query as they came; nearly always they stand side by side.
+fn as_received(request: &mut Request) -> Span {
+    let path = request.target.path;
+    let Some(query) = request.target.query else { return path };
+    if path.end() + 1 == query.start() {
+        return Span::new(path.start(), query.end());
     }
+    let both = [request.path().as_bytes(), request.fields.bytes_at(query)].join(&b"?"[..]);
+    request.fields.store(&both)
+}
+
+/// Adds this proxy to `Via` (RFC 9110 section 7.6.3).
+pub fn via(fields: &mut FieldSection, version: Version) {
+    let hop: &[u8] = match version {
+        Version::HTTP_10 => b"1.0 weir",
+        Version::HTTP_2 => b"2 weir",
+        _ => b"1.1 weir",
+    };
+    fields.append(Field::Via, hop);
 }
 
 #[cfg(test)]

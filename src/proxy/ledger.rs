@@ -43,6 +43,11 @@ impl Ledger {
         }
     }
 
+    /// When the request arrived.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Counts the decision.
     pub fn decided(&self, why: Why) {
         self.cell.decided(why);
@@ -98,7 +103,6 @@ impl Ledger {
         }
         self.cell.active(-1);
         self.in_flight = None;
-        self.worker.exchange_ended();
     }
 
     /// Closes the account with an answer of the endpoint that came to its end.
@@ -109,18 +113,12 @@ impl Ledger {
 
     /// Turns the account of a request that was granted its upgrade into that of a tunnel: the request ends here, its
     /// connection goes on.
-    pub fn into_tunnel(mut self, status: StatusCode, protocol: StreamProtocol) -> Tunnel {
+    pub fn become_tunnel(&mut self, status: StatusCode, protocol: StreamProtocol) -> Tunnel {
         self.open = false;
         self.cell.ended(Ending::of_answer(status, None), None, None);
         self.cell.active(-1);
         self.cell.stream_began(protocol);
-        Tunnel {
-            worker: Rc::clone(&self.worker),
-            cell: Arc::clone(&self.cell),
-            since: Instant::now(),
-            protocol,
-            _in_flight: self.in_flight.take(),
-        }
+        Tunnel { cell: Arc::clone(&self.cell), since: Instant::now(), protocol, _in_flight: self.in_flight.take() }
     }
 
     /// Closes the account with a fault, after an answer had begun.
@@ -139,12 +137,13 @@ impl Drop for Ledger {
             classification: Classification::ClientGone,
             reason: Reason::ClientGone,
         });
+        // Not before the last bytes are out: a process that ends waits for this.
+        self.worker.exchange_ended();
     }
 }
 
 /// The account of a long-lived connection after an upgrade; closed in `Drop`.
 pub struct Tunnel {
-    worker: Rc<Worker>,
     cell: Arc<Cell>,
     since: Instant,
     protocol: StreamProtocol,
@@ -154,6 +153,5 @@ pub struct Tunnel {
 impl Drop for Tunnel {
     fn drop(&mut self) {
         self.cell.stream_ended(self.protocol, self.since.elapsed());
-        self.worker.exchange_ended();
     }
 }

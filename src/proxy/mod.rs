@@ -1,20 +1,19 @@
 //! The data plane: moves bytes between clients and endpoints as `decide` says.
 //!
-//! A request's way: `accept` -> `serve` -> `exchange` -> `decide` -> `forward` -> `attempt` (pool or connect, send) ->
-//! answer's head -> `body`, whose end or `Drop` records the request exactly once.
+//! A request's way: `accept` -> `client` -> `exchange` -> `decide` -> `forward` -> `attempt` (pool or connect, send) ->
+//! answer's head -> `relay`, whose end records the request; exactly once, also where it is dropped on the way.
 
 mod accept;
 mod attempt;
-mod body;
+mod client;
 mod exchange;
 mod fault;
 mod filter;
 mod forward;
-mod gate;
 mod ledger;
+mod mirror;
 mod refusal;
-mod serve;
-mod stream;
+mod relay;
 mod tries;
 mod upgrade;
 mod validate;
@@ -22,4 +21,4 @@ mod worker;
 
 pub use accept::{BindError, bind};
 pub use validate::host_of;
-pub use worker::{Command, Parts as WorkerParts, Phase, Worker, WorkerHandle};
+pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

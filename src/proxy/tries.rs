@@ -1,19 +1,17 @@
 //! Trying endpoints until one answers: what is repeated, where, and when it ends.
 
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::attempt::{self, Answer, Failed, Outbound};
-use super::body::Progress;
+use super::attempt::{Answer, Failed, Limits, Outbound, unless_gone};
+use super::client::Client;
 use super::exchange::Exchange;
-use super::fault::{Again, Fault};
-use super::{filter, forward};
+use super::fault::Again;
 use crate::decide;
 use crate::endpoint::Endpoint;
+use crate::message::Request;
 use crate::model::{RescueOn, RetryOn, Split};
 use crate::record::{Ending, Reason};
 
@@ -27,16 +25,22 @@ pub enum Moved {
 
 impl Exchange {
     /// Tries endpoints until one answers, or nothing more may be tried.
-    pub async fn tries(&mut self, outbound: &mut Outbound, split: &Split) -> Result<Answer, Failed> {
+    pub async fn tries(
+        &mut self,
+        client: &mut Client<'_>,
+        request: &mut Request,
+        outbound: &mut Outbound,
+        split: &Split,
+    ) -> Result<Answer, Failed> {
         let mut left = split.retry.attempts;
         let mut fresh = false;
-        let mut begun = Instant::now();
+        // A gRPC stream may be silent for as long as it likes, both ways: its deadlines are its own.
+        let mut limits = Limits { begun: self.ledger.started(), timeouts: split.timeouts, unlimited: self.manner.grpc };
         loop {
-            let endpoint = self.try_endpoint(outbound);
-            let progress = Rc::clone(&outbound.progress);
-            let tried = attempt::attempt(&self.worker, &endpoint, outbound, split.timeouts.connect, fresh);
-            let moved = match within(begun, split.timeouts.request, self.manner.grpc, &progress, tried).await {
-                Ok(answer) => match self.instead_of(answer.response.status(), &endpoint, outbound, &mut left) {
+            let endpoint = Arc::clone(self.decision.endpoint(&self.snapshot));
+            self.ledger.trying(&endpoint);
+            let moved = match self.attempt(client, (request, outbound), (&endpoint, fresh), limits).await {
+                Ok(answer) => match self.instead_of(answer.response.status, &endpoint, outbound, &mut left) {
                     Some(moved) => moved,
                     None => return Ok(answer),
                 },
@@ -54,11 +58,14 @@ impl Exchange {
             match moved {
                 // Not beyond the time of the request, which then ends at once.
                 Moved::Retry if !split.retry.backoff.is_zero() => {
-                    let end = begun + split.timeouts.request;
-                    tokio::time::sleep_until(end.min(Instant::now() + split.retry.backoff)).await;
+                    let end = limits.begun + split.timeouts.request;
+                    let pause = tokio::time::sleep_until(end.min(Instant::now() + split.retry.backoff));
+                    unless_gone(client, &mut self.alarm, None, pause)
+                        .await
+                        .map_err(|fault| Failed::new(fault, "the client has gone"))?;
                 }
                 Moved::Retry => {}
-                Moved::Rescue => begun = Instant::now(),
+                Moved::Rescue => limits.begun = Instant::now(),
             }
         }
     }
@@ -82,7 +89,7 @@ impl Exchange {
     }
 
     /// Moves to another endpoint, or version, if the request may be repeated there. `left`: retries that are left.
-    pub fn elsewhere(&mut self, from: &Endpoint, failed: &Failed, outbound: &Outbound, left: &mut u8) -> Option<Moved> {
+    fn elsewhere(&mut self, from: &Endpoint, failed: &Failed, outbound: &Outbound, left: &mut u8) -> Option<Moved> {
         let retry = &self.decision.rule(&self.snapshot).body.split.retry;
         let allowed = failed.fault.retry_cause().is_some_and(|cause| retry.on.contains(&cause));
         let repeatable = may_repeat(failed, outbound);
@@ -95,17 +102,6 @@ impl Exchange {
         let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
         let cause = failed.fault.rescue_cause().filter(|_| rescuable)?;
         self.rescued(cause, failure).then_some(Moved::Rescue)
-    }
-
-    /// The endpoint that is tried now.
-    pub fn try_endpoint(&mut self, outbound: &mut Outbound) -> Arc<Endpoint> {
-        let version = &self.decision.version(&self.snapshot).name;
-        let configured = self.decision.rule(&self.snapshot).body.split.versions.get(self.decision.version);
-        outbound.edits = filter::request_edits(configured.map_or(&[], |version| &version.filters)).collect();
-        forward::tell_decision(&mut outbound.parts.headers, version, self.decision.why);
-        let endpoint = Arc::clone(self.decision.endpoint(&self.snapshot));
-        self.ledger.trying(&endpoint);
-        endpoint
     }
 
     /// Moves to an endpoint that was not tried, of the same version if it has one.
@@ -155,32 +151,6 @@ fn may_repeat(failed: &Failed, outbound: &Outbound) -> bool {
     match failed.fault.again() {
         Again::Never => false,
         Again::IfIdempotent => outbound.repeatable,
-        Again::Safe => outbound.body.is_some() || outbound.repeatable,
-    }
-}
-
-/// Limits the wait for the head of an answer. While the client's body still arrives its time has not begun, and a gRPC
-/// stream may answer as late as it likes: its deadlines are its own.
-async fn within(
-    begun: Instant,
-    limit: Duration,
-    unlimited: bool,
-    progress: &Progress,
-    tried: impl Future<Output = Result<Answer, Failed>>,
-) -> Result<Answer, Failed> {
-    let mut tried = std::pin::pin!(tried);
-    if unlimited {
-        return tried.await;
-    }
-    loop {
-        let deadline = progress.last().max(begun) + limit;
-        match tokio::time::timeout_at(deadline, &mut tried).await {
-            Ok(result) => return result,
-            Err(_) if progress.last().max(begun) + limit > deadline => {}
-            Err(_) => {
-                let message = format!("no answer within {limit:?}");
-                return Err(Failed { fault: Fault::RequestTimeout, stale: false, message });
-            }
-        }
+        Again::Safe => outbound.is_untouched() || outbound.repeatable,
     }
 }

@@ -1,13 +1,11 @@
-//! What a request must be before anything else looks at it. Stricter than the codec: a message that two implementations
+//! What a request must be before anything else looks at it. A message that two implementations
 //! could read differently is refused (RFC 9112 section 11.2), and so the connection is closed where framing is in doubt.
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, Method, Version};
+use http::{Method, Version};
 use thiserror::Error;
 
 use super::fault::Fault;
+use crate::message::{Field, Request, Span};
 
 /// Longest request target, bytes (RFC 9112 section 3 asks for 8000 at least).
 const LONGEST_TARGET: usize = 8192;
@@ -32,88 +30,122 @@ impl HeadError {
     }
 }
 
-/// Checks a request and returns its authority: what its target and Host agree on, empty only for HTTP/1.0.
-///
-/// `protocol`: the request is an extended CONNECT (RFC 8441).
+/// Checks a request and gives the place of its authority: what its target and Host agree on, empty only for HTTP/1.0.
 ///
 /// # Errors
 ///
 /// See [`HeadError`].
-pub fn authority(parts: &Parts, protocol: bool) -> Result<String, HeadError> {
-    framing(&parts.headers, parts.version)?;
-    if matches!(parts.method, Method::TRACE) || (parts.method == Method::CONNECT && !protocol) {
+pub fn authority(request: &Request) -> Result<Span, HeadError> {
+    let connect = request.method == Method::CONNECT && request.protocol.is_none();
+    if connect || request.method == Method::TRACE {
         return Err(HeadError::closing(Fault::MethodNotAllowed));
     }
-    if parts.uri.path_and_query().map_or(0, |target| target.as_str().len()) > LONGEST_TARGET {
+    let length = request.target.path.len() + request.target.query.map_or(0, |query| query.len() + 1);
+    if length > LONGEST_TARGET {
         return Err(HeadError::closing(Fault::UriTooLong));
     }
-    if parts.headers.get_all(EXPECT).iter().any(|e| !e.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if request.fields.all(Field::Expect).any(|expected| !expected.eq_ignore_ascii_case(b"100-continue")) {
         return Err(HeadError::closing(Fault::Expectation));
     }
-    agreed_authority(parts)
+    framing(request)?;
+    agreed_authority(request)
 }
 
-/// Transfer-Encoding is `chunked` or nothing, and never beside a Content-Length, of which there is one number at most
-/// (RFC 9112 section 6.3, RFC 9110 section 8.6).
-fn framing(headers: &HeaderMap, version: Version) -> Result<(), HeadError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(coding) = codings.next() {
-        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-            return Err(HeadError::closing(Fault::UnknownCoding));
-        }
-        if version != Version::HTTP_11 || lengths.next().is_some() {
-            return Err(HeadError::closing(Fault::BadRequest));
+/// What says how a message is delimited in HTTP/1.1 says it once, also where another version delimits it (RFC 9110 section
+/// 8.6, RFC 9112 section 6.3): it would be passed on.
+fn framing(request: &Request) -> Result<(), HeadError> {
+    let bad = Err(HeadError::closing(Fault::BadRequest));
+    let mut lengths = request.fields.all(Field::ContentLength);
+    if let Some(length) = lengths.next() {
+        let number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+        if !number || lengths.next().is_some() || request.fields.has(Field::TransferEncoding) {
+            return bad;
         }
     }
-    if let Some(length) = lengths.next() {
-        let digits = length.as_bytes();
-        let number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-        if !number || lengths.next().is_some() {
-            return Err(HeadError::closing(Fault::BadRequest));
-        }
+    if request.version != Version::HTTP_11 && request.fields.has(Field::TransferEncoding) {
+        return bad;
     }
     Ok(())
 }
 
 /// Exactly one Host with HTTP/1.1 (RFC 9112 section 3.2); where the target has an authority, too, they must be the same,
 /// so that nobody routes by the one and answers for the other.
-fn agreed_authority(parts: &Parts) -> Result<String, HeadError> {
+fn agreed_authority(request: &Request) -> Result<Span, HeadError> {
     let bad = HeadError::closing(Fault::BadRequest);
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = hosts.next().map(|host| host.to_str().map_err(|_| bad)).transpose()?;
-    if hosts.next().is_some() {
+    if request.fields.all(Field::Host).nth(1).is_some() {
         return Err(bad);
     }
-    let target = parts.uri.authority().map(Authority::as_str);
-    let authority = match (target, host) {
-        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => return Err(bad),
+    let old = request.version <= Version::HTTP_10;
+    let host = request.fields.place_of(Field::Host);
+    let bytes = |span: Span| request.fields.bytes_at(span);
+    if host.is_some_and(|host| !bytes(host).iter().all(|byte| (b' '..=b'~').contains(byte))) {
+        return Err(bad);
+    }
+    let authority = match (request.target.authority, host) {
+        (Some(target), Some(host)) if !bytes(target).eq_ignore_ascii_case(bytes(host)) => return Err(bad),
         (Some(target), _) => target,
         (None, Some(host)) => host,
-        (None, None) if parts.version <= Version::HTTP_10 => "",
+        (None, None) if old => Span::default(),
         (None, None) => return Err(bad),
     };
-    let absent = authority.is_empty() && parts.version <= Version::HTTP_10;
-    if absent || is_plain(authority) { Ok(authority.to_owned()) } else { Err(HeadError::keeping(Fault::BadRequest)) }
+    let absent = authority.is_empty() && old;
+    if absent || is_plain(bytes(authority)) { Ok(authority) } else { Err(HeadError::keeping(Fault::BadRequest)) }
 }
 
 /// Whether it is a host, perhaps with a port, and nothing else. Of the characters of a registered name (RFC 3986 section
 /// 3.2.2) only those of host names: servers disagree about the others, such as `,` and `%`.
-fn is_plain(authority: &str) -> bool {
-    let known = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b);
-    let Ok(parsed) = authority.parse::<Authority>() else { return false };
-    let port = authority.strip_prefix(parsed.host()).unwrap_or_default();
-    let fits = matches!(port, "" | ":") || parsed.port_u16().is_some();
-    fits && !parsed.host().is_empty() && authority.bytes().all(known)
+fn is_plain(authority: &[u8]) -> bool {
+    if authority.first() == Some(&b'[') {
+        return is_literal(authority);
+    }
+    let length = authority.iter().take_while(|byte| HOST[usize::from(**byte)]).count();
+    length > 0 && is_port(&authority[length..])
+}
+
+/// Characters of host names.
+const HOST: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        known[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    known
+};
+
+/// Whether it is an IPv6 address in brackets, perhaps with a port.
+fn is_literal(authority: &[u8]) -> bool {
+    let text = std::str::from_utf8(authority).ok().and_then(|text| text.strip_prefix('[')?.split_once(']'));
+    text.is_some_and(|(address, port)| address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port.as_bytes()))
+}
+
+/// Nothing, or a colon and a port, which may be left out.
+fn is_port(text: &[u8]) -> bool {
+    match text.split_first() {
+        None | Some((b':', [])) => true,
+        Some((b':', digits)) => {
+            let number = digits.iter().try_fold(0u32, |number, digit| {
+                let digit = (*digit as char).to_digit(10)?;
+                Some(number * 10 + digit).filter(|number| *number <= u32::from(u16::MAX))
+            });
+            number.is_some()
+        }
+        Some(_) => false,
+    }
 }
 
 /// The host of an authority, as routes compare it: lower case, without port and final dot.
 pub fn host_of(authority: &str) -> String {
-    let host = match authority.rfind(':') {
+    host_in(authority).to_ascii_lowercase()
+}
+
+/// The host of an authority, as it was written, without port and final dot.
+pub fn host_in(authority: &str) -> &str {
+    let host = match authority.bytes().rposition(|b| b == b':') {
         Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
         _ => authority,
     };
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
@@ -14,17 +15,15 @@ use tokio::time::Instant;
 
 use super::accept;
 use super::attempt::Failed;
-use super::body::RequestBody;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Served};
 use crate::decide::Cursors;
 use crate::endpoint::VersionId;
+use crate::io::Closing;
 use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
 use crate::snapshot::Snapshot;
-use crate::upstream::Pool;
+use crate::upstream::{Pool, SWEEP};
 
-/// How often idle upstream connections are looked through.
-const SWEEP: Duration = Duration::from_secs(5);
 /// Failures that a worker logs in a second; more are counted in the next line.
 const COMPLAINTS: u32 = 5;
 
@@ -53,14 +52,21 @@ pub enum Command {
 /// A worker. It lives on one thread's local runtime.
 pub struct Worker {
     served: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    /// What was served last, in a form that requests can keep.
+    kept: RefCell<Served>,
     shard: RefCell<Shard>,
     /// Where it stands in every split.
     pub cursors: RefCell<Cursors>,
     /// Its connections to endpoints.
-    pub pool: Pool<RequestBody>,
-    phase: watch::Receiver<Phase>,
-    active: watch::Sender<usize>,
+    pub pool: Pool,
+    phases: RefCell<watch::Receiver<Phase>>,
+    phase: Cell<Phase>,
+    /// Told to HTTP/2 connections once the process refuses what is new.
+    refusing: Rc<Closing>,
+    in_flight: Arc<InFlight>,
     complaints: Cell<(Option<Instant>, u32)>,
+    /// Copies of requests in flight.
+    pub mirrors: Cell<usize>,
 }
 
 /// What the rest of the process keeps of a worker.
@@ -68,7 +74,19 @@ pub struct WorkerHandle {
     /// Tells it what to listen on.
     pub commands: mpsc::UnboundedSender<Command>,
     /// Requests and tunnels in flight on it.
-    pub active: watch::Receiver<usize>,
+    pub in_flight: Arc<InFlight>,
+}
+
+/// How many requests and tunnels are in flight on a worker: written by it alone, read by anyone.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct InFlight(AtomicUsize);
+
+impl InFlight {
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.load(Relaxed)
+    }
 }
 
 /// What a worker is made of; sent to its thread.
@@ -76,7 +94,7 @@ pub struct Parts {
     served: Arc<ArcSwap<Snapshot>>,
     recorder: Arc<Recorder>,
     phase: watch::Receiver<Phase>,
-    active: watch::Sender<usize>,
+    in_flight: Arc<InFlight>,
     commands: mpsc::UnboundedReceiver<Command>,
     seed: u64,
 }
@@ -90,51 +108,65 @@ impl Worker {
         seed: u64,
     ) -> (WorkerHandle, Parts) {
         let (command_sender, commands) = mpsc::unbounded_channel();
-        let (active, active_receiver) = watch::channel(0);
-        let handle = WorkerHandle { commands: command_sender, active: active_receiver };
-        (handle, Parts { served, recorder, phase, active, commands, seed })
+        let in_flight = Arc::new(InFlight::default());
+        let handle = WorkerHandle { commands: command_sender, in_flight: Arc::clone(&in_flight) };
+        (handle, Parts { served, recorder, phase, in_flight, commands, seed })
     }
 
     /// Runs a worker until its handle is dropped. To be called on a local runtime.
     pub async fn run(parts: Parts) {
-        let Parts { served, recorder, phase, active, mut commands, seed } = parts;
+        let Parts { served, recorder, phase, in_flight, mut commands, seed } = parts;
+        let mut phases = phase.clone();
+        let now = *phase.borrow();
         let worker = Rc::new(Self {
+            kept: RefCell::new(Rc::new(served.load_full())),
             served: RefCell::new(Cache::new(served)),
             shard: RefCell::new(Shard::new(recorder)),
             cursors: RefCell::new(Cursors::new(seed)),
             pool: Pool::default(),
-            phase,
-            active,
+            phase: Cell::new(now),
+            phases: RefCell::new(phase),
+            refusing: Rc::default(),
+            in_flight,
             complaints: Cell::new((None, 0)),
+            mirrors: Cell::new(0),
         });
-        let mut listening: HashMap<SocketKey, watch::Sender<bool>> = HashMap::new();
+        let mut listening: HashMap<SocketKey, accept::Listening> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Listen(key, socket)) => match TcpListener::from_std(socket) {
                         Ok(listener) => {
-                            let (closing, closed) = watch::channel(false);
-                            tokio::task::spawn_local(accept::run(Rc::clone(&worker), key.clone(), listener, closed));
-                            listening.insert(key, closing);
+                            let begun = accept::Listening::begin(&worker, key.clone(), listener);
+                            listening.insert(key, begun);
                         }
                         Err(error) => tracing::error!(listener = %key, %error, "a socket cannot be used"),
                     },
                     Some(Command::Unlisten(key)) => {
-                        if let Some(closing) = listening.remove(&key) {
-                            closing.send_replace(true);
+                        if let Some(listening) = listening.remove(&key) {
+                            listening.end();
                         }
                     }
                     None => return,
                 },
                 _ = sweep.tick() => worker.sweep(),
+                _ = phases.wait_for(|phase| *phase >= Phase::Refusing), if !worker.refusing.is_closed() => {
+                    worker.refusing.close();
+                }
             }
         }
     }
 
     /// What is served now.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(self.served.borrow_mut().load())
+    pub fn snapshot(&self) -> Served {
+        let mut served = self.served.borrow_mut();
+        let now = served.load();
+        let mut kept = self.kept.borrow_mut();
+        if !Arc::ptr_eq(now, &kept) {
+            *kept = Rc::new(Arc::clone(now));
+        }
+        Rc::clone(&kept)
     }
 
     /// The worker's counters of a version.
@@ -144,22 +176,27 @@ impl Worker {
 
     /// How far the process is with ending.
     pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
+        let mut phases = self.phases.borrow_mut();
+        // The other end goes with the process.
+        if phases.has_changed().unwrap_or(false) {
+            self.phase.set(*phases.borrow_and_update());
+        }
+        self.phase.get()
     }
 
-    /// To be told when that changes.
-    pub fn phases(&self) -> watch::Receiver<Phase> {
-        self.phase.clone()
+    /// Told once the process refuses what is new.
+    pub fn refusing(&self) -> Rc<Closing> {
+        Rc::clone(&self.refusing)
     }
 
     /// A request begins.
     pub fn exchange_began(&self) {
-        self.active.send_modify(|active| *active += 1);
+        self.in_flight.0.store(self.in_flight.count() + 1, Relaxed);
     }
 
     /// A request, or the tunnel that it became, ended.
     pub fn exchange_ended(&self) {
-        self.active.send_modify(|active| *active = active.saturating_sub(1));
+        self.in_flight.0.store(self.in_flight.count().saturating_sub(1), Relaxed);
     }
 
     /// Logs a request that failed at an endpoint; a flood of them is cut to a few lines a second.

@@ -5,19 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::pool::{Connection, Multiplexed};
+use super::http2::{self, Multiplexed};
 use crate::endpoint::Endpoint;
+use crate::io::{Stream, Wire};
 use crate::model::{TlsClient, UpstreamProtocol};
 
 /// Why no connection could be made. Nothing of a request was sent.
@@ -34,16 +29,15 @@ pub enum ConnectError {
     Tls(#[source] io::Error),
     /// The HTTP handshake failed.
     #[error("the endpoint does not speak the protocol: {0}")]
-    Handshake(#[from] hyper::Error),
+    Handshake(#[from] h2::Error),
 }
 
-/// What an HTTP/2 endpoint has said it takes (RFC 9113 section 6.5.2, RFC 8441 section 3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Peer {
-    /// Streams that it lets us open.
-    pub streams: usize,
-    /// Whether it takes extended CONNECT.
-    pub extended_connect: bool,
+/// A connection that was made.
+pub enum Connected {
+    /// Of HTTP/1.1.
+    Http1(Wire),
+    /// Of HTTP/2.
+    Http2(Multiplexed),
 }
 
 /// What a request needs of its connection.
@@ -55,52 +49,36 @@ pub enum Demand {
     Upgrade,
 }
 
-/// How often a new HTTP/2 connection looks for its endpoint's settings, and for how long.
-const LOOK: Duration = Duration::from_millis(5);
-const SETTLED: Duration = Duration::from_secs(2);
-
-/// Runs hyper's tasks on the worker that they belong to.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LocalExecutor;
-
-impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
-}
-
 /// Connects within `timeout`.
 ///
 /// # Errors
 ///
 /// See [`ConnectError`]; the request may be tried elsewhere, whatever it is.
-pub async fn connect<B>(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> Result<Connection<B>, ConnectError>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> Result<Connected, ConnectError> {
     let connected = async {
         let tcp = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
         let protocol = endpoint.transport.protocol;
-        match &endpoint.transport.tls {
-            None if protocol == UpstreamProtocol::Http2 => handshake_h2(tcp).await,
-            None => handshake_h1(tcp).await,
-            Some(tls) => {
-                let stream = connector(tls, protocol, demand)
-                    .connect(server_name(endpoint, tls)?, tcp)
-                    .await
-                    .map_err(ConnectError::Tls)?;
-                match stream.get_ref().1.alpn_protocol() {
-                    Some(b"h2") => handshake_h2(stream).await,
-                    // No ALPN at all: an endpoint that was said to speak HTTP/2 is believed.
-                    None if protocol == UpstreamProtocol::Http2 => handshake_h2(stream).await,
-                    _ => handshake_h1(stream).await,
-                }
-            }
-        }
+        let Some(tls) = &endpoint.transport.tls else {
+            return speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2).await;
+        };
+        let connector = connector(tls, protocol, demand);
+        let stream = connector.connect(server_name(endpoint, tls)?, tcp).await.map_err(ConnectError::Tls)?;
+        let http2 = match stream.get_ref().1.alpn_protocol() {
+            Some(chosen) => chosen == b"h2",
+            // No ALPN at all: an endpoint that was said to speak HTTP/2 is believed.
+            None => protocol == UpstreamProtocol::Http2,
+        };
+        speak(Stream::Tls(Box::new(TlsStream::Client(stream))), http2).await
     };
     tokio::time::timeout(timeout, connected).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
+}
+
+async fn speak(stream: Stream, http2: bool) -> Result<Connected, ConnectError> {
+    if http2 {
+        return Ok(Connected::Http2(http2::handshake(stream).await?));
+    }
+    Ok(Connected::Http1(Wire::new(stream)))
 }
 
 /// The TLS configuration with what the request may speak (RFC 7301).
@@ -124,57 +102,4 @@ fn server_name(endpoint: &Endpoint, tls: &TlsClient) -> Result<ServerName<'stati
         }
         _ => Ok(ServerName::IpAddress(endpoint.address.ip().into())),
     }
-}
-
-async fn handshake_h1<B, S>(stream: S) -> Result<Connection<B>, ConnectError>
-where
-    B: Body<Data = Bytes> + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().max_headers(100).max_buf_size(64 * 1024).handshake(TokioIo::new(stream)).await?;
-    tokio::task::spawn_local(async move {
-        // Its errors reach the request that was on it; an idle connection that breaks concerns nobody.
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(Connection::H1(sender))
-}
-
-async fn handshake_h2<B, S>(stream: S) -> Result<Connection<B>, ConnectError>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let (sender, connection) = http2::Builder::new(LocalExecutor)
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        .max_header_list_size(64 * 1024)
-        .keep_alive_interval(Duration::from_secs(15))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .handshake(TokioIo::new(stream))
-        .await?;
-    let (tell, peer) = watch::channel(Peer::default());
-    tokio::task::spawn_local(async move {
-        let mut connection = std::pin::pin!(connection);
-        // hyper reads settings in a task of its own, which does not wake this one: it looks for them itself at first.
-        let mut looks = tokio::time::interval(LOOK);
-        let begun = tokio::time::Instant::now();
-        let _ = std::future::poll_fn(|context| {
-            while begun.elapsed() < SETTLED && looks.poll_tick(context).is_ready() {}
-            let result = connection.as_mut().poll(context);
-            tell.send_if_modified(|peer| {
-                let now = Peer {
-                    streams: connection.current_max_send_streams(),
-                    extended_connect: connection.is_extended_connect_protocol_enabled(),
-                };
-                std::mem::replace(peer, now) != now
-            });
-            result
-        })
-        .await;
-    });
-    Ok(Connection::H2(Multiplexed { sender, peer }))
 }

@@ -4,101 +4,83 @@
 //! as possible stay warm. HTTP/2 connections are shared.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body;
-use hyper::client::conn::{http1, http2};
-use tokio::sync::watch;
-use tokio::time::Instant;
-
-use super::connect::{ConnectError, Demand, Peer, connect};
+use super::Upstream;
+use super::connect::{ConnectError, Connected, Demand, connect};
+use super::http1::Http1Upstream;
+use super::http2::{Http2Upstream, Multiplexed};
 use crate::endpoint::{Endpoint, EndpointId};
 use crate::model::UpstreamProtocol;
 
-/// How long a connection may idle. Shorter than the keep-alive timeouts of most servers, to lose few races against them.
-const IDLE: Duration = Duration::from_secs(50);
-/// How long the rest of a request may take that was answered early.
-const REST: Duration = Duration::from_secs(1);
+/// Sweeps that a connection may idle: 50 s. Shorter than the keep-alive timeouts of most servers, to lose few races against
+/// them.
+const IDLE: u32 = 10;
 /// Idle HTTP/1.1 connections kept per endpoint.
 const MOST_IDLE: usize = 512;
 /// Streams on an HTTP/2 connection before another is opened, if its peer allows more.
 const MOST_STREAMS: usize = 100;
 
-/// A connection that requests can be sent on.
-pub enum Connection<B> {
-    /// HTTP/1.1.
-    H1(http1::SendRequest<B>),
-    /// HTTP/2.
-    H2(Multiplexed<B>),
-}
-
-/// An HTTP/2 connection, one of many handles to it.
-pub struct Multiplexed<B> {
-    /// Sends requests.
-    pub sender: http2::SendRequest<B>,
-    /// What its endpoint takes.
-    pub peer: watch::Receiver<Peer>,
-}
-
-impl<B> Clone for Multiplexed<B> {
-    fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), peer: self.peer.clone() }
-    }
-}
-
 /// The connections of a worker.
-pub struct Pool<B> {
-    endpoints: RefCell<HashMap<EndpointId, Rc<Shelf<B>>>>,
+#[derive(Default)]
+pub struct Pool {
+    /// By the number of the endpoint.
+    shelves: RefCell<Vec<Option<Rc<Shelf>>>>,
+    /// Sweeps so far: the clock of what idles.
+    sweeps: Rc<Cell<u32>>,
 }
 
-struct Shelf<B> {
-    idle: RefCell<Vec<Idle<B>>>,
-    shared: RefCell<Vec<Shared<B>>>,
+/// How often [`Pool::sweep`] is to be called.
+pub const SWEEP: Duration = Duration::from_secs(5);
+
+struct Shelf {
+    idle: RefCell<Vec<Idle>>,
+    shared: RefCell<Vec<Shared>>,
     /// Held while an HTTP/2 connection is being made, so that a burst makes one and not a hundred.
     connecting: tokio::sync::Mutex<()>,
+    sweeps: Rc<Cell<u32>>,
 }
 
-struct Idle<B> {
-    sender: http1::SendRequest<B>,
-    since: Instant,
+struct Idle {
+    connection: Box<Http1Upstream>,
+    since: u32,
 }
 
-struct Shared<B> {
-    connection: Multiplexed<B>,
-    streams: Rc<Cell<usize>>,
-    since: Rc<Cell<Instant>>,
+struct Shared {
+    connection: Multiplexed,
+    since: Rc<Cell<u32>>,
 }
 
 /// A connection for one request.
-pub struct Lease<B> {
+pub struct Lease {
     /// The connection.
-    pub connection: Connection<B>,
+    pub upstream: Upstream,
     /// Whether it has carried requests before, so that it may have died unseen.
     pub reused: bool,
-    place: Option<Place<B>>,
+    place: Place,
 }
 
 /// Where a connection belongs.
-enum Place<B> {
-    Idle(Rc<Shelf<B>>),
-    Shared { streams: Rc<Cell<usize>>, since: Rc<Cell<Instant>> },
+enum Place {
+    Idle(Rc<Shelf>),
+    Shared { _counted: InFlight },
 }
 
-impl<B> Default for Pool<B> {
-    fn default() -> Self {
-        Self { endpoints: RefCell::default() }
+/// One stream on a shared connection.
+struct InFlight {
+    streams: Rc<Cell<usize>>,
+    since: Rc<Cell<u32>>,
+    sweeps: Rc<Cell<u32>>,
+}
+
+impl Pool {
+    /// A pooled connection to `endpoint`, if there is one.
+    pub fn ready(&self, endpoint: &Endpoint) -> Option<Lease> {
+        pooled(&self.shelf(endpoint.id))
     }
-}
 
-impl<B> Pool<B>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
     /// A connection to `endpoint`: a pooled one, or a new one within `timeout`.
     ///
     /// # Errors
@@ -109,15 +91,14 @@ where
         endpoint: &Arc<Endpoint>,
         demand: Demand,
         timeout: Duration,
-    ) -> Result<Lease<B>, ConnectError> {
-        let shelf = Rc::clone(self.endpoints.borrow_mut().entry(endpoint.id).or_default());
+    ) -> Result<Lease, ConnectError> {
+        let shelf = self.shelf(endpoint.id);
         if demand == Demand::Any
             && let Some(lease) = pooled(&shelf)
         {
             return Ok(lease);
         }
-        let speaks_h2 = endpoint.transport.protocol == UpstreamProtocol::Http2;
-        if speaks_h2 {
+        if endpoint.transport.protocol == UpstreamProtocol::Http2 {
             let _alone = shelf.connecting.lock().await;
             match shelf.shared() {
                 Some(lease) => return Ok(lease),
@@ -137,115 +118,123 @@ where
         endpoint: &Arc<Endpoint>,
         demand: Demand,
         timeout: Duration,
-    ) -> Result<Lease<B>, ConnectError> {
-        let shelf = Rc::clone(self.endpoints.borrow_mut().entry(endpoint.id).or_default());
-        Ok(place(&shelf, connect(endpoint, demand, timeout).await?))
+    ) -> Result<Lease, ConnectError> {
+        Ok(place(&self.shelf(endpoint.id), connect(endpoint, demand, timeout).await?))
     }
 
-    /// Closes what has idled too long, and everything of endpoints that `keep` does not name.
+    fn shelf(&self, endpoint: EndpointId) -> Rc<Shelf> {
+        let index = endpoint.0 as usize;
+        let mut shelves = self.shelves.borrow_mut();
+        if shelves.len() <= index {
+            shelves.resize_with(index + 1, || None);
+        }
+        Rc::clone(shelves[index].get_or_insert_with(|| Rc::new(Shelf::new(Rc::clone(&self.sweeps)))))
+    }
+
+    /// Closes what has idled too long or was closed by its endpoint, and everything of endpoints that `keep` does not name.
     pub fn sweep(&self, keep: impl Fn(EndpointId) -> bool) {
-        self.endpoints.borrow_mut().retain(|id, shelf| {
-            shelf.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < IDLE);
-            shelf.shared.borrow_mut().retain(|shared| {
-                !shared.connection.sender.is_closed()
-                    && (shared.streams.get() > 0 || shared.since.get().elapsed() < IDLE)
+        let now = self.sweeps.get().wrapping_add(1);
+        self.sweeps.set(now);
+        let young = |since: u32| now.wrapping_sub(since) <= IDLE;
+        for (index, place) in self.shelves.borrow_mut().iter_mut().enumerate() {
+            let Some(shelf) = place else { continue };
+            shelf.idle.borrow_mut().retain_mut(|idle| young(idle.since) && idle.connection.body.wire.is_quiet());
+            shelf.shared.borrow_mut().retain_mut(|shared| {
+                shared.connection.is_open() && (shared.connection.streams.get() > 0 || young(shared.since.get()))
             });
-            keep(*id)
-        });
+            if !keep(EndpointId(index as u32)) {
+                *place = None;
+            }
+        }
     }
 
     /// Idle connections, for tests and status.
     pub fn idle(&self) -> usize {
-        self.endpoints.borrow().values().map(|shelf| shelf.idle.borrow().len()).sum()
+        self.shelves.borrow().iter().flatten().map(|shelf| shelf.idle.borrow().len()).sum()
     }
 }
 
-impl<B> Default for Shelf<B> {
-    fn default() -> Self {
-        Self { idle: RefCell::default(), shared: RefCell::default(), connecting: tokio::sync::Mutex::new(()) }
+impl Shelf {
+    fn new(sweeps: Rc<Cell<u32>>) -> Self {
+        Self { idle: RefCell::default(), shared: RefCell::default(), connecting: tokio::sync::Mutex::new(()), sweeps }
     }
-}
 
-impl<B> Shelf<B> {
-    fn keep(&self, sender: http1::SendRequest<B>) {
+    fn keep(&self, connection: Box<Http1Upstream>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push(Idle { connection, since: self.sweeps.get() });
         }
     }
 
-    fn shared(&self) -> Option<Lease<B>> {
+    /// A shared connection with room for a stream.
+    fn shared(&self) -> Option<Lease> {
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|s| !s.connection.sender.is_closed());
-        let most = |s: &Shared<B>| match s.connection.peer.borrow().streams {
+        shared.retain_mut(|shared| shared.connection.is_open());
+        let most = |s: &Shared| match s.connection.peer.borrow().streams {
             // It has not said yet; what is too much waits in line.
             0 => MOST_STREAMS,
             streams => streams.min(MOST_STREAMS),
         };
-        let free = |s: &&Shared<B>| s.streams.get() < most(s);
-        shared.iter().find(free).map(|found| {
-            found.streams.set(found.streams.get() + 1);
-            let place = Place::Shared { streams: Rc::clone(&found.streams), since: Rc::clone(&found.since) };
-            Lease { connection: Connection::H2(found.connection.clone()), reused: true, place: Some(place) }
-        })
+        let found = shared.iter().find(|s| s.connection.streams.get() < most(s))?;
+        Some(Lease { reused: true, ..on(&found.connection, &found.since, &self.sweeps) })
     }
 }
 
+/// A stream on a shared connection.
+fn on(connection: &Multiplexed, since: &Rc<Cell<u32>>, sweeps: &Rc<Cell<u32>>) -> Lease {
+    let streams = Rc::clone(&connection.streams);
+    streams.set(streams.get() + 1);
+    let place = InFlight { streams, since: Rc::clone(since), sweeps: Rc::clone(sweeps) };
+    let upstream = Upstream::Http2(Box::new(Http2Upstream::new(connection.clone())));
+    Lease { upstream, reused: false, place: Place::Shared { _counted: place } }
+}
+
 /// A connection that is there and alive.
-fn pooled<B>(shelf: &Rc<Shelf<B>>) -> Option<Lease<B>> {
-    if let Some(lease) = shelf.shared() {
+fn pooled(shelf: &Rc<Shelf>) -> Option<Lease> {
+    if !shelf.shared.borrow().is_empty()
+        && let Some(lease) = shelf.shared()
+    {
         return Some(lease);
     }
     loop {
-        let Idle { sender, .. } = shelf.idle.borrow_mut().pop()?;
-        if sender.is_ready() {
-            let place = Some(Place::Idle(Rc::clone(shelf)));
-            return Some(Lease { connection: Connection::H1(sender), reused: true, place });
+        let Idle { mut connection, .. } = shelf.idle.borrow_mut().pop()?;
+        if connection.body.wire.is_quiet() {
+            let upstream = Upstream::Http1(connection);
+            return Some(Lease { upstream, reused: true, place: Place::Idle(Rc::clone(shelf)) });
         }
     }
 }
 
 /// Makes a lease of a new connection, and shares it if it can be shared.
-fn place<B>(shelf: &Rc<Shelf<B>>, connection: Connection<B>) -> Lease<B> {
-    let place = match &connection {
-        Connection::H1(_) => Place::Idle(Rc::clone(shelf)),
-        Connection::H2(connection) => {
-            let streams = Rc::new(Cell::new(1));
-            let since = Rc::new(Cell::new(Instant::now()));
-            let shared =
-                Shared { connection: connection.clone(), streams: Rc::clone(&streams), since: Rc::clone(&since) };
-            shelf.shared.borrow_mut().push(shared);
-            Place::Shared { streams, since }
+fn place(shelf: &Rc<Shelf>, connected: Connected) -> Lease {
+    match connected {
+        Connected::Http1(wire) => {
+            let upstream = Upstream::Http1(Box::new(Http1Upstream::new(wire)));
+            Lease { upstream, reused: false, place: Place::Idle(Rc::clone(shelf)) }
         }
-    };
-    Lease { connection, reused: false, place: Some(place) }
-}
-
-impl<B: 'static> Lease<B> {
-    /// Gives the connection back after an answer that was read to its end.
-    ///
-    /// It can be used again once the request has been sent to its end, too: nearly always at once. A client that still
-    /// sends although it has its answer gets a moment, then its connection is not used again.
-    pub fn give_back(self) {
-        if let (Some(Place::Idle(shelf)), Connection::H1(mut sender)) = (&self.place, self.connection) {
-            let shelf = Rc::clone(shelf);
-            if sender.is_ready() {
-                return shelf.keep(sender);
-            }
-            tokio::task::spawn_local(async move {
-                if let Ok(Ok(())) = tokio::time::timeout(REST, sender.ready()).await {
-                    shelf.keep(sender);
-                }
-            });
+        Connected::Http2(connection) => {
+            let since = Rc::new(Cell::new(shelf.sweeps.get()));
+            let lease = on(&connection, &since, &shelf.sweeps);
+            shelf.shared.borrow_mut().push(Shared { connection, since });
+            lease
         }
     }
 }
 
-impl<B> Drop for Place<B> {
-    fn drop(&mut self) {
-        if let Self::Shared { streams, since } = self {
-            streams.set(streams.get().saturating_sub(1));
-            since.set(Instant::now());
+impl Lease {
+    /// Gives the connection back after an answer that was read to its end. One that cannot carry another request is closed.
+    pub fn give_back(self) {
+        if let (Place::Idle(shelf), Upstream::Http1(mut http1)) = (&self.place, self.upstream)
+            && http1.is_reusable()
+        {
+            shelf.keep(http1);
         }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.streams.set(self.streams.get().saturating_sub(1));
+        self.since.set(self.sweeps.get());
     }
 }

@@ -3,18 +3,27 @@
 use std::path::{Path, PathBuf};
 
 /// Module, and the modules of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("head", &[]),
     ("endpoint", &["model"]),
     ("snapshot", &["model", "endpoint", "head"]),
     ("route", &["model", "head", "snapshot"]),
     ("split", &["model", "head", "snapshot"]),
-    ("upstream", &["model", "endpoint"]),
+    ("message", &["head"]),
+    ("http1", &["message"]),
+    ("io", &["message", "http1"]),
+    ("upstream", &["model", "endpoint", "message", "http1", "io"]),
     ("decide", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream"]),
     ("record", &["model", "endpoint", "snapshot", "split"]),
     ("rollout", &["model"]),
-    ("proxy", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream", "decide", "record"]),
+    (
+        "proxy",
+        &[
+            "model", "endpoint", "head", "snapshot", "route", "split", "upstream", "decide", "record", "message",
+            "http1", "io",
+        ],
+    ),
     ("cluster", &["rollout"]),
     ("source", &["model", "cluster"]),
     ("echo", &[]),
@@ -25,10 +34,10 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 /// Module, and the crates that it may not know.
 const MAY_NOT_KNOW: [(&[&str], &[&str]); 2] = [
     (
-        &["model", "head", "snapshot", "route", "split", "decide", "rollout"],
+        &["model", "head", "snapshot", "route", "split", "decide", "rollout", "message", "http1"],
         &["tokio", "hyper", "hyper_util", "clap", "kube"],
     ),
-    (&["proxy", "upstream", "record"], &["serde", "serde_json", "clap", "kube"]),
+    (&["proxy", "upstream", "record", "io"], &["serde", "serde_json", "clap", "kube", "hyper", "hyper_util"]),
 ];
 
 /// Every product source file with its top-level module.

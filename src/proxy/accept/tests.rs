@@ -1,127 +1,133 @@
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
-use tokio::io::ReadBuf;
+use tokio::io::AsyncWriteExt;
 
 use super::*;
-
-/// A client that sends these pieces, one for every read, and then closes.
-struct Pieces(VecDeque<Vec<u8>>);
-
-impl AsyncRead for Pieces {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Some(piece) = self.0.pop_front() {
-            buffer.put_slice(&piece);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// What is found out from the pieces, and how many of them were left unread.
-fn sniffed(pieces: &[&[u8]]) -> (io::Result<(Bytes, Option<Codec>)>, usize) {
-    let mut pieces = Pieces(pieces.iter().map(|piece| piece.to_vec()).collect());
-    let result = sniff(&mut pieces).now_or_never().expect("reads never wait here");
-    (result, pieces.0.len())
-}
-
-#[track_caller]
-fn codec(bytes: &[u8]) -> Option<Codec> {
-    let (ahead, codec) = sniffed(&[bytes]).0.expect("a client");
-    assert_eq!(ahead, bytes, "nothing of it is lost");
-    codec
-}
+use crate::http1;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.example.com\r\n\r\n";
+
+/// A client, and this end of its connection.
+async fn connected() -> (TcpStream, Wire) {
+    let listener = TcpListener::bind(any_port()).await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (client, Wire::new(Stream::Plain(listener.accept().await.unwrap().0)))
+}
 
 // Which protocol a client speaks.
 
 #[test]
 fn the_preface_is_http_2() {
-    assert_eq!(codec(PREFACE), Some(Codec::Http2));
-    assert_eq!(codec(&[PREFACE, b"\0\0\0\x04\0\0\0\0\0"].concat()), Some(Codec::Http2));
+    assert_eq!(codec_of(PREFACE), Some(Codec::Http2));
+    assert_eq!(codec_of(&[PREFACE, b"\0\0\0\x04\0\0\0\0\0"].concat()), Some(Codec::Http2));
 }
 
 #[test]
-fn the_preface_is_found_in_pieces_of_any_size() {
-    for cut in 1..PREFACE.len() {
-        let (result, left) = sniffed(&[&PREFACE[..cut], &PREFACE[cut..]]);
-        assert_eq!((result.unwrap(), left), ((Bytes::from_static(PREFACE), Some(Codec::Http2)), 0), "cut at {cut}");
+fn as_long_as_the_preface_is_not_whole_nothing_is_certain() {
+    for cut in 0..PREFACE.len() {
+        assert_eq!(codec_of(&PREFACE[..cut]), None, "cut at {cut}");
     }
-    let bytes: Vec<&[u8]> = PREFACE.chunks(1).collect();
-    assert_eq!(sniffed(&bytes).0.unwrap(), (Bytes::from_static(PREFACE), Some(Codec::Http2)));
+}
+
+#[tokio::test]
+async fn the_preface_is_found_in_pieces_of_any_size() {
+    for size in 1..PREFACE.len() {
+        let (mut client, mut wire) = connected().await;
+        client.set_nodelay(true).unwrap();
+        let sending = async {
+            for piece in PREFACE.chunks(size) {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (codec, ()) = tokio::join!(sniff(&mut wire), sending);
+        assert_eq!((codec.unwrap(), wire.inbox.unread()), (Codec::Http2, PREFACE), "in pieces of {size}");
+    }
 }
 
 #[test]
 fn a_plain_request_is_http_1() {
     for request in [REQUEST, b"GET / HTTP/1.0\r\n\r\n", b"POST /x HTTP/1.1\r\n", b"G"] {
-        assert_eq!(codec(request), Some(Codec::Http1));
+        assert_eq!(codec_of(request), Some(Codec::Http1));
     }
 }
 
 #[test]
 fn a_request_that_begins_like_the_preface_is_told_by_its_first_other_byte() {
     for request in [&b"PUT / HTTP/1.1\r\n\r\n"[..], b"PRI /x HTTP/1.1\r\n", b"PROPFIND / HTTP/1.1\r\n"] {
-        for cut in 1..request.len() {
-            let (result, left) = sniffed(&[&request[..cut], &request[cut..]]);
-            let (ahead, codec) = result.unwrap();
-            assert_eq!(codec, Some(Codec::Http1));
-            let read = if left == 0 { request.len() } else { cut };
-            assert_eq!(ahead, &request[..read]);
+        let common = request.iter().zip(PREFACE).take_while(|(a, b)| a == b).count();
+        for cut in 1..=request.len() {
+            let expected = (cut > common).then_some(Codec::Http1);
+            assert_eq!(codec_of(&request[..cut]), expected, "cut at {cut}");
         }
     }
 }
 
-#[test]
-fn nothing_is_read_beyond_what_tells() {
-    let (result, left) = sniffed(&[b"GE", b"T / HTTP/1.1\r\n"]);
-    assert_eq!(result.unwrap(), (Bytes::from_static(b"GE"), Some(Codec::Http1)));
-    assert_eq!(left, 1);
+#[tokio::test]
+async fn nothing_of_what_was_looked_at_is_lost_and_nothing_is_read_beyond_what_tells() {
+    let (mut client, mut wire) = connected().await;
+    client.write_all(b"GE").await.unwrap();
+    assert_eq!(sniff(&mut wire).await.unwrap(), Codec::Http1);
+    client.write_all(b"T / HTTP/1.1\r\n").await.unwrap();
+    assert_eq!(sniff(&mut wire).await.unwrap(), Codec::Http1);
+    assert_eq!(wire.inbox.unread(), b"GE");
 }
 
-#[test]
-fn a_client_that_leaves_before_it_tells_is_an_error() {
-    for pieces in [&[][..], &[&b"PRI"[..]], &[&PREFACE[..PREFACE.len() - 1]]] {
-        let error = sniffed(pieces).0.expect_err("an end");
+#[tokio::test]
+async fn a_client_that_leaves_before_it_tells_is_an_error() {
+    for sent in [&b""[..], b"PRI", &PREFACE[..PREFACE.len() - 1]] {
+        let (mut client, mut wire) = connected().await;
+        client.write_all(sent).await.unwrap();
+        drop(client);
+        let error = sniff(&mut wire).await.expect_err("an end");
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }
 
+/// Whether the codec of HTTP/1 refuses it for its version; it is the one that gets whatever is not HTTP/2.
+#[track_caller]
+fn is_of_another_version(head: &[u8]) -> bool {
+    assert_eq!(codec_of(head), Some(Codec::Http1));
+    http1::request(head).is_err_and(|error| error == http1::HeadError::Version)
+}
+
 #[test]
-fn a_request_line_of_another_major_version_has_no_codec() {
-    for line in [
+fn a_request_line_of_another_major_version_is_refused_for_it() {
+    for head in [
         &b"GET / HTTP/2.0\r\nhost: a\r\n\r\n"[..],
         b"GET / HTTP/3.0\r\n\r\n",
         b"GET / HTTP/0.9\r\n\r\n",
-        b"GET / HTTP/2.0\n",
-        b"GET / HTTP/9.9\r\n",
+        b"GET / HTTP/2.0\n\n",
+        b"GET / HTTP/9.9\r\n\r\n",
     ] {
-        assert_eq!(codec(line), None, "{:?}", line.escape_ascii().to_string());
+        assert!(is_of_another_version(head), "{}", head.escape_ascii());
     }
 }
 
 #[test]
-fn the_preface_without_its_end_has_no_codec() {
-    assert_eq!(codec(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n......"), None);
+fn the_preface_without_its_end_is_a_request_line_of_another_major_version() {
+    assert_eq!(codec_of(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n......"), Some(Codec::Http1));
+    let head = b"PRI * HTTP/2.0\r\n\r\n";
+    assert_eq!(http1::request(head).err(), Some(http1::HeadError::Version));
 }
 
 #[test]
-fn what_only_looks_like_another_version_is_left_to_the_codec() {
-    for line in [
-        &b"GET /HTTP/2.0 HTTP/1.1\r\n"[..],
-        b"GET / HTTP/1.1\r\nx: HTTP/2.0\r\n",
-        b"GET / HTTP/1.2\r\n",
-        b"GET / HTTP/20\r\n",
-        b"GET / HTTP/x.0\r\n",
-        b"GET / http/2.0\r\n",
-        b"GET /\r\n",
-        b"\r\n",
+fn what_only_looks_like_another_version_is_judged_as_any_other_request() {
+    for head in [
+        &b"GET /HTTP/2.0 HTTP/1.1\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\nx: HTTP/2.0\r\n\r\n",
+        b"GET / HTTP/1.2\r\n\r\n",
+        b"GET / HTTP/20\r\n\r\n",
+        b"GET / HTTP/x.0\r\n\r\n",
+        b"GET / http/2.0\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"\r\n\r\n",
     ] {
-        assert_eq!(codec(line), Some(Codec::Http1), "{:?}", line.escape_ascii().to_string());
+        assert!(!is_of_another_version(head), "{}", head.escape_ascii());
     }
+    assert!(http1::request(b"GET /HTTP/2.0 HTTP/1.1\r\n\r\n").is_ok());
+    assert!(http1::request(b"GET / HTTP/1.1\r\nx: HTTP/2.0\r\n\r\n").is_ok());
 }
 
 // Binding.

@@ -1,13 +1,18 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use http::{Method, Request};
+use http::{HeaderValue, Method};
 
 use super::*;
-use crate::model::PathRewrite;
+use crate::message::Size;
+use crate::proxy::filter::{self, Original};
+
+mod asked;
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+const AUTHORITY: &str = "shop.example.com";
 
 fn rng() -> fastrand::Rng {
     fastrand::Rng::with_seed(7)
@@ -18,34 +23,77 @@ fn trusted() -> TrustedProxies {
     TrustedProxies(vec![(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8)])
 }
 
-fn arrival(peer: IpAddr) -> Arrival<'static> {
-    Arrival { peer, port: 8080, scheme: &Scheme::HTTP, authority: "shop.example.com" }
+/// Fields that are the same if each name has the same values in the same order, wherever its lines stand.
+struct Lines(FieldSection);
+
+impl Lines {
+    fn sorted(&self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        let mut lines: Vec<_> =
+            self.iter().map(|(_, name, value)| (text(name).to_ascii_lowercase(), text(value))).collect();
+        lines.sort_by(|a, b| a.0.cmp(&b.0));
+        lines
+    }
 }
 
-fn headers<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines {
-        headers.append(HeaderName::try_from(name).expect("a name"), HeaderValue::try_from(value).expect("a value"));
+impl PartialEq for Lines {
+    fn eq(&self, other: &Self) -> bool {
+        self.sorted() == other.sorted()
     }
-    headers
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.sorted().fmt(f)
+    }
+}
+
+impl Deref for Lines {
+    type Target = FieldSection;
+
+    fn deref(&self) -> &FieldSection {
+        &self.0
+    }
+}
+
+impl DerefMut for Lines {
+    fn deref_mut(&mut self) -> &mut FieldSection {
+        &mut self.0
+    }
+}
+
+fn fields<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lines {
+    let mut fields = FieldSection::new();
+    for (name, value) in lines {
+        fields.append(name, value.as_bytes());
+    }
+    Lines(fields)
+}
+
+/// Prepares what `peer` sent for `authority` over `scheme`.
+fn prepare_as(fields: &mut FieldSection, peer: IpAddr, authority: &str, scheme: &Scheme, rng: &mut fastrand::Rng) {
+    let authority = fields.store(authority.as_bytes());
+    // As whoever accepts a connection writes it.
+    let peer_text = &*peer.to_canonical().to_string();
+    prepare(fields, &Arrival { peer, peer_text, port: 8080, scheme, authority }, &trusted(), rng);
 }
 
 /// What goes on from `peer`.
-fn prepared<'a>(peer: IpAddr, lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> HeaderMap {
-    let mut headers = headers(lines);
-    prepare(&mut headers, &arrival(peer), &trusted(), &mut rng());
-    headers
+fn prepared<'a>(peer: IpAddr, lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lines {
+    let mut fields = fields(lines);
+    prepare_as(&mut fields, peer, AUTHORITY, &Scheme::HTTP, &mut rng());
+    fields
 }
 
-fn stripped<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> HeaderMap {
-    let mut headers = headers(lines);
-    strip_hop_by_hop(&mut headers);
-    headers
+fn stripped<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lines {
+    let mut fields = fields(lines);
+    strip(&mut fields, |_, _| false);
+    fields
 }
 
-/// Every value of a header, as text.
-fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-    headers.get_all(name).iter().map(|value| value.to_str().expect("text")).collect()
+/// Every value of a field, as text.
+fn all<'a>(fields: &'a FieldSection, name: &'a str) -> Vec<&'a str> {
+    fields.all(name).map(|value| std::str::from_utf8(value).expect("text")).collect()
 }
 
 // Hop by hop.
@@ -63,8 +111,14 @@ fn what_belongs_to_one_connection_goes_no_further() {
         "upgrade",
         "http2-settings",
     ] {
-        assert_eq!(stripped([(name, "x"), (name, "y"), ("x-kept", "1")]), headers([("x-kept", "1")]), "{name}");
+        assert_eq!(stripped([(name, "x"), (name, "y"), ("x-kept", "1")]), fields([("x-kept", "1")]), "{name}");
     }
+}
+
+#[test]
+fn what_delimits_a_message_is_said_anew_for_each_connection() {
+    let lines = [("content-length", "5"), ("Content-Length", "5"), ("transfer-encoding", "chunked"), ("x-kept", "1")];
+    assert_eq!(stripped(lines), fields([("x-kept", "1")]));
 }
 
 #[test]
@@ -72,7 +126,6 @@ fn what_belongs_to_the_message_goes_on() {
     let lines = [
         ("accept", "*/*"),
         ("authorization", "secret"),
-        ("content-length", "5"),
         ("cookie", "a=1"),
         ("host", "a"),
         ("trailer", "x-sum"),
@@ -81,7 +134,7 @@ fn what_belongs_to_the_message_goes_on() {
         ("x-a", "1"),
         ("x-a", "2"),
     ];
-    assert_eq!(stripped(lines), headers(lines));
+    assert_eq!(stripped(lines), fields(lines));
 }
 
 #[test]
@@ -94,15 +147,15 @@ fn what_connection_names_goes_no_further() {
         ("x-three", "3"),
         ("x-four", "4"),
     ];
-    assert_eq!(stripped(lines), headers([("x-four", "4")]));
+    assert_eq!(stripped(lines), fields([("x-four", "4")]));
 }
 
 #[test]
 fn what_connection_names_beside_bytes_outside_ascii_goes_no_further() {
-    let mut headers = headers([("x-one", "1")]);
-    headers.insert("connection", HeaderValue::from_bytes(b"\xff, x-one").unwrap());
-    strip_hop_by_hop(&mut headers);
-    assert!(headers.is_empty());
+    let mut fields = fields([("x-one", "1")]);
+    fields.append("connection", b"\xff, x-one");
+    strip(&mut fields, |_, _| false);
+    assert!(fields.is_empty());
 }
 
 #[test]
@@ -116,20 +169,39 @@ fn te_trailers_goes_on_and_nothing_else_of_te() {
         ("xtrailers", None),
         ("", None),
     ] {
-        let headers = stripped([("te", te), ("connection", "te")]);
-        assert_eq!(headers.get("te").map(|te| te.to_str().unwrap()), expected, "{te}");
-        assert!(!headers.contains_key("connection"));
+        let fields = stripped([("te", te), ("connection", "te")]);
+        assert_eq!(all(&fields, "te"), Vec::from_iter(expected), "{te}");
+        assert!(!fields.has("connection"));
     }
 }
 
 #[test]
 fn trailers_may_stand_in_any_line_of_te() {
-    assert_eq!(stripped([("te", "gzip"), ("te", "trailers")]), headers([("te", "trailers")]));
+    assert_eq!(stripped([("te", "gzip"), ("te", "trailers")]), fields([("te", "trailers")]));
 }
 
 #[test]
 fn an_expectation_goes_no_further() {
-    assert!(!prepared(PEER, [("expect", "100-continue")]).contains_key("expect"));
+    assert!(!prepared(PEER, [("expect", "100-continue")]).has("expect"));
+}
+
+#[test]
+fn trailers_that_frame_or_route_a_message_go_no_further() {
+    for name in [
+        "content-length",
+        "transfer-encoding",
+        "host",
+        "trailer",
+        "te",
+        "connection",
+        "keep-alive",
+        "proxy-authorization",
+        "upgrade",
+    ] {
+        let mut trailers = fields([(name, "trailers"), ("x-sum", "1"), (name, "x"), ("grpc-status", "0")]);
+        strip_trailers(&mut trailers);
+        assert_eq!(trailers, fields([("x-sum", "1"), ("grpc-status", "0")]), "{name}");
+    }
 }
 
 // Where a request came from.
@@ -137,13 +209,13 @@ fn an_expectation_goes_no_further() {
 #[test]
 fn an_endpoint_is_told_where_a_request_came_from() {
     for peer in [PEER, PROXY] {
-        let headers = prepared(peer, []);
+        let fields = prepared(peer, []);
         let peer = peer.to_string();
-        assert_eq!(all(&headers, "x-forwarded-for"), [&*peer]);
-        assert_eq!(all(&headers, "x-forwarded-proto"), ["http"]);
-        assert_eq!(all(&headers, "x-forwarded-host"), ["shop.example.com"]);
-        assert_eq!(all(&headers, "x-forwarded-port"), ["8080"]);
-        assert_eq!(all(&headers, "forwarded"), [format!("for={peer};host=shop.example.com;proto=http")]);
+        assert_eq!(all(&fields, "x-forwarded-for"), [&*peer]);
+        assert_eq!(all(&fields, "x-forwarded-proto"), ["http"]);
+        assert_eq!(all(&fields, "x-forwarded-host"), ["shop.example.com"]);
+        assert_eq!(all(&fields, "x-forwarded-port"), ["8080"]);
+        assert_eq!(all(&fields, "forwarded"), [format!("for={peer};host=shop.example.com;proto=http")]);
     }
 }
 
@@ -185,7 +257,7 @@ fn what_connection_names_never_removes_what_the_proxy_says() {
 
 #[test]
 fn what_a_trusted_peer_says_is_kept_and_added_to() {
-    let headers = prepared(
+    let fields = prepared(
         PROXY,
         [
             ("x-forwarded-for", "192.0.2.9, 10.0.0.2"),
@@ -195,14 +267,11 @@ fn what_a_trusted_peer_says_is_kept_and_added_to() {
             ("forwarded", "for=192.0.2.9;proto=https"),
         ],
     );
-    assert_eq!(all(&headers, "x-forwarded-for"), ["192.0.2.9, 10.0.0.2, 10.0.0.1"]);
-    assert_eq!(all(&headers, "x-forwarded-proto"), ["https"]);
-    assert_eq!(all(&headers, "x-forwarded-host"), ["outside.example.com"]);
-    assert_eq!(all(&headers, "x-forwarded-port"), ["443"]);
-    assert_eq!(
-        all(&headers, "forwarded"),
-        ["for=192.0.2.9;proto=https, for=10.0.0.1;host=shop.example.com;proto=http"]
-    );
+    assert_eq!(all(&fields, "x-forwarded-for"), ["192.0.2.9, 10.0.0.2, 10.0.0.1"]);
+    assert_eq!(all(&fields, "x-forwarded-proto"), ["https"]);
+    assert_eq!(all(&fields, "x-forwarded-host"), ["outside.example.com"]);
+    assert_eq!(all(&fields, "x-forwarded-port"), ["443"]);
+    assert_eq!(all(&fields, "forwarded"), ["for=192.0.2.9;proto=https, for=10.0.0.1;host=shop.example.com;proto=http"]);
 }
 
 #[test]
@@ -213,8 +282,8 @@ fn the_lines_of_a_chain_are_joined_in_their_order() {
 
 #[test]
 fn twins_of_a_trusted_peer_are_removed_too() {
-    let headers = prepared(PROXY, [("x_forwarded_for", "192.0.2.9"), ("X_Forwarded-Proto", "https")]);
-    assert_eq!(headers, prepared(PROXY, []));
+    let fields = prepared(PROXY, [("x_forwarded_for", "192.0.2.9"), ("X_Forwarded-Proto", "https")]);
+    assert_eq!(fields, prepared(PROXY, []));
 }
 
 #[test]
@@ -226,25 +295,24 @@ fn twins_of_what_frames_a_message_are_removed() {
 
 #[test]
 fn other_names_with_underscores_go_on() {
-    let headers = prepared(PEER, [("x_custom", "1"), ("x_forwarded", "2"), ("x_forwarded_for_x", "3")]);
-    assert_eq!((all(&headers, "x_custom"), all(&headers, "x_forwarded")), (vec!["1"], vec!["2"]));
-    assert_eq!(all(&headers, "x_forwarded_for_x"), ["3"]);
+    let fields = prepared(PEER, [("x_custom", "1"), ("x_forwarded", "2"), ("x_forwarded_for_x", "3")]);
+    assert_eq!((all(&fields, "x_custom"), all(&fields, "x_forwarded")), (vec!["1"], vec!["2"]));
+    assert_eq!(all(&fields, "x_forwarded_for_x"), ["3"]);
 }
 
 #[test]
 fn on_tls_the_scheme_is_https() {
-    let mut headers = HeaderMap::new();
-    let arrival = Arrival { scheme: &Scheme::HTTPS, ..arrival(PEER) };
-    prepare(&mut headers, &arrival, &trusted(), &mut rng());
-    assert_eq!(all(&headers, "x-forwarded-proto"), ["https"]);
-    assert_eq!(all(&headers, "forwarded"), ["for=192.0.2.1;host=shop.example.com;proto=https"]);
+    let mut fields = FieldSection::new();
+    prepare_as(&mut fields, PEER, AUTHORITY, &Scheme::HTTPS, &mut rng());
+    assert_eq!(all(&fields, "x-forwarded-proto"), ["https"]);
+    assert_eq!(all(&fields, "forwarded"), ["for=192.0.2.1;host=shop.example.com;proto=https"]);
 }
 
 #[test]
 fn an_ipv6_peer_is_quoted_in_forwarded_only() {
-    let headers = prepared(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), []);
-    assert_eq!(all(&headers, "x-forwarded-for"), ["2001:db8::1"]);
-    assert_eq!(all(&headers, "forwarded"), ["for=\"[2001:db8::1]\";host=shop.example.com;proto=http"]);
+    let fields = prepared(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), []);
+    assert_eq!(all(&fields, "x-forwarded-for"), ["2001:db8::1"]);
+    assert_eq!(all(&fields, "forwarded"), ["for=\"[2001:db8::1]\";host=shop.example.com;proto=http"]);
 }
 
 #[test]
@@ -255,26 +323,24 @@ fn an_ipv4_address_written_as_ipv6_is_told_as_ipv4() {
 
 #[test]
 fn a_host_with_a_port_is_quoted_in_forwarded() {
-    let mut headers = HeaderMap::new();
-    let arrival = Arrival { authority: "shop.example.com:8080", ..arrival(PEER) };
-    prepare(&mut headers, &arrival, &trusted(), &mut rng());
-    assert_eq!(all(&headers, "forwarded"), ["for=192.0.2.1;host=\"shop.example.com:8080\";proto=http"]);
-    assert_eq!(all(&headers, "x-forwarded-host"), ["shop.example.com:8080"]);
+    let mut fields = FieldSection::new();
+    prepare_as(&mut fields, PEER, "shop.example.com:8080", &Scheme::HTTP, &mut rng());
+    assert_eq!(all(&fields, "forwarded"), ["for=192.0.2.1;host=\"shop.example.com:8080\";proto=http"]);
+    assert_eq!(all(&fields, "x-forwarded-host"), ["shop.example.com:8080"]);
 }
 
 #[test]
 fn without_an_authority_no_host_is_told() {
-    let mut headers = headers([("x-forwarded-host", "spoof")]);
-    let arrival = Arrival { authority: "", ..arrival(PEER) };
-    prepare(&mut headers, &arrival, &trusted(), &mut rng());
-    assert!(!headers.contains_key("x-forwarded-host"));
-    assert_eq!(all(&headers, "forwarded"), ["for=192.0.2.1;proto=http"]);
+    let mut fields = fields([("x-forwarded-host", "spoof")]);
+    prepare_as(&mut fields, PEER, "", &Scheme::HTTP, &mut rng());
+    assert!(!fields.has("x-forwarded-host"));
+    assert_eq!(all(&fields, "forwarded"), ["for=192.0.2.1;proto=http"]);
 }
 
 // The client's address.
 
 fn client(peer: IpAddr, lines: &[&str]) -> String {
-    let lines = headers(lines.iter().map(|line| ("x-forwarded-for", *line)));
+    let lines = fields(lines.iter().map(|line| ("x-forwarded-for", *line)));
     client_address(peer, &trusted(), &lines).to_string()
 }
 
@@ -282,7 +348,7 @@ fn client(peer: IpAddr, lines: &[&str]) -> String {
 fn the_client_of_an_untrusted_peer_is_the_peer() {
     assert_eq!(client(PEER, &[]), "192.0.2.1");
     assert_eq!(client(PEER, &["10.0.0.9"]), "192.0.2.1");
-    assert_eq!(client_address(PROXY, &TrustedProxies::default(), &headers([("x-forwarded-for", "1.1.1.1")])), PROXY);
+    assert_eq!(client_address(PROXY, &TrustedProxies::default(), &fields([("x-forwarded-for", "1.1.1.1")])), PROXY);
 }
 
 #[test]
@@ -324,11 +390,11 @@ fn a_chain_is_believed_up_to_what_is_no_address() {
 
 #[test]
 fn a_line_outside_ascii_does_not_hide_what_a_trusted_proxy_added_to_it() {
-    let mut headers = headers([("x-forwarded-for", "198.51.100.1")]);
-    headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xff, 203.0.113.5").unwrap());
-    assert_eq!(client_address(PROXY, &trusted(), &headers).to_string(), "203.0.113.5");
-    headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xff").unwrap());
-    assert_eq!(client_address(PROXY, &trusted(), &headers), PROXY);
+    let mut fields = fields([("x-forwarded-for", "198.51.100.1")]);
+    fields.append("x-forwarded-for", b"\xff, 203.0.113.5");
+    assert_eq!(client_address(PROXY, &trusted(), &fields).to_string(), "203.0.113.5");
+    fields.append("x-forwarded-for", b"\xff");
+    assert_eq!(client_address(PROXY, &trusted(), &fields), PROXY);
 }
 
 #[test]
@@ -353,8 +419,8 @@ fn a_request_id_is_passed_on() {
 fn a_request_without_an_id_gets_one() {
     let too_long = "x".repeat(129);
     for lines in [vec![], vec![("x-request-id", "")], vec![("x-request-id", &*too_long)]] {
-        let headers = prepared(PEER, lines);
-        let ids = all(&headers, "x-request-id");
+        let fields = prepared(PEER, lines);
+        let ids = all(&fields, "x-request-id");
         assert!(ids.len() == 1 && ids[0].len() == 32 && ids[0].bytes().all(|b| b.is_ascii_hexdigit()), "{ids:?}");
     }
 }
@@ -364,19 +430,21 @@ fn no_two_requests_get_the_same_id_or_trace() {
     let mut rng = rng();
     let mut made = std::collections::HashSet::new();
     for _ in 0..1000 {
-        let mut headers = HeaderMap::new();
-        prepare(&mut headers, &arrival(PEER), &trusted(), &mut rng);
-        assert!(made.insert(headers["x-request-id"].clone()));
-        assert!(made.insert(headers["traceparent"].clone()));
+        let mut fields = FieldSection::new();
+        prepare_as(&mut fields, PEER, AUTHORITY, &Scheme::HTTP, &mut rng);
+        for name in ["x-request-id", "traceparent"] {
+            assert_eq!(all(&fields, name).len(), 1);
+            assert!(made.insert(all(&fields, name)[0].to_owned()));
+        }
     }
 }
 
 #[test]
 fn a_trace_is_passed_on_with_its_state() {
     for trace in [TRACE, "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-the-future-will-be-like"] {
-        let headers = prepared(PEER, [("traceparent", trace), ("tracestate", "a=1"), ("tracestate", "b=2")]);
-        assert_eq!(all(&headers, "traceparent"), [trace]);
-        assert_eq!(all(&headers, "tracestate"), ["a=1", "b=2"]);
+        let fields = prepared(PEER, [("traceparent", trace), ("tracestate", "a=1"), ("tracestate", "b=2")]);
+        assert_eq!(all(&fields, "traceparent"), [trace]);
+        assert_eq!(all(&fields, "tracestate"), ["a=1", "b=2"]);
     }
 }
 
@@ -396,33 +464,33 @@ fn a_trace_that_is_not_well_formed_is_replaced_and_its_state_removed() {
         "0-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",
     ] {
-        let headers = prepared(PEER, [("traceparent", trace), ("tracestate", "a=1")]);
-        let made = all(&headers, "traceparent");
+        let fields = prepared(PEER, [("traceparent", trace), ("tracestate", "a=1")]);
+        let made = all(&fields, "traceparent");
         assert_ne!(made, [trace]);
         assert!(made.len() == 1 && is_traceparent(made[0].as_bytes()), "{trace}: {made:?}");
-        assert!(!headers.contains_key("tracestate"), "{trace}");
+        assert!(!fields.has("tracestate"), "{trace}");
     }
 }
 
 #[test]
 fn a_request_without_a_trace_begins_one() {
-    let headers = prepared(PEER, [("tracestate", "a=1")]);
-    assert!(is_traceparent(headers["traceparent"].as_bytes()));
-    assert!(!headers.contains_key("tracestate"));
+    let fields = prepared(PEER, [("tracestate", "a=1")]);
+    assert!(fields.first("traceparent").is_some_and(is_traceparent));
+    assert!(!fields.has("tracestate"));
 }
 
 // Cookies, decisions, Via.
 
 #[test]
 fn cookies_are_joined_into_one_line() {
-    let headers = prepared(PEER, [("cookie", "a=1"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
-    assert_eq!(all(&headers, "cookie"), ["a=1; b=2; c=3; d=4"]);
+    let fields = prepared(PEER, [("cookie", "a=1"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
+    assert_eq!(all(&fields, "cookie"), ["a=1; b=2; c=3; d=4"]);
 }
 
 #[test]
 fn a_single_line_of_cookies_stays_as_it_is() {
     assert_eq!(all(&prepared(PEER, [("cookie", "a=1;b=2")]), "cookie"), ["a=1;b=2"]);
-    assert!(!prepared(PEER, []).contains_key("cookie"));
+    assert!(!prepared(PEER, []).has("cookie"));
 }
 
 #[test]
@@ -436,41 +504,56 @@ fn what_a_client_says_about_the_decision_is_removed_in_every_spelling() {
 
 #[test]
 fn an_endpoint_is_told_the_decision() {
-    let mut headers = headers([("x-weir-version", "before"), ("x-weir-why", "before")]);
-    tell_decision(&mut headers, "canary", Why::Sticky);
-    assert_eq!(all(&headers, "x-weir-version"), ["canary"]);
-    assert_eq!(all(&headers, "x-weir-why"), ["sticky"]);
+    let mut fields = fields([("x-weir-version", "before"), ("x-weir-why", "before")]);
+    tell_decision(&mut fields, "canary", Why::Sticky);
+    assert_eq!(all(&fields, "x-weir-version"), ["canary"]);
+    assert_eq!(all(&fields, "x-weir-why"), ["sticky"]);
 }
 
 #[test]
 fn via_is_added_to() {
-    let mut headers = headers([("via", "1.0 other")]);
-    via(&mut headers, Version::HTTP_11);
-    assert_eq!(all(&headers, "via"), ["1.0 other", "1.1 weir"]);
+    let mut fields = fields([("via", "1.0 other")]);
+    via(&mut fields, Version::HTTP_11);
+    assert_eq!(all(&fields, "via"), ["1.0 other", "1.1 weir"]);
     for (version, expected) in
         [(Version::HTTP_10, "1.0 weir"), (Version::HTTP_11, "1.1 weir"), (Version::HTTP_2, "2 weir")]
     {
-        let mut headers = HeaderMap::new();
-        via(&mut headers, version);
-        assert_eq!(all(&headers, "via"), [expected]);
+        let mut fields = FieldSection::new();
+        via(&mut fields, version);
+        assert_eq!(all(&fields, "via"), [expected]);
     }
 }
 
 // The target.
 
-fn original<'a>(path: &'a str, query: Option<&'a str>) -> Original<'a> {
-    Original { scheme: &Scheme::HTTP, host: "shop.example.com", port: 80, path, query, secure: false, prefix: 2 }
+/// A request for `path` and `query`, which stand side by side as they came, and the place of its authority.
+fn request(path: &str, query: Option<&str>) -> (Request, Span) {
+    let mut fields = FieldSection::new();
+    let authority = fields.store(b"shop.example.com:8080");
+    let path = fields.store(path.as_bytes());
+    let query = query.map(|query| {
+        fields.store(b"?");
+        fields.store(query.as_bytes())
+    });
+    let target = crate::message::Target { authority: None, path, query };
+    let (method, version) = (Method::GET, Version::HTTP_11);
+    (Request { method, version, target, protocol: None, fields, size: Size::None }, authority)
 }
 
-fn target(filters: &[Filter], path: &str, query: Option<&str>) -> Target {
-    Target::rewritten(filters, &original(path, query), "shop.example.com:8080").expect("a target")
+/// What rules make of a path of which a condition matched the first two bytes.
+fn rewritten(to: &PathRewrite, request: &Request) -> String {
+    let (path, query) = (request.path(), request.query());
+    let host = "shop.example.com";
+    let original = Original { scheme: &Scheme::HTTP, host, port: 80, path, query, secure: false, prefix: 2 };
+    filter::rewritten(to, &original)
 }
 
-fn parts(version: Version, lines: &[(&str, &str)]) -> Parts {
-    let uri = "http://shop.example.com:8080/a/b?q=1";
-    let mut parts = Request::builder().method(Method::GET).uri(uri).version(version).body(()).unwrap().into_parts().0;
-    parts.headers = headers(lines.iter().copied());
-    parts
+/// Path and authority after filters.
+fn target(filters: &[Filter], path: &str, query: Option<&str>) -> Option<(String, String)> {
+    let (mut request, authority) = request(path, query);
+    let target = Target::rewritten(filters, rewritten, authority, &mut request)?;
+    let text = |span| request.fields.text_at(span).to_owned();
+    Some((text(target.path), text(target.host)))
 }
 
 fn rewrite(path: &str) -> Filter {
@@ -479,8 +562,8 @@ fn rewrite(path: &str) -> Filter {
 
 #[test]
 fn without_rewrites_the_target_is_what_the_client_asked_for() {
-    let target = target(&[], "/a/b", Some("q=1"));
-    assert_eq!((target.path.as_str(), target.host.to_str().unwrap()), ("/a/b?q=1", "shop.example.com:8080"));
+    let target = target(&[], "/a/b", Some("q=1")).unwrap();
+    assert_eq!(target, ("/a/b?q=1".to_owned(), "shop.example.com:8080".to_owned()));
 }
 
 #[test]
@@ -492,67 +575,35 @@ fn a_target_keeps_escapes_and_empty_queries_as_they_came() {
         ("/a", Some(""), "/a?"),
         ("/a", Some("b?c"), "/a?b?c"),
     ] {
-        assert_eq!(target(&[], path, query).path.as_str(), expected);
+        assert_eq!(target(&[], path, query).unwrap().0, expected);
     }
+}
+
+#[test]
+fn a_target_whose_path_and_query_stand_apart_is_put_together() {
+    // As an absolute-form without a path has them: `http://shop.example.com?q=1`.
+    let (mut request, authority) = request("", Some("q=1"));
+    request.target.path = request.fields.store(b"/");
+    let target = Target::rewritten(&[], rewritten, authority, &mut request).unwrap();
+    assert_eq!(request.fields.text_at(target.path), "/?q=1");
 }
 
 #[test]
 fn a_rewrite_of_the_path_keeps_the_query() {
     let prefix = Filter::RewritePath(PathRewrite::Prefix("/x".into()));
-    assert_eq!(target(&[prefix], "/a/b", Some("q=1")).path, "/x/b?q=1");
-    assert_eq!(target(&[rewrite("/y")], "/a/b", Some("q=1")).path, "/y?q=1");
+    assert_eq!(target(&[prefix], "/a/b", Some("q=1")).unwrap().0, "/x/b?q=1");
+    assert_eq!(target(&[rewrite("/y")], "/a/b", Some("q=1")).unwrap().0, "/y?q=1");
 }
 
 #[test]
 fn a_rewrite_of_the_host_names_another_one() {
     let filter = Filter::RewriteHost(HeaderValue::from_static("inner.example.com"));
-    let target = target(&[filter], "/a", None);
-    assert_eq!((target.host.to_str().unwrap(), target.path.as_str()), ("inner.example.com", "/a"));
+    assert_eq!(target(&[filter], "/a", None).unwrap(), ("/a".to_owned(), "inner.example.com".to_owned()));
 }
 
 #[test]
 fn a_rewrite_that_makes_no_path_makes_no_target() {
     for path in ["/a b", "/a\r\nx: y"] {
-        assert!(Target::rewritten(&[rewrite(path)], &original("/", None), "h").is_none(), "{path:?}");
+        assert!(target(&[rewrite(path)], "/", None).is_none(), "{path:?}");
     }
-}
-
-#[test]
-fn http_1_asks_by_path_and_one_host() {
-    let mut parts = parts(Version::HTTP_2, &[("host", "first"), ("host", "second")]);
-    target(&[], "/a/b", Some("q=1")).http1(&mut parts);
-    assert_eq!(parts.version, Version::HTTP_11);
-    assert_eq!(parts.uri.to_string(), "/a/b?q=1");
-    assert_eq!(all(&parts.headers, "host"), ["shop.example.com:8080"]);
-    assert!(!parts.headers.contains_key("connection"));
-}
-
-#[test]
-fn http_1_announces_te_in_connection() {
-    let mut parts = parts(Version::HTTP_11, &[("te", "trailers")]);
-    target(&[], "/", None).http1(&mut parts);
-    assert_eq!(all(&parts.headers, "connection"), ["te"]);
-}
-
-#[test]
-fn http_2_asks_by_a_whole_target_without_host_and_connection() {
-    let mut parts = parts(Version::HTTP_11, &[("host", "h"), ("connection", "te"), ("te", "trailers")]);
-    target(&[], "/a/b", Some("q=1")).http2(&mut parts, Scheme::HTTPS);
-    assert_eq!(parts.version, Version::HTTP_2);
-    assert_eq!(parts.uri.to_string(), "https://shop.example.com:8080/a/b?q=1");
-    assert_eq!(parts.headers, headers([("te", "trailers")]));
-}
-
-#[test]
-fn a_target_changes_its_form_from_try_to_try() {
-    let target = target(&[], "/a", None);
-    let mut parts = parts(Version::HTTP_11, &[("te", "trailers")]);
-    target.http1(&mut parts);
-    target.http2(&mut parts, Scheme::HTTP);
-    assert_eq!((parts.version, parts.uri.to_string()), (Version::HTTP_2, "http://shop.example.com:8080/a".to_owned()));
-    assert!(!parts.headers.contains_key("connection") && !parts.headers.contains_key("host"));
-    target.http1(&mut parts);
-    assert_eq!((parts.version, parts.uri.to_string()), (Version::HTTP_11, "/a".to_owned()));
-    assert_eq!(all(&parts.headers, "connection"), ["te"]);
-    assert_eq!(all(&parts.headers, "host"), ["shop.example.com:8080"]);
 }

@@ -1,0 +1,23 @@
+//! Bytes between sockets: connections with what was read ahead and what is to be written, and the pump that moves bodies.
+
+mod alarm;
+mod closing;
+mod coalesce;
+mod date;
+mod http1;
+mod http2;
+mod keepalive;
+mod pump;
+mod stream;
+mod wire;
+
+pub use alarm::Alarm;
+pub use closing::{Closing, Watch};
+pub use coalesce::{Coalesced, Drain};
+pub use date::date;
+pub use http1::Http1;
+pub use http2::{Http2, broken};
+pub use keepalive::KeepAlive;
+pub use pump::{Pump, Ready, Side, Sink, Source, Stopped};
+pub use stream::Stream;
+pub use wire::{Inbox, Outbox, Wire};

@@ -1,0 +1,205 @@
+//! A connection of HTTP/1.1: its stream, what was read and not yet used, and what is to be written.
+//!
+//! Both hold a buffer only while there are bytes in it, so that an idle connection costs its socket and little more.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+use tokio_util::io::poll_read_buf;
+
+use super::Stream;
+use crate::message::{Buffer, SMALL};
+
+/// A connection.
+pub struct Wire {
+    /// Where bytes come from and go to.
+    pub stream: Stream,
+    /// Read, and not yet used.
+    pub inbox: Inbox,
+    /// To be written before anything else.
+    pub outbox: Outbox,
+}
+
+impl Wire {
+    /// A connection of which nothing has been read.
+    pub fn new(stream: Stream) -> Self {
+        Self { stream, inbox: Inbox::default(), outbox: Outbox::default() }
+    }
+
+    /// Reads more; 0 at the end.
+    pub fn poll_fill(&mut self, capacity: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.inbox.poll_fill(&mut self.stream, capacity, context)
+    }
+
+    /// Writes what waits.
+    pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.is_empty() {
+            ready!(self.outbox.poll_write(&mut self.stream, [&[], &[]], context))?;
+        }
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    /// Whether the other side, which has nothing to say now, is still there and silent.
+    pub fn is_quiet(&mut self) -> bool {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        self.inbox.unread().is_empty() && self.poll_fill(SMALL, &mut context).is_pending()
+    }
+}
+
+/// Bytes that were read, and not yet used.
+#[derive(Default)]
+pub struct Inbox {
+    buffer: Buffer,
+    start: usize,
+}
+
+impl Inbox {
+    /// They.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// The first `count` of them were used.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+        if self.start >= self.buffer.len() {
+            *self = Self::default();
+        }
+    }
+
+    fn poll_fill(
+        &mut self,
+        stream: &mut Stream,
+        capacity: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.buffer.is_none() {
+            self.buffer = Buffer::of(capacity);
+        } else if self.buffer.len() == self.buffer.capacity() {
+            self.make_room(capacity);
+        }
+        let result = poll_read_buf(Pin::new(stream), context, &mut *self.buffer);
+        if self.buffer.is_empty() {
+            *self = Self::default();
+        }
+        result
+    }
+
+    /// Moves what is unread to the front; where there is no room even so, to a larger buffer.
+    fn make_room(&mut self, capacity: usize) {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        if self.buffer.capacity() - self.buffer.len() < capacity / 4 {
+            let mut larger = Buffer::of(capacity.max(self.buffer.capacity() * 2));
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = larger;
+        }
+    }
+}
+
+/// Bytes that are to be written.
+#[derive(Default)]
+pub struct Outbox {
+    buffer: Buffer,
+    start: usize,
+    written: bool,
+}
+
+impl Outbox {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Whether any was written since `forget`.
+    pub fn has_written(&self) -> bool {
+        self.written
+    }
+
+    /// Another message begins.
+    pub fn forget(&mut self) {
+        self.written = false;
+    }
+
+    /// Where more are added.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        if self.buffer.is_none() {
+            self.buffer = Buffer::head();
+        }
+        &mut self.buffer
+    }
+
+    /// Writes what it holds, of which the last `data` bytes and what follows them have just been added: they are taken,
+    /// whether they go out now or later.
+    fn poll_copied(&mut self, stream: &mut Stream, data: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match Pin::new(stream).poll_write(context, &self.buffer[self.start..]) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(written)) => {
+                self.written = true;
+                self.start += written;
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending if data == 0 => return Poll::Pending,
+            Poll::Pending => {}
+        }
+        if self.start == self.buffer.len() {
+            self.buffer = Buffer::none();
+            self.start = 0;
+        }
+        Poll::Ready(Ok(data))
+    }
+
+    /// Writes what it holds, then `data`, in one call if the stream can. Gives how many bytes of `data` were written, with
+    /// what follows it taken for written, too: the rest of that goes out first the next time.
+    pub fn poll_write(
+        &mut self,
+        stream: &mut Stream,
+        [data, after]: [&[u8]; 2],
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let room = self.buffer.capacity() - self.buffer.len();
+        if self.start < self.buffer.len() && data.len() + after.len() <= room {
+            // One part is cheaper to write than several.
+            self.buffer.extend_from_slice(data);
+            self.buffer.extend_from_slice(after);
+            return self.poll_copied(stream, data.len(), context);
+        }
+        let held = self.buffer.len() - self.start;
+        let parts = [&self.buffer[self.start..], data, after];
+        let mut slices = [IoSlice::new(&[]); 3];
+        let mut count = 0;
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            slices[count] = IoSlice::new(part);
+            count += 1;
+        }
+        let mut stream = Pin::new(stream);
+        let written = match count {
+            0 => return Poll::Ready(Ok(0)),
+            1 => ready!(stream.as_mut().poll_write(context, &slices[0]))?,
+            _ => ready!(stream.as_mut().poll_write_vectored(context, &slices[..count]))?,
+        };
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.written = true;
+        if written < held {
+            self.start += written;
+            return Poll::Ready(Ok(0));
+        }
+        self.buffer = Buffer::none();
+        self.start = 0;
+        let written = written - held;
+        if written < data.len() {
+            return Poll::Ready(Ok(written));
+        }
+        let rest = &after[written - data.len()..];
+        if !rest.is_empty() {
+            self.bytes().extend_from_slice(rest);
+        }
+        Poll::Ready(Ok(data.len()))
+    }
+}

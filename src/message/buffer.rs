@@ -1,0 +1,117 @@
+//! Buffers that are used again: each thread keeps the last ones that were given back, so that a message finds one that is
+//! still in the processor's cache, and an idle connection holds none.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+/// Capacity for what clients send, bytes.
+pub const SMALL: usize = 16 * 1024;
+/// Capacity for long bodies, bytes.
+pub const LARGE: usize = 64 * 1024;
+/// Capacity for the fields of a message, bytes.
+const HEAD: usize = 4 * 1024;
+/// Buffers that a thread keeps of each capacity.
+const KEPT: [(usize, usize); 3] = [(HEAD, 256), (SMALL, 64), (LARGE, 16)];
+
+thread_local! {
+    static POOL: RefCell<[Vec<Vec<u8>>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
+}
+
+/// Bytes in a buffer that goes back to its thread's pool.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    class: u8,
+}
+
+impl Buffer {
+    /// No buffer: nothing is allocated.
+    pub const fn none() -> Self {
+        Self { bytes: Vec::new(), class: 0 }
+    }
+
+    /// An empty buffer for fields.
+    pub fn head() -> Self {
+        Self::take(0)
+    }
+
+    /// An empty buffer of [`SMALL`] or [`LARGE`] bytes.
+    pub fn of(capacity: usize) -> Self {
+        Self::take(if capacity > SMALL { 2 } else { 1 })
+    }
+
+    fn take(class: u8) -> Self {
+        let index = usize::from(class);
+        let kept = POOL.with_borrow_mut(|pool| pool[index].pop());
+        Self { bytes: kept.unwrap_or_else(|| Vec::with_capacity(KEPT[index].0)), class }
+    }
+
+    /// Whether there is no buffer.
+    pub fn is_none(&self) -> bool {
+        self.bytes.capacity() == 0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let (capacity, most) = KEPT[usize::from(self.class)];
+        // One that has grown out of its kind is not kept.
+        if self.bytes.capacity() < capacity || self.bytes.capacity() >= 2 * capacity {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        // The thread may be ending.
+        let _ = POOL.try_with(|pool| {
+            let kept = &mut pool.borrow_mut()[usize::from(self.class)];
+            if kept.len() < most {
+                kept.push(bytes);
+            }
+        });
+    }
+}
+
+impl Deref for Buffer {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_one_given_back_is_the_next_one_taken() {
+        let mut first = Buffer::of(SMALL);
+        first.extend_from_slice(b"secret");
+        let place = first.as_ptr();
+        drop(first);
+        let second = Buffer::of(SMALL);
+        assert_eq!((second.as_ptr(), second.len()), (place, 0));
+    }
+
+    #[test]
+    fn a_thread_keeps_a_bounded_number() {
+        let taken: Vec<Buffer> = (0..100).map(|_| Buffer::of(LARGE)).collect();
+        drop(taken);
+        assert_eq!(POOL.with_borrow(|pool| pool[2].len()), 16);
+    }
+
+    #[test]
+    fn one_that_has_grown_is_not_kept() {
+        let mut buffer = Buffer::head();
+        buffer.extend_from_slice(&[0; 10_000]);
+        let kept = POOL.with_borrow(|pool| pool[0].len());
+        drop(buffer);
+        assert_eq!(POOL.with_borrow(|pool| pool[0].len()), kept);
+    }
+}

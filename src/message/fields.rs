@@ -1,0 +1,347 @@
+//! A section of field lines: headers or trailers (RFC 9110 sections 6.3 and 6.5).
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::Write as _;
+
+use http::{HeaderName, HeaderValue};
+
+use super::{Buffer, Field};
+use crate::head::Fields;
+
+/// Vectors of lines that a thread keeps.
+const KEPT_LINES: usize = 256;
+
+thread_local! {
+    static LINES: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A place in a section's bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// From `start` up to `end`.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    /// Where it begins.
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Where it ends.
+    pub fn end(self) -> usize {
+        self.end as usize
+    }
+
+    /// Bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// One line, its end of line included.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    field: Field,
+    name: Span,
+    value: Span,
+    end: u32,
+}
+
+/// A name to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'n> {
+    field: Field,
+    text: &'n [u8],
+}
+
+impl From<Field> for Name<'static> {
+    fn from(field: Field) -> Self {
+        Self { field, text: field.name().as_bytes() }
+    }
+}
+
+impl<'n> From<&'n HeaderName> for Name<'n> {
+    fn from(name: &'n HeaderName) -> Self {
+        name.as_str().into()
+    }
+}
+
+impl<'n> From<&'n str> for Name<'n> {
+    fn from(name: &'n str) -> Self {
+        Self { field: Field::of(name.as_bytes()), text: name.as_bytes() }
+    }
+}
+
+/// Field lines in their order.
+///
+/// Lines are kept as they came, or are written as they would be sent: `name: value` and CRLF, all in one buffer.
+#[derive(Default)]
+pub struct FieldSection {
+    bytes: Buffer,
+    lines: Vec<Line>,
+    /// Which known fields there are, or were.
+    known: u64,
+}
+
+impl FieldSection {
+    /// An empty section, with room from the thread's pool.
+    pub fn new() -> Self {
+        let lines = LINES.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(32));
+        Self { bytes: Buffer::head(), lines, known: 0 }
+    }
+
+    /// A section of the bytes of a head, without lines so far.
+    pub fn of_head(head: &[u8]) -> Self {
+        let mut section = Self::new();
+        section.bytes.extend_from_slice(head);
+        section
+    }
+
+    /// Takes in a line that stands in the bytes: its name, its value, and where the line after it begins. Gives its field.
+    pub fn line_at(&mut self, name: Span, value: Span, end: usize) -> Field {
+        let field = Field::of(self.bytes_at(name));
+        self.known |= field.bit();
+        self.lines.push(Line { field, name, value, end: end as u32 });
+        field
+    }
+
+    /// Keeps bytes that belong to no line.
+    pub fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        Span::new(start, self.bytes.len())
+    }
+
+    /// The bytes of a place.
+    pub fn bytes_at(&self, span: Span) -> &[u8] {
+        self.bytes.get(span.range()).unwrap_or_default()
+    }
+
+    /// The text of a place; empty where it is none.
+    pub fn text_at(&self, span: Span) -> &str {
+        std::str::from_utf8(self.bytes_at(span)).unwrap_or_default()
+    }
+
+    /// The number of lines.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is no line.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Every name and value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Field, &[u8], &[u8])> {
+        self.lines.iter().map(|line| (line.field, self.bytes_at(line.name), self.bytes_at(line.value)))
+    }
+
+    /// Every value of a field, in order.
+    pub fn all<'s, 'n: 's>(&'s self, name: impl Into<Name<'n>>) -> impl Iterator<Item = &'s [u8]> {
+        let name = name.into();
+        let lines = if self.may_have(name) { &self.lines[..] } else { &[] };
+        lines.iter().filter(move |line| self.is(line, name)).map(|line| self.bytes_at(line.value))
+    }
+
+    /// False: there is no such field.
+    fn may_have(&self, name: Name<'_>) -> bool {
+        name.field == Field::Other || self.known & name.field.bit() != 0
+    }
+
+    /// The first value of a field.
+    pub fn first<'n>(&self, name: impl Into<Name<'n>>) -> Option<&[u8]> {
+        self.place_of(name).map(|place| self.bytes_at(place))
+    }
+
+    /// The place of the first value of a field.
+    pub fn place_of<'n>(&self, name: impl Into<Name<'n>>) -> Option<Span> {
+        let name = name.into();
+        if !self.may_have(name) {
+            return None;
+        }
+        self.lines.iter().find(|line| self.is(line, name)).map(|line| line.value)
+    }
+
+    /// Whether there is such a field.
+    pub fn has<'n>(&self, name: impl Into<Name<'n>>) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// The elements of a field that is a list, over all its lines (RFC 9110 section 5.6.1).
+    pub fn elements(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.all(field).flat_map(|line| line.split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+    }
+
+    /// Removes every line of a field.
+    pub fn remove<'n>(&mut self, name: impl Into<Name<'n>>) {
+        let name = name.into();
+        if self.may_have(name) {
+            let bytes = &self.bytes;
+            self.lines.retain(|line| !is(bytes, line, name));
+            self.known &= !name.field.bit();
+        }
+    }
+
+    /// Removes every line of which `out` says so.
+    pub fn remove_if(&mut self, mut out: impl FnMut(Field, &[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.lines.retain(|line| !out(line.field, &bytes[line.name.range()]));
+    }
+
+    /// Adds a line.
+    pub fn append<'n>(&mut self, name: impl Into<Name<'n>>, value: &[u8]) {
+        self.append_with(name, |bytes| bytes.extend_from_slice(value));
+    }
+
+    /// Adds a line whose value `write` appends to the bytes it is given.
+    pub fn append_with<'n>(&mut self, name: impl Into<Name<'n>>, write: impl FnOnce(&mut Vec<u8>)) {
+        let Name { field, text } = name.into();
+        let bytes = &mut *self.bytes;
+        let start = bytes.len();
+        bytes.reserve(text.len() + 64);
+        bytes.extend_from_slice(text);
+        bytes.extend_from_slice(b": ");
+        let value = bytes.len();
+        write(bytes);
+        let end = bytes.len();
+        bytes.extend_from_slice(b"\r\n");
+        let name = Span::new(start, start + text.len());
+        let line = Line { field, name, value: Span::new(value, end), end: end as u32 + 2 };
+        self.known |= field.bit();
+        self.lines.push(line);
+    }
+
+    /// Adds a line whose value is formatted.
+    pub fn append_display<'n>(&mut self, name: impl Into<Name<'n>>, value: impl fmt::Display) {
+        // Writing to a vector cannot fail.
+        self.append_with(name, |bytes| _ = write!(bytes, "{value}"));
+    }
+
+    /// Removes every line.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+    }
+
+    /// Replaces every line of a field by one.
+    pub fn set<'n>(&mut self, name: impl Into<Name<'n>>, value: &[u8]) {
+        let name = name.into();
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    /// Adds what HTTP/2 gave.
+    pub fn append_all(&mut self, fields: &http::HeaderMap) {
+        for (name, value) in fields {
+            self.append(name, value.as_bytes());
+        }
+    }
+
+    /// Writes the lines to `out` as HTTP/1.1 has them, without the empty line after them. Neighbours are one copy.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        let mut run = 0..0;
+        for line in &self.lines {
+            let (start, end) = (line.name.start as usize, line.end as usize);
+            if start != run.end {
+                out.extend_from_slice(&self.bytes[run]);
+                run = start..start;
+            }
+            run.end = end;
+        }
+        out.extend_from_slice(&self.bytes[run]);
+    }
+
+    /// Adds the lines to a map, as HTTP/2 has them: names in lower case (RFC 9113 section 8.2).
+    pub fn to_map(&self, map: &mut http::HeaderMap) {
+        let shared = bytes::Bytes::copy_from_slice(&self.bytes);
+        map.reserve(self.lines.len());
+        for line in &self.lines {
+            let name = match line.field {
+                Field::Other => HeaderName::from_bytes(self.bytes_at(line.name)).ok(),
+                field => Some(HeaderName::from_static(field.name())),
+            };
+            let value = HeaderValue::from_maybe_shared(shared.slice(line.value.range()));
+            if let (Some(name), Ok(value)) = (name, value) {
+                map.append(name, value);
+            }
+        }
+    }
+
+    fn is(&self, line: &Line, name: Name<'_>) -> bool {
+        is(&self.bytes, line, name)
+    }
+}
+
+fn is(bytes: &[u8], line: &Line, name: Name<'_>) -> bool {
+    match name.field {
+        Field::Other => {
+            line.field == Field::Other
+                && line.name.len() == name.text.len()
+                && bytes[line.name.range()].eq_ignore_ascii_case(name.text)
+        }
+        field => line.field == field,
+    }
+}
+
+impl Drop for FieldSection {
+    fn drop(&mut self) {
+        let mut lines = std::mem::take(&mut self.lines);
+        if lines.capacity() == 0 {
+            return;
+        }
+        lines.clear();
+        // The thread may be ending.
+        let _ = LINES.try_with(|kept| {
+            if let Ok(mut kept) = kept.try_borrow_mut()
+                && kept.len() < KEPT_LINES
+            {
+                kept.push(lines);
+            }
+        });
+    }
+}
+
+impl Clone for FieldSection {
+    fn clone(&self) -> Self {
+        let mut copy = Self::of_head(&self.bytes);
+        copy.lines.extend_from_slice(&self.lines);
+        copy.known = self.known;
+        copy
+    }
+}
+
+impl fmt::Debug for FieldSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        f.debug_list().entries(self.iter().map(|(_, name, value)| (text(name), text(value)))).finish()
+    }
+}
+
+impl Fields for FieldSection {
+    fn nth(&self, name: &HeaderName, n: usize) -> Option<&[u8]> {
+        let name = Name::from(name);
+        if !self.may_have(name) {
+            return None;
+        }
+        self.lines.iter().filter(|line| self.is(line, name)).nth(n).map(|line| self.bytes_at(line.value))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! Clients on HTTP/1.0 and 1.1: one request after the other, until one side wants no more.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Method, StatusCode, Version};
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+use super::super::exchange::{self, ConnectionInfo};
+use super::super::fault::Fault;
+use super::super::ledger::Ledger;
+use super::super::refusal::{self, Manner};
+use super::super::worker::Worker;
+use super::{Client, LONGEST_HEAD};
+use crate::endpoint::VersionId;
+use crate::http1;
+use crate::io::{self, Alarm, Closing, Http1, Ready, Source, Watch, Wire};
+use crate::message::{Broken, Field, Request, Response, SMALL, Size};
+
+/// How long a client may idle, before its first request and between two.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
+/// How long a request head may take from its first byte (slowloris).
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// What of an unwanted body is read to keep the connection, bytes, and how long that may take.
+const DRAINED: u64 = 64 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much a client may still send after the last answer before its connection is cut, bytes, and for how long. Closed
+/// at once, it could lose the answer (RFC 9112 section 9.6).
+const LINGERED: usize = 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A client's connection.
+pub struct Http1Client {
+    /// Its bytes and bodies.
+    pub body: Http1,
+    version: Version,
+    /// The answer is to be a head alone.
+    pub head_request: bool,
+    /// Both sides want another request on it.
+    persistent: bool,
+    /// The client waits to be asked for its body.
+    expects: bool,
+    answer: Answered,
+}
+
+/// How far the answer has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Nothing,
+    Begun,
+    Whole,
+}
+
+/// What comes next on a connection.
+enum Next {
+    Request(Request),
+    Refused(Fault),
+    End,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, closing: Rc<Closing>) {
+    let mut client = Http1Client::new(wire);
+    let mut waiting =
+        Waiting { alarm: Alarm::default(), watch: Watch::new(closing), first: true, seen: 0, since: None };
+    loop {
+        match poll_fn(|context| waiting.poll(&mut client, context)).await {
+            Next::Request(request) => exchange::exchange(&worker, &info, Client::Http1(&mut client), request).await,
+            Next::Refused(fault) => refuse(&worker, &mut client, fault).await,
+            Next::End => return,
+        }
+        if !client.is_free(&mut waiting.alarm).await {
+            return client.end(&mut waiting.alarm).await;
+        }
+    }
+}
+
+/// Answers a head that cannot be read; nothing after it can be trusted.
+async fn refuse(worker: &Rc<Worker>, client: &mut Http1Client, fault: Fault) {
+    let manner = Manner { grpc: false, reason_header: worker.snapshot().forwarding.reason_header };
+    let mut ledger = Ledger::open(worker, VersionId::UNROUTED, Instant::now());
+    client.begins(Version::HTTP_11, Size::None);
+    refusal::refuse(&mut Client::Http1(client), &mut ledger, &manner, fault, true).await;
+}
+
+/// Waiting for a request.
+struct Waiting {
+    alarm: Alarm,
+    watch: Watch,
+    /// The connection has had none.
+    first: bool,
+    /// Bytes of the head that were looked at.
+    seen: usize,
+    /// When what is waited for began to be waited for; the clock is looked at only if it is waited for at all.
+    since: Option<Instant>,
+}
+
+impl Waiting {
+    fn poll(&mut self, client: &mut Http1Client, context: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            if let Some(next) = self.look(client) {
+                self.first = false;
+                self.seen = 0;
+                self.since = None;
+                return Poll::Ready(next);
+            }
+            match client.body.wire.poll_fill(SMALL, context) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(_)) => continue,
+                Poll::Pending => {}
+            }
+            let begun = self.seen > 0;
+            let since = *self.since.get_or_insert_with(Instant::now);
+            let closed = self.watch.is_closed(context) && !begun;
+            // A connection that has just been made may have its first request under way.
+            if closed && !self.first {
+                return Poll::Ready(Next::End);
+            }
+            let limit = if begun || closed { HEAD_TIMEOUT } else { CLIENT_IDLE };
+            return self.alarm.poll(since + limit, context).map(|()| Next::End);
+        }
+    }
+
+    /// What has arrived, if that is a whole head or can never become one.
+    fn look(&mut self, client: &mut Http1Client) -> Option<Next> {
+        let inbox = &mut client.body.wire.inbox;
+        // Empty lines before a request line are ignored (RFC 9112 section 2.2).
+        while self.seen == 0 && inbox.unread().starts_with(b"\r\n") {
+            inbox.consume(2);
+        }
+        let unread = inbox.unread();
+        let fresh = self.seen == 0 && !unread.is_empty();
+        if let Some(end) = http1::end_of_head(unread, self.seen.saturating_sub(3)) {
+            if end > LONGEST_HEAD {
+                return Some(Next::Refused(Fault::HeadTooLarge));
+            }
+            let request = http1::request(&unread[..end]);
+            inbox.consume(end);
+            return Some(match request {
+                Ok(request) => {
+                    client.takes(&request);
+                    Next::Request(request)
+                }
+                Err(error) => Next::Refused(error.into()),
+            });
+        }
+        self.seen = unread.len();
+        if unread.len() > LONGEST_HEAD {
+            return Some(Next::Refused(Fault::HeadTooLarge));
+        }
+        if fresh {
+            // Its time begins with its first byte.
+            self.since = None;
+            return http1::starts_wrong(unread).then_some(Next::Refused(Fault::BadRequest));
+        }
+        None
+    }
+}
+
+impl Http1Client {
+    fn new(wire: Wire) -> Self {
+        let body = Http1::new(wire);
+        let (version, answer) = (Version::HTTP_11, Answered::Nothing);
+        Self { body, version, head_request: false, persistent: false, expects: false, answer }
+    }
+
+    /// A request was read.
+    fn takes(&mut self, request: &Request) {
+        self.begins(request.version, request.size);
+        self.head_request = request.method == Method::HEAD;
+        let mut options = request.fields.elements(Field::Connection);
+        self.persistent = match request.version {
+            Version::HTTP_11 => !options.any(|option| option.eq_ignore_ascii_case(b"close")),
+            _ => options.any(|option| option.eq_ignore_ascii_case(b"keep-alive")),
+        };
+        self.expects = request.size != Size::None && request.fields.has(Field::Expect);
+    }
+
+    fn begins(&mut self, version: Version, size: Size) {
+        self.version = version;
+        self.head_request = false;
+        self.persistent = false;
+        self.expects = false;
+        self.answer = Answered::Nothing;
+        self.body.expect(size, false);
+    }
+
+    /// Makes the head of the answer ready to go out with what follows it.
+    pub fn begin(&mut self, response: &Response, bodiless: bool) {
+        self.answer = Answered::Begun;
+        // A client that was not asked for its body may send it or not: nobody could tell it from the next request.
+        self.persistent &= !self.expects;
+        let chunks = !bodiless && response.size == Size::Unknown && self.version == Version::HTTP_11;
+        self.persistent &= bodiless || chunks || response.size != Size::Unknown;
+        self.body.write_chunks(chunks);
+        let out = self.body.wire.outbox.bytes();
+        http1::status_line(out, response.status);
+        response.fields.write_to(out);
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            return out.extend_from_slice(b"\r\n");
+        }
+        match response.size {
+            Size::Known(length) => http1::size_line(out, length),
+            Size::None if !bodiless => http1::size_line(out, 0),
+            Size::Unknown if chunks => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Size::None | Size::Unknown => {}
+        }
+        // RFC 9110 section 6.6.1: who passes an answer on adds the date that it lacks.
+        if !response.fields.has(Field::Date) {
+            out.extend_from_slice(b"date: ");
+            io::date(out);
+            out.extend_from_slice(b"\r\n");
+        }
+        if !self.persistent {
+            out.extend_from_slice(b"connection: close\r\n");
+        } else if self.version != Version::HTTP_11 {
+            out.extend_from_slice(b"connection: keep-alive\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Writes an informational answer, for clients that know of them.
+    pub fn inform(&mut self, response: &Response) {
+        if self.version != Version::HTTP_11 || self.answer != Answered::Nothing {
+            return;
+        }
+        let out = self.body.wire.outbox.bytes();
+        http1::status_line(out, response.status);
+        response.fields.write_to(out);
+        out.extend_from_slice(b"\r\n");
+        // What does not go out at once goes with what follows.
+        let _ = self.body.wire.poll_flush(&mut Context::from_waker(std::task::Waker::noop()));
+    }
+
+    /// Ready once the client has gone. One that ends its side after its request is taken as gone, too.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.body.has_read_all() || !self.body.wire.inbox.unread().is_empty() {
+            return Poll::Pending;
+        }
+        match ready!(self.body.wire.poll_fill(SMALL, context)) {
+            Ok(0) | Err(_) => Poll::Ready(()),
+            // Its next request.
+            Ok(_) => Poll::Pending,
+        }
+    }
+
+    /// The body of the request, which the client may want to be asked for (RFC 9110 section 10.1.1).
+    pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<Ready, Broken>> {
+        if std::mem::take(&mut self.expects) && self.answer == Answered::Nothing && !self.has_begun() {
+            self.body.wire.outbox.bytes().extend_from_slice(http1::CONTINUE);
+        }
+        if self.answer == Answered::Nothing && !self.body.wire.outbox.is_empty() {
+            ready!(self.body.wire.poll_flush(context))?;
+        }
+        self.body.poll_ready(context)
+    }
+
+    /// Whether bytes of the body have come without being asked for.
+    fn has_begun(&self) -> bool {
+        !self.body.wire.inbox.unread().is_empty()
+    }
+
+    /// The answer came to its end.
+    pub fn complete(&mut self) {
+        self.answer = Answered::Whole;
+    }
+
+    /// The connection is not used again.
+    pub fn close(&mut self) {
+        self.persistent = false;
+    }
+
+    /// The rest of the request is not wanted; a connection on which much of it would still come is closed.
+    pub fn abandon(&mut self) {
+        self.persistent &= self.body.to_come().is_some_and(|left| left <= DRAINED);
+    }
+
+    /// What follows, both ways, is another protocol.
+    pub fn become_tunnel(&mut self) {
+        self.persistent = false;
+        self.answer = Answered::Whole;
+        self.body.become_tunnel();
+    }
+
+    /// Whether the connection is free for the next request, after what is left of the last one.
+    async fn is_free(&mut self, alarm: &mut Alarm) -> bool {
+        if !self.persistent || self.answer != Answered::Whole {
+            return false;
+        }
+        if self.body.has_read_all() {
+            return true;
+        }
+        let mut left = DRAINED;
+        let since = Instant::now();
+        poll_fn(|context| {
+            loop {
+                match self.body.poll_ready(context) {
+                    Poll::Ready(Ok(Ready::End)) => return Poll::Ready(true),
+                    Poll::Ready(Ok(Ready::Data)) => {
+                        let length = self.body.data().0.len();
+                        self.body.consume(length);
+                        match left.checked_sub(length as u64) {
+                            Some(rest) => left = rest,
+                            None => return Poll::Ready(false),
+                        }
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                    Poll::Pending => return alarm.poll(since + DRAIN_TIMEOUT, context).map(|()| false),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Ends the connection so that a client that still sends gets its answer.
+    async fn end(&mut self, alarm: &mut Alarm) {
+        let tls = self.body.wire.stream.plain().is_none();
+        if self.answer != Answered::Whole {
+            // Cut without a word: the client must not take what it has got for whole.
+            return;
+        }
+        if !tls && self.body.has_read_all() && self.body.wire.inbox.unread().is_empty() {
+            return;
+        }
+        let wire = &mut self.body.wire;
+        let since = Instant::now();
+        let (mut told, mut left) = (false, LINGERED);
+        poll_fn(|context| {
+            loop {
+                if !told {
+                    told = Pin::new(&mut wire.stream).poll_shutdown(context).is_ready();
+                }
+                let unread = wire.inbox.unread().len();
+                wire.inbox.consume(unread);
+                left = left.saturating_sub(unread);
+                match wire.poll_fill(SMALL, context) {
+                    Poll::Ready(Ok(count)) if count > 0 && left > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if told && tls => return Poll::Ready(()),
+                    Poll::Pending => return alarm.poll(since + LINGER, context),
+                }
+            }
+        })
+        .await;
+    }
+}

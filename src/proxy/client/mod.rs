@@ -1,0 +1,162 @@
+//! The side of the client: what its codec gives an exchange, and takes from it.
+
+mod http1;
+mod http2;
+
+pub use http1::{CLIENT_IDLE, HEAD_TIMEOUT, Http1Client, serve as serve_http1};
+pub use http2::{Http2Client, serve as serve_http2};
+
+use std::task::{Context, Poll};
+
+use crate::io::{Ready, Sink, Source};
+use crate::message::{Broken, FieldSection, Response};
+
+/// Longest head of a request, bytes.
+const LONGEST_HEAD: usize = 32 * 1024;
+
+/// A client that waits for the answer to its request.
+pub enum Client<'c> {
+    /// On HTTP/1.0 or 1.1.
+    Http1(&'c mut Http1Client),
+    /// On a stream of HTTP/2.
+    Http2(&'c mut Http2Client),
+}
+
+impl Client<'_> {
+    /// Begins the answer. `bodiless`: nothing follows its head, whatever that says.
+    ///
+    /// # Errors
+    ///
+    /// The client has gone.
+    pub fn begin(&mut self, response: &Response, bodiless: bool) -> Result<(), Broken> {
+        match self {
+            Self::Http1(client) => {
+                client.begin(response, bodiless);
+                Ok(())
+            }
+            Self::Http2(client) => client.begin(response, bodiless),
+        }
+    }
+
+    /// Passes on an informational answer (RFC 9110 section 15.2).
+    pub fn inform(&mut self, response: &Response) {
+        match self {
+            Self::Http1(client) => client.inform(response),
+            Self::Http2(client) => client.inform(response),
+        }
+    }
+
+    /// Ready once the client has gone, or broken its request off.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(client) => client.poll_gone(context),
+            Self::Http2(client) => client.poll_gone(context),
+        }
+    }
+
+    /// The answer came to its end.
+    pub fn complete(&mut self) {
+        if let Self::Http1(client) = self {
+            client.complete();
+        }
+    }
+
+    /// The answer breaks off, and the client must not take it for whole.
+    pub async fn abort(&mut self) {
+        match self {
+            Self::Http1(client) => client.close(),
+            Self::Http2(client) => {
+                // A reset would throw away what the connection has not written yet, and the head with it.
+                tokio::task::yield_now().await;
+                client.abort();
+            }
+        }
+    }
+
+    /// The connection is not used for another request.
+    pub fn close(&mut self) {
+        if let Self::Http1(client) = self {
+            client.close();
+        }
+    }
+
+    /// The client's request is not read on: the answer does not wait for it. A connection on which much of it would still
+    /// come is closed.
+    pub fn abandon(&mut self) {
+        if let Self::Http1(client) = self {
+            client.abandon();
+        }
+    }
+
+    /// Whether the answer is to be a head alone.
+    pub fn asked_for_head(&self) -> bool {
+        match self {
+            Self::Http1(client) => client.head_request,
+            Self::Http2(client) => client.head_request,
+        }
+    }
+
+    /// What follows, both ways, is another protocol.
+    pub fn become_tunnel(&mut self) {
+        if let Self::Http1(client) = self {
+            client.become_tunnel();
+        }
+    }
+}
+
+impl Source for Client<'_> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<Ready, Broken>> {
+        match self {
+            Self::Http1(client) => client.poll_ready(context),
+            Self::Http2(client) => client.body.poll_ready(context),
+        }
+    }
+
+    fn data(&self) -> (&[u8], bool) {
+        match self {
+            Self::Http1(client) => client.body.data(),
+            Self::Http2(client) => client.body.data(),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match self {
+            Self::Http1(client) => client.body.consume(count),
+            Self::Http2(client) => client.body.consume(count),
+        }
+    }
+
+    fn trailers(&mut self) -> Option<FieldSection> {
+        match self {
+            Self::Http1(client) => client.body.trailers(),
+            Self::Http2(client) => client.body.trailers(),
+        }
+    }
+}
+
+impl Sink for Client<'_> {
+    fn poll_send(&mut self, data: &[u8], last: bool, context: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+        match self {
+            Self::Http1(client) => client.body.poll_send(data, last, context),
+            Self::Http2(client) => client.body.poll_send(data, last, context),
+        }
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        match self {
+            Self::Http1(client) => client.body.poll_flush(context),
+            Self::Http2(client) => client.body.poll_flush(context),
+        }
+    }
+
+    fn poll_finish(
+        &mut self,
+        trailers: &mut Option<FieldSection>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        match self {
+            Self::Http1(client) => client.body.poll_finish(trailers, context),
+            Self::Http2(client) => client.body.poll_finish(trailers, context),
+        }
+    }
+}
