@@ -94,8 +94,8 @@ def relays(names, profile):
     environment = {"OPENSSL_ia32cap": ":0"}
     programs = install.Programs(paths={"h2load": "h2load", "openssl": "openssl"})
     install.rig(programs)
-    install.cargo_build(install.TREE, profile="profiling")
-    programs.paths["weir"] = str(install.built(install.TREE, "profiling") / "weir")
+    install.cargo_build(install.TREE)
+    programs.paths["weir"] = str(install.built(install.TREE, "release") / "weir")
     figures = {}
     with temporary() as folder:
         folder = Path(folder)

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
 
 use super::{Ready, Sink, Source, Wire};
 use crate::http1::{self, Body, Step};
@@ -130,6 +131,17 @@ impl Source for Http1 {
     fn trailers(&mut self) -> Option<FieldSection> {
         self.trailers.take()
     }
+
+    fn bare(&self) -> Option<(&TcpStream, u64)> {
+        match self.body {
+            Body::Length(left) if self.wire.inbox.unread().is_empty() => Some((self.wire.stream.plain()?, left)),
+            _ => None,
+        }
+    }
+
+    fn bypassed(&mut self, count: usize) {
+        self.body.used(count);
+    }
 }
 
 impl Sink for Http1 {
@@ -192,6 +204,11 @@ impl Sink for Http1 {
             ready!(Pin::new(&mut self.wire.stream).poll_shutdown(context))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn bare(&self) -> Option<&TcpStream> {
+        let plain = self.writing == Writing::Plain && self.wire.outbox.is_empty();
+        self.wire.stream.plain().filter(|_| plain)
     }
 }
 

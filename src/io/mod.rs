@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 mod keepalive;
 mod pump;
+mod splice;
 mod stream;
 mod wire;
 

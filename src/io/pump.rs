@@ -1,7 +1,11 @@
 //! Moving a body from where it comes from to where it goes, whatever the codecs on both sides.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
+use tokio::net::TcpStream;
+
+use super::splice::{LEAST, Pipe};
 use crate::message::{Broken, FieldSection};
 
 /// What a source has.
@@ -30,6 +34,16 @@ pub trait Source {
 
     /// Trailers, once the end has come.
     fn trailers(&mut self) -> Option<FieldSection>;
+
+    /// The socket on which so many bytes of data follow and nothing else, if nothing has been read ahead.
+    fn bare(&self) -> Option<(&TcpStream, u64)> {
+        None
+    }
+
+    /// So many bytes were taken from the bare socket.
+    fn bypassed(&mut self, count: usize) {
+        let _ = count;
+    }
 }
 
 /// Where a body goes.
@@ -58,6 +72,11 @@ pub trait Sink {
         trailers: &mut Option<FieldSection>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>>;
+
+    /// The socket on which data goes out as it is, if nothing waits to go before it.
+    fn bare(&self) -> Option<&TcpStream> {
+        None
+    }
 }
 
 /// The side that failed.
@@ -96,6 +115,8 @@ pub struct Pump {
     trailed: bool,
     /// Whether it is the source that is waited for.
     starved: bool,
+    /// What a long body goes through.
+    pipe: Option<Box<Pipe>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +139,7 @@ impl Pump {
             announced: false,
             trailed: false,
             starved: false,
+            pipe: None,
         }
     }
 
@@ -173,6 +195,9 @@ impl Pump {
         let at = |side| move |error| Stopped { side, error };
         self.starved = false;
         while self.state == State::Moving {
+            if ready!(self.poll_bypass(source, sink, ends, context))? {
+                continue;
+            }
             let ready = match source.poll_ready(context) {
                 Poll::Ready(ready) => ready.map_err(at(Side::Source))?,
                 Poll::Pending => {
@@ -207,6 +232,49 @@ impl Pump {
             self.state = State::Done;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Moves a piece of a long body from socket to socket, past the program; false where that is not possible, or does not
+    /// pay.
+    fn poll_bypass(
+        &mut self,
+        source: &mut impl Source,
+        sink: &mut impl Sink,
+        ends: &mut impl FnMut(Option<&mut FieldSection>),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<bool, Stopped>> {
+        let at = |side| move |error: io::Error| Stopped { side, error: error.into() };
+        if let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.held() > 0) {
+            let Some(to) = sink.bare() else { return Poll::Ready(Ok(false)) };
+            let held = pipe.held();
+            let emptied = pipe.poll_empty(to, context).map_err(at(Side::Sink))?;
+            let gone = (held - pipe.held()) as u64;
+            self.moved += gone;
+            self.left = self.left.map(|left| left.saturating_sub(gone));
+            return emptied.map(|()| Ok(true));
+        }
+        let Some((from, left)) = source.bare() else { return Poll::Ready(Ok(false)) };
+        let pays = self.pipe.is_some() || left >= LEAST;
+        if !pays || left == 0 || self.left.is_some_and(|most| left > most) || sink.bare().is_none() {
+            return Poll::Ready(Ok(false));
+        }
+        if self.pipe.is_none() {
+            // Without file descriptors it goes the other way.
+            let Ok(pipe) = Pipe::new() else { return Poll::Ready(Ok(false)) };
+            self.pipe = Some(Box::new(pipe));
+        }
+        let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(false)) };
+        let filled = pipe.poll_fill(from, left, context).map_err(at(Side::Source))?;
+        self.starved = filled.is_pending();
+        let count = ready!(filled);
+        if count == 0 {
+            return Poll::Ready(Err(Stopped { side: Side::Source, error: Broken::Closed }));
+        }
+        source.bypassed(count);
+        if left == count as u64 && !std::mem::replace(&mut self.announced, true) {
+            ends(None);
+        }
+        Poll::Ready(Ok(true))
     }
 }
 

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 /// Capacity for what clients send, bytes.
-pub const SMALL: usize = 16 * 1024;
+pub const SMALL: usize = 32 * 1024;
 /// Capacity for long bodies, bytes.
-pub const LARGE: usize = 64 * 1024;
+pub const LARGE: usize = 128 * 1024;
 /// Capacity for the fields of a message, bytes.
 const HEAD: usize = 4 * 1024;
 /// Buffers that a thread keeps of each capacity.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Method;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -206,6 +207,15 @@ impl Source for Teed<'_, '_> {
 
     fn trailers(&mut self) -> Option<FieldSection> {
         self.client.trailers()
+    }
+
+    fn bare(&self) -> Option<(&TcpStream, u64)> {
+        // What is copied has to be seen.
+        if self.tee.is_some() { None } else { Source::bare(self.client) }
+    }
+
+    fn bypassed(&mut self, count: usize) {
+        self.client.bypassed(count);
     }
 }
 

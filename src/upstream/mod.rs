@@ -12,6 +12,7 @@ pub use pool::{Lease, Pool, SWEEP};
 use std::task::{Context, Poll};
 
 use http::Method;
+use tokio::net::TcpStream;
 
 use crate::io::{Ready, Sink, Source};
 use crate::message::{Broken, FieldSection, Response, Size};
@@ -126,6 +127,19 @@ impl Source for Upstream {
             Self::Http2(http2) => http2.body.trailers(),
         }
     }
+
+    fn bare(&self) -> Option<(&TcpStream, u64)> {
+        match self {
+            Self::Http1(http1) => Source::bare(&http1.body),
+            Self::Http2(_) => None,
+        }
+    }
+
+    fn bypassed(&mut self, count: usize) {
+        if let Self::Http1(http1) = self {
+            http1.body.bypassed(count);
+        }
+    }
 }
 
 impl Sink for Upstream {
@@ -151,6 +165,13 @@ impl Sink for Upstream {
         match self {
             Self::Http1(http1) => http1.body.poll_finish(trailers, context),
             Self::Http2(http2) => http2.body.poll_finish(trailers, context),
+        }
+    }
+
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Http1(http1) => Sink::bare(&http1.body),
+            Self::Http2(_) => None,
         }
     }
 }

@@ -259,6 +259,11 @@ impl Http1Client {
         self.body.poll_ready(context)
     }
 
+    /// Whether the client waits to be asked for its body.
+    pub fn expects(&self) -> bool {
+        self.expects
+    }
+
     /// Whether bytes of the body have come without being asked for.
     fn has_begun(&self) -> bool {
         !self.body.wire.inbox.unread().is_empty()

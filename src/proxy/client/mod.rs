@@ -8,6 +8,8 @@ pub use http2::{Http2Client, serve as serve_http2};
 
 use std::task::{Context, Poll};
 
+use tokio::net::TcpStream;
+
 use crate::io::{Ready, Sink, Source};
 use crate::message::{Broken, FieldSection, Response};
 
@@ -132,6 +134,21 @@ impl Source for Client<'_> {
             Self::Http2(client) => client.body.trailers(),
         }
     }
+
+    fn bare(&self) -> Option<(&TcpStream, u64)> {
+        match self {
+            // A client that waits to be asked for its body has to be asked.
+            Self::Http1(client) if client.expects() => None,
+            Self::Http1(client) => Source::bare(&client.body),
+            Self::Http2(_) => None,
+        }
+    }
+
+    fn bypassed(&mut self, count: usize) {
+        if let Self::Http1(client) = self {
+            client.body.bypassed(count);
+        }
+    }
 }
 
 impl Sink for Client<'_> {
@@ -157,6 +174,13 @@ impl Sink for Client<'_> {
         match self {
             Self::Http1(client) => client.body.poll_finish(trailers, context),
             Self::Http2(client) => client.body.poll_finish(trailers, context),
+        }
+    }
+
+    fn bare(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Http1(client) => Sink::bare(&client.body),
+            Self::Http2(_) => None,
         }
     }
 }
