@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::exchange::Exchange;
-use super::fault::Fault;
+use super::fault::{Again, Fault};
 use super::filter;
 use super::forward::Target;
 use super::ledger::Ledger;
@@ -23,9 +23,9 @@ use super::worker::Worker;
 use crate::decide;
 use crate::endpoint::{Endpoint, VersionId};
 use crate::io::{Pump, Ready, Sink, Source};
-use crate::message::{Broken, Field, FieldSection, Request, Size};
+use crate::message::{Broken, Field, FieldSection, Request, Response, Size};
 use crate::model::Timeouts;
-use crate::upstream::{Demand, Outgoing};
+use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
 /// Copies in flight on a worker; a mirror that is slower than this many does not get the rest.
 const MOST: usize = 1024;
@@ -118,11 +118,10 @@ impl Tee {
                 continue;
             }
             let (worker, body) = (Rc::clone(&self.worker), Rc::clone(&body));
+            // Before the task runs: many may begin until it does.
+            worker.mirrors.set(worker.mirrors.get() + 1);
             tokio::task::spawn_local(async move {
-                worker.mirrors.set(worker.mirrors.get() + 1);
-                let limit = copy.timeouts.request + copy.timeouts.idle;
-                let sent = tokio::time::timeout(limit, copy.run(&worker, &mut ledger, (body, size))).await;
-                if let Err(fault) = sent.unwrap_or(Err(Fault::RequestTimeout)) {
+                if let Err(fault) = copy.run(&worker, &mut ledger, &body, size).await {
                     ledger.close(fault.ending(fault.code(), None));
                 }
                 worker.mirrors.set(worker.mirrors.get() - 1);
@@ -133,10 +132,57 @@ impl Tee {
 
 impl Copy {
     /// Sends it, and reads the answer to its end.
-    async fn run(&self, worker: &Worker, ledger: &mut Ledger, (body, size): (Rc<[u8]>, Size)) -> Result<(), Fault> {
+    async fn run(&self, worker: &Worker, ledger: &mut Ledger, body: &Rc<[u8]>, size: Size) -> Result<(), Fault> {
         ledger.trying(&self.endpoint);
-        let leased = worker.pool.lease(&self.endpoint, Demand::Any, self.timeouts.connect).await;
-        let mut lease = leased.map_err(|error| Fault::from(&error))?;
+        let answered = tokio::time::timeout(self.timeouts.request, self.asked(worker, body, size)).await;
+        let Answered { response, mut lease, mut upload } = answered.unwrap_or(Err(Fault::RequestTimeout))?;
+        ledger.answered(response.status);
+        let mut status = grpc_status(&response.fields);
+        let mut ends = |trailers: Option<&mut FieldSection>| {
+            status = trailers.and_then(|trailers| grpc_status(trailers)).or(status);
+        };
+        let mut down = Pump::new(None);
+        let upstream = &mut lease.upstream;
+        // An endpoint that answers while it reads may end its answer only after the body.
+        let ended = poll_fn(|context| {
+            upload.poll(upstream, context);
+            down.poll(upstream, &mut Nowhere, &mut ends, context)
+        });
+        match tokio::time::timeout(self.timeouts.idle, ended).await {
+            Ok(Ok(())) => ledger.complete(status),
+            Ok(Err(_)) => ledger.broke(Fault::Truncated),
+            Err(_) => ledger.broke(Fault::IdleTimeout),
+        }
+        if upload.pump.is_done() && lease.upstream.has_read_all() {
+            lease.give_back();
+        }
+        Ok(())
+    }
+
+    /// Sends it until there is the head of an answer, once more on a new connection if a pooled one had died.
+    async fn asked(&self, worker: &Worker, body: &Rc<[u8]>, size: Size) -> Result<Answered, Fault> {
+        let pooled = worker.pool.lease(&self.endpoint, Demand::Any, self.timeouts.connect).await;
+        let pooled = pooled.map_err(|error| Fault::from(&error))?;
+        let reused = pooled.reused;
+        match self.ask(pooled, body, size).await {
+            Err(fault) if reused && self.may_repeat(fault, size) => {}
+            answered => return answered,
+        }
+        let fresh = worker.pool.fresh(&self.endpoint, Demand::Any, self.timeouts.connect).await;
+        self.ask(fresh.map_err(|error| Fault::from(&error))?, body, size).await
+    }
+
+    /// Whether it may be sent once more after this failure, by the rules for requests.
+    fn may_repeat(&self, fault: Fault, size: Size) -> bool {
+        match fault.again() {
+            Again::Never => false,
+            Again::IfIdempotent => size == Size::None && self.method.is_idempotent(),
+            // It has its body still.
+            Again::Safe => true,
+        }
+    }
+
+    async fn ask(&self, mut lease: Lease, body: &Rc<[u8]>, size: Size) -> Result<Answered, Fault> {
         let outgoing = Outgoing {
             method: &self.method,
             path: &self.path,
@@ -148,9 +194,9 @@ impl Copy {
         };
         let upstream = &mut lease.upstream;
         upstream.send(&outgoing).await.map_err(|error| Fault::from(&error))?;
-        let (mut up, mut source) = (Pump::new(None), Kept { body, used: 0 });
+        let mut upload = Upload { pump: Pump::new(None), kept: Kept { body: Rc::clone(body), used: 0 } };
         let answered = poll_fn(|context| {
-            let _ = up.poll(&mut source, upstream, &mut |_| {}, context);
+            upload.poll(upstream, context);
             loop {
                 match ready!(upstream.poll_head(context)) {
                     Ok(response) if response.status.is_informational() => {}
@@ -159,19 +205,27 @@ impl Copy {
             }
         });
         let response = answered.await.map_err(|error| Fault::from(&error))?;
-        ledger.answered(response.status);
-        let mut status = grpc_status(&response.fields);
-        let mut ends = |trailers: Option<&mut FieldSection>| {
-            status = trailers.and_then(|trailers| grpc_status(trailers)).or(status);
-        };
-        let mut down = Pump::new(None);
-        let ended = poll_fn(|context| down.poll(upstream, &mut Nowhere, &mut ends, context)).await;
-        ended.map_err(|_| Fault::Truncated)?;
-        ledger.complete(status);
-        if up.is_done() {
-            lease.give_back();
-        }
-        Ok(())
+        Ok(Answered { response, lease, upload })
+    }
+}
+
+/// An answer to a copy, whose body is still to come.
+struct Answered {
+    response: Response,
+    lease: Lease,
+    upload: Upload,
+}
+
+/// The body of a copy on its way.
+struct Upload {
+    pump: Pump,
+    kept: Kept,
+}
+
+impl Upload {
+    /// Sends what can be sent. An endpoint that takes no more may answer all the same, and is judged by that.
+    fn poll(&mut self, upstream: &mut Upstream, context: &mut Context<'_>) {
+        let _ = self.pump.poll(&mut self.kept, upstream, &mut |_| {}, context);
     }
 }
 

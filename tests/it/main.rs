@@ -25,6 +25,7 @@ mod kubernetes;
 mod large;
 mod load;
 mod malformed;
+mod mirrors;
 mod mocks;
 mod peers;
 mod proxy_protocol;
