@@ -128,9 +128,10 @@ impl Waiting {
     /// What has arrived, if that is a whole head or can never become one.
     fn look(&mut self, client: &mut Http1Client) -> Option<Next> {
         let inbox = &mut client.body.wire.inbox;
-        // Empty lines before a request line are ignored (RFC 9112 section 2.2).
-        while self.seen == 0 && inbox.unread().starts_with(b"\r\n") {
+        // Empty lines before a request line are ignored (RFC 9112 section 2.2), also one of which the CR came alone.
+        while self.seen <= 1 && inbox.unread().starts_with(b"\r\n") {
             inbox.consume(2);
+            self.seen = 0;
         }
         let unread = inbox.unread();
         let fresh = self.seen == 0 && !unread.is_empty();
@@ -172,11 +173,9 @@ impl Http1Client {
     fn takes(&mut self, request: &Request) {
         self.begins(request.version, request.size);
         self.head_request = request.method == Method::HEAD;
-        let mut options = request.fields.elements(Field::Connection);
-        self.persistent = match request.version {
-            Version::HTTP_11 => !options.any(|option| option.eq_ignore_ascii_case(b"close")),
-            _ => options.any(|option| option.eq_ignore_ascii_case(b"keep-alive")),
-        };
+        let says = |option: &[u8]| request.fields.elements(Field::Connection).any(|o| o.eq_ignore_ascii_case(option));
+        // `close` counts whatever stands beside it (RFC 9112 section 9.3).
+        self.persistent = !says(b"close") && (request.version == Version::HTTP_11 || says(b"keep-alive"));
         self.expects = request.size != Size::None && request.fields.has(Field::Expect);
     }
 
