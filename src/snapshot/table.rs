@@ -15,7 +15,7 @@ const FEW: usize = 4;
 
 /// Candidates by a path. Nearly every host has one or two, for which a hash table would be ten times as large.
 pub enum Paths {
-    /// Not more than [`FEW`].
+    /// Not more than a few.
     Few(Vec<(Arc<str>, Vec<Candidate>)>),
     /// By hash.
     Many(Box<Map<Vec<Candidate>>>),
