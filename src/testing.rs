@@ -143,6 +143,7 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         guard: None,
         limits: Limits::default(),
         mirrors: Vec::new(),
+        drain: None,
     }
 }
 

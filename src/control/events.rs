@@ -24,6 +24,10 @@ pub enum EventKind {
     GuardTripped,
     /// An operator re-armed a guard.
     GuardReset,
+    /// Long-lived connections are asked to end.
+    DrainBegan,
+    /// They have ended.
+    DrainEnded,
     /// The process is ending.
     ShuttingDown,
 }

@@ -43,12 +43,13 @@ impl Fleet {
         Ok(Bound(bound.collect::<Result<_, _>>()?))
     }
 
-    /// Stops accepting for listeners that are not in `listeners`, and begins for what was bound.
-    pub fn listen(&mut self, listeners: &[Arc<Listener>], bound: Bound) {
+    /// Stops accepting for listeners that are not in `listeners`, which it returns, and begins for what was bound.
+    pub fn listen(&mut self, listeners: &[Arc<Listener>], bound: Bound) -> Vec<SocketKey> {
         let (kept, gone): (Vec<_>, Vec<_>) =
             self.listening.drain(..).partition(|known| listeners.iter().any(|listener| listener.is(&known.key)));
         self.listening = kept;
-        for Listening { key, .. } in gone {
+        let gone: Vec<SocketKey> = gone.into_iter().map(|listening| listening.key).collect();
+        for key in &gone {
             self.tell(|| Command::Unlisten(key.clone()));
         }
         for (listening, sockets) in bound.0 {
@@ -58,6 +59,12 @@ impl Fleet {
             }
             self.listening.push(listening);
         }
+        gone
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
     }
 
     /// Where a listener really listens.
@@ -82,7 +89,8 @@ impl Fleet {
         self.workers.clear();
     }
 
-    fn tell(&self, command: impl Fn() -> Command) {
+    /// Tells every worker.
+    pub fn tell(&self, command: impl Fn() -> Command) {
         for worker in &self.workers {
             let _ = worker.commands.send(command());
         }

@@ -2,6 +2,7 @@
 //! serve from their next request on; a change that cannot be served changes nothing.
 
 mod analysis;
+mod drains;
 mod events;
 mod fleet;
 mod gate;
@@ -34,6 +35,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::drains::{Change, Drains};
 use self::events::lock;
 use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
@@ -122,6 +124,7 @@ struct State {
     ramps: HashMap<SplitId, Ramp>,
     guards: Guards,
     trips: Trips,
+    drains: Drains,
     history: History,
     ticks: u32,
 }
@@ -146,6 +149,7 @@ impl Control {
             ramps: HashMap::new(),
             guards: Guards::default(),
             trips: Trips::open(state)?,
+            drains: Drains::default(),
             history: History::default(),
             ticks: 0,
         };
@@ -193,6 +197,13 @@ impl Control {
         lock(&self.state).fleet.in_flight()
     }
 
+    /// Asks every long-lived connection to end within `timeout`.
+    pub fn drain_all(&self, timeout: Duration) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        state.drains.shutdown(timeout, &state.fleet, Instant::now());
+    }
+
     /// Stops accepting on every listener; connections that wait to be accepted still are.
     pub fn stop_listening(&self) {
         lock(&self.state).fleet.stop_listening();
@@ -210,6 +221,7 @@ impl Control {
             snapshot: self.snapshot(),
             versions: state.interner.known_versions(),
             mirrors: state.interner.known_mirrors(),
+            drains: state.drains.figures(Instant::now()),
         }
     }
 
@@ -243,8 +255,11 @@ impl Control {
         let generation = snapshot.generation;
         self.served.store(Arc::clone(&snapshot));
         // Workers find a listener's routes in the snapshot, so that one comes first.
-        state.fleet.listen(&model.listeners, bound);
+        let gone = state.fleet.listen(&model.listeners, bound);
+        let now = Instant::now();
+        state.drains.listeners(gone, &state.fleet, now);
         state.model = model;
+        look(state, &previous, &snapshot, now);
         for rule in &snapshot.rules {
             let before = before.get(&rule.body.split_id);
             if before.is_some_and(|before| before.weights.desired != rule.weights.desired) {
@@ -263,6 +278,11 @@ impl Control {
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
+        let now = Instant::now();
+        state.drains.tick(&state.fleet, &self.events, now);
+        if state.drains.retire(now) {
+            self.retire(state);
+        }
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
@@ -285,6 +305,17 @@ impl Control {
                 let split = rule.body.route.to_string();
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
             }
+        }
+        let previous = self.served.load_full();
+        self.publish(snapshot);
+        look(state, &previous, &self.served.load_full(), now);
+    }
+
+    /// Lets the sticky clients of versions that have drained move on.
+    fn retire(&self, state: &State) {
+        let mut snapshot = (*self.served.load_full()).clone();
+        for rule in &mut snapshot.rules {
+            retire(rule, &state.drains);
         }
         self.publish(snapshot);
     }
@@ -343,6 +374,20 @@ fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
         _ => _ = state.ramps.remove(&id),
     }
     divert(rule, &state.trips);
+    retire(rule, &state.drains);
+}
+
+/// Drains look at a change of what is served.
+fn look(state: &mut State, before: &Snapshot, after: &Snapshot, now: Instant) {
+    let change = Change { before, after, leaving: &state.model.leaving };
+    state.drains.changed(change, &state.fleet, now);
+}
+
+fn retire(rule: &mut Rule, drains: &Drains) {
+    let retired = drains.retired(&rule.body);
+    if retired != rule.weights.retired {
+        rule.weights = Arc::new(Weights { retired, ..(*rule.weights).clone() });
+    }
 }
 
 fn divert(rule: &mut Rule, trips: &Trips) {

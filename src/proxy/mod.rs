@@ -10,6 +10,7 @@ mod exchange;
 mod fault;
 mod filter;
 mod forward;
+mod goodbye;
 mod ledger;
 mod mirror;
 mod refusal;

@@ -147,7 +147,8 @@ impl Interner {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Forgets endpoints that `snapshot` does not name, and versions, too, once half of their number is taken: until then
+    /// Forgets endpoints that `snapshot` does not name and nothing in flight goes to: one that comes back finds what it has.
+    /// Versions are forgotten once half of their number is taken: until then
     /// what a version that has gone has counted can still be read.
     pub fn keep_only(&mut self, snapshot: &Snapshot) {
         let named: std::collections::HashSet<EndpointId> = snapshot
@@ -156,10 +157,11 @@ impl Interner {
             .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)))
             .flat_map(|version| version.endpoints.iter().map(|e| e.id))
             .collect();
+        let kept = |endpoint: &Arc<Endpoint>| named.contains(&endpoint.id) || Arc::strong_count(endpoint) > 1;
         self.endpoints.retain(|_, known| match known {
-            Known::One(endpoint) => named.contains(&endpoint.id),
+            Known::One(endpoint) => kept(endpoint),
             Known::Many(endpoints) => {
-                *endpoints = endpoints.iter().filter(|e| named.contains(&e.id)).cloned().collect();
+                *endpoints = endpoints.iter().filter(|e| kept(e)).cloned().collect();
                 !endpoints.is_empty()
             }
         });

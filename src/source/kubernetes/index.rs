@@ -177,6 +177,7 @@ impl Index {
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
+        model.leaving = self.objects.leaving();
         model.routes.extend(self.ranked.values().flat_map(|routes| routes.iter().cloned()));
         model
     }

@@ -89,6 +89,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let timeouts = policy::timeouts(wire.timeouts.as_ref(), &at.key("timeouts"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
+    let drain = optional(wire.drain.as_ref().map(|d| policy::drain(d, &at.key("drain"), problems)));
     let mirrors = mirror::mirrors(wire, names, at, problems);
     if scope.stateless && guard.as_ref().is_some_and(|guard| guard.action == GuardAction::Divert) {
         problems.warning(&at.key("guard"), "a trip is forgotten at restart: add state: FILE at the top to keep it");
@@ -107,6 +108,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         guard: guard.map(Box::new),
         limits: Limits { request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0) },
         mirrors: mirrors?,
+        drain: drain?.map(Box::new),
     })
 }
 
