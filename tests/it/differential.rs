@@ -84,7 +84,7 @@ fn any_cut_gives_the_same() {
     println!("seed {SEED}");
     let mut random = fastrand::Rng::with_seed(SEED);
     let mut wrong = Vec::new();
-    for bytes in corpus::requests().into_iter().chain(corpus::responses()) {
+    for bytes in [corpus::requests(), corpus::responses(), corpus::chunks()].concat() {
         let every: Vec<usize> = (0..bytes.len()).collect();
         let some: Vec<usize> = (0..random.usize(1..5)).map(|_| random.usize(0..=bytes.len())).collect();
         wrong.extend([every, some].iter().filter_map(|places| rules::cuts(&bytes, places).err()));

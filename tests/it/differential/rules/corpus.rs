@@ -450,6 +450,11 @@ pub fn responses() -> Vec<Vec<u8>> {
     all
 }
 
+/// Bodies in chunks.
+pub fn chunks() -> Vec<Vec<u8>> {
+    CHUNKS.iter().map(|chunks| chunks.as_bytes().to_vec()).collect()
+}
+
 /// What is put into messages.
 const WORDS: &[&str] = &[
     "\r\n",
