@@ -245,8 +245,8 @@ impl Drains {
 
     /// Lets all connections go within `timeout`, because the process ends.
     pub fn shutdown(&mut self, timeout: Duration, fleet: &Fleet, now: Instant) -> Arc<Progress> {
-        // What does not end when it is asked is cut a moment before the process ends, so that it is counted as such.
-        self.all(Subject::All, Cause::Shutdown, (timeout / 2, timeout.mul_f64(0.95)), fleet, now)
+        // What does not end when it is asked is cut by the end of the process, which counts it.
+        self.all(Subject::All, Cause::Shutdown, (timeout / 2, timeout + GRACE), fleet, now)
     }
 
     fn all(
@@ -309,7 +309,6 @@ impl Drains {
         }
         figures.into_values().collect()
     }
-
 }
 
 /// What a change means for an endpoint.

@@ -5,6 +5,7 @@
 
 mod accept;
 mod attempt;
+mod budget;
 mod client;
 mod exchange;
 mod fault;
@@ -12,9 +13,11 @@ mod filter;
 mod forward;
 mod goodbye;
 mod ledger;
+mod limits;
 mod mirror;
 mod refusal;
 mod relay;
+mod replay;
 mod tries;
 mod upgrade;
 mod validate;

@@ -158,7 +158,7 @@ fn switching(upgrade: &Upgrade, response: &mut Response) {
     }
 }
 
-/// How long an endpoint may take to end once it has the client's Close frame.
+/// How long both sides may take to end once the client has answered the goodbye.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A tunnel.
@@ -185,22 +185,25 @@ impl Open {
             Some(Asked::Cut) => return Poll::Ready(Err(())),
             None => {}
         }
-        let up = step(&mut self.up, client, upstream, context);
-        if self.down.1.is_said() && self.up.1.is_closed() {
-            let answered = *self.answered.get_or_insert_with(Instant::now);
-            if alarm.poll(answered + GRACE, context).is_ready() {
-                self.down.1.finish();
+        let mut up = step(&mut self.up, client, upstream, context);
+        let mut down = step(&mut self.down, upstream, client, context);
+        if self.down.1.is_said() {
+            // From here on, whoever breaks off has ended.
+            up = up.map(|_| Ok(()));
+            if self.up.1.is_closed() || down.is_ready() {
+                let answered = *self.answered.get_or_insert_with(Instant::now);
+                if alarm.poll(answered + GRACE, context).is_ready() {
+                    up = Poll::Ready(Ok(()));
+                    self.down.1.finish();
+                    down = step(&mut self.down, upstream, client, context);
+                }
             }
         }
-        let down = step(&mut self.down, upstream, client, context);
         if self.up.0.has_moved() | self.down.0.has_moved() {
             self.resident.moved();
         }
         match (up, down) {
-            (Poll::Ready(Err(())), _) if !self.down.1.is_said() => Poll::Ready(Err(())),
-            (_, Poll::Ready(Err(()))) => Poll::Ready(Err(())),
-            // After the goodbye the endpoint's end is the end.
-            (_, Poll::Ready(Ok(()))) if self.down.1.is_said() => Poll::Ready(Ok(())),
+            (Poll::Ready(Err(())), _) | (_, Poll::Ready(Err(()))) => Poll::Ready(Err(())),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }

@@ -132,10 +132,11 @@ pub struct Exporter {
 
 const REQUESTS: &str = "weir_requests_total";
 const DURATIONS: &str = "weir_request_duration_seconds";
+const DENIED: &str = "weir_retry_budget_exhausted_total";
 const MIRRORED: &str = "weir_mirrored_requests_total";
 const MIRRORED_DURATIONS: &str = "weir_mirrored_request_duration_seconds";
 
-const FAMILIES: [(&str, &str, MetricType); 16] = [
+const FAMILIES: &[(&str, &str, MetricType)] = &[
     (REQUESTS, "Requests by version and how they ended.", MetricType::COUNTER),
     (DURATIONS, "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
     ("weir_time_to_first_byte_seconds", "From the request's head to the answer's.", MetricType::HISTOGRAM),
@@ -148,6 +149,7 @@ const FAMILIES: [(&str, &str, MetricType); 16] = [
     ("weir_drain_deadline_seconds", "Time until those that are left are cut.", MetricType::GAUGE),
     ("weir_drain_closed_total", "Long-lived connections that ended while they drained, by how.", MetricType::COUNTER),
     ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
+    (DENIED, "Failed requests that were not tried again, since the budget was used up.", MetricType::COUNTER),
     ("weir_rescues_total", "Requests repeated on another version, by cause.", MetricType::COUNTER),
     ("weir_stream_duration_seconds", "Lifetimes of long-lived connections.", MetricType::HISTOGRAM),
     (MIRRORED, "Copies of requests by where they went and how they ended.", MetricType::COUNTER),
@@ -264,6 +266,9 @@ impl Families {
         for (reason, count) in &totals.retries {
             self.number("weir_retries_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
         }
+        if totals.denied > 0 {
+            self.number(DENIED, labels.with(&[]), totals.denied as f64);
+        }
         for (reason, count) in &totals.rescues {
             self.number("weir_rescues_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
         }
@@ -368,7 +373,7 @@ impl Families {
 
     fn finish(mut self) -> Vec<MetricFamily> {
         let mut families = Vec::new();
-        for (name, help, kind) in FAMILIES {
+        for (name, help, kind) in FAMILIES.iter().copied() {
             let numbers = self.numbers.remove(name).into_iter().flatten();
             let numbers = numbers.map(|(series, value)| wire::number(kind, &series.0, value));
             let histograms = self.histograms.remove(name).into_iter().flatten();

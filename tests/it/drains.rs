@@ -216,8 +216,9 @@ async fn the_end_of_the_process_asks_and_cuts_nothing() {
     let proxy = Proxy::start(&format!("shutdown: {{delay: 0s, timeout: 8s}}\n{split}")).await;
     let (mut first, _) = websocket_h1(proxy.http(), None).await;
     let (mut second, _) = websocket_h2(proxy.http()).await;
-    let (cut, first, second) =
-        within(async { tokio::join!(proxy.end(), close_code(&mut first), close_code(&mut second)) }).await;
+    let mut first = async || (close_code(&mut first).await, within(first.next()).await.is_none()).0;
+    let mut second = async || (close_code(&mut second).await, within(second.next()).await.is_none()).0;
+    let (cut, first, second) = within(async { tokio::join!(proxy.end(), first(), second()) }).await;
     assert_eq!((cut, first, second), (0, 1001, 1001));
 }
 
