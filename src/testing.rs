@@ -149,7 +149,7 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
 
 /// An endpoint at port 80 of an address.
 pub fn endpoint(address: [u8; 4]) -> Endpoint {
-    Endpoint { address: SocketAddr::from((address, 80)), host: None }
+    Endpoint { address: SocketAddr::from((address, 80)), host: None, pod: None }
 }
 
 impl Split {

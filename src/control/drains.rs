@@ -309,6 +309,12 @@ impl Drains {
         }
         figures.into_values().collect()
     }
+
+    /// Connections that drains still wait for at some endpoints; none: nothing drains there, or is about to.
+    pub fn waiting(&self, is_meant: impl Fn(&Endpoint) -> bool) -> Option<u64> {
+        let meant = self.places.values().filter(|place| is_meant(&place.endpoint));
+        meant.map(|place| place.progress.remaining()).reduce(|sum, more| sum + more)
+    }
 }
 
 /// What a change means for an endpoint.

@@ -43,7 +43,7 @@ use self::hand::{Hand, configured, with_hand};
 use self::history::History;
 use self::ramp::Ramp;
 use self::trips::Trips;
-use crate::endpoint::SplitId;
+use crate::endpoint::{Endpoint, SplitId};
 use crate::model::{Model, RouteKey, SocketKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
@@ -101,6 +101,17 @@ pub enum WeightsError {
     /// Nothing would get traffic.
     #[error("all weights of {0} would be 0: give one version a positive weight")]
     AllZero(String),
+}
+
+/// How far an endpoint is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// It gets what comes.
+    Serving,
+    /// It gets nothing new; so many long-lived connections are left, or it is not certain yet that it goes.
+    Draining(u64),
+    /// Nothing goes to it.
+    Gone,
 }
 
 /// The control side of a process.
@@ -203,6 +214,25 @@ impl Control {
         let mut state = lock(&self.state);
         let state = &mut *state;
         state.drains.shutdown(timeout, &state.fleet, Instant::now());
+    }
+
+    /// Whether an endpoint has nothing left and gets nothing new: `pod` is its pod, or its address.
+    pub fn leaving(&self, pod: &str) -> Leaving {
+        let is_meant = |endpoint: &Endpoint| {
+            endpoint.pod.as_deref() == Some(pod)
+                || pod.parse() == Ok(endpoint.address.ip())
+                || pod.parse() == Ok(endpoint.address)
+        };
+        let state = lock(&self.state);
+        let waiting = state.drains.waiting(is_meant);
+        let snapshot = self.served.load();
+        let versions = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter());
+        let mut endpoints = versions.flat_map(|version| version.endpoints.iter()).filter(|endpoint| is_meant(endpoint));
+        match (endpoints.next(), waiting) {
+            (Some(_), None) => Leaving::Serving,
+            (_, Some(left)) => Leaving::Draining(left),
+            (None, None) => Leaving::Gone,
+        }
     }
 
     /// Connections of clients that are open.

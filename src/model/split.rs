@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Host name it was given by, for TLS and for messages.
     pub host: Option<Arc<str>>,
+    /// The pod that runs there; another pod at the same address is another endpoint.
+    pub pod: Option<Arc<str>>,
 }
 
 /// How an endpoint is spoken to.

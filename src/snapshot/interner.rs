@@ -118,14 +118,19 @@ impl Interner {
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
         let hash = FixedState::default().hash_one(endpoint);
-        let is_it =
-            |e: &&Arc<Endpoint>| e.address == endpoint.address && e.host == endpoint.host && e.transport == *transport;
+        let is_it = |e: &&Arc<Endpoint>| {
+            e.address == endpoint.address
+                && e.host == endpoint.host
+                && e.pod == endpoint.pod
+                && e.transport == *transport
+        };
         if let Some(found) = self.endpoints.get(&hash).and_then(|known| known.all().iter().find(is_it)) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
-        let made = Arc::new(Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport)));
+        let made = Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport));
+        let made = Arc::new(made.run_by(endpoint.pod.clone()));
         match self.endpoints.entry(hash) {
             Entry::Vacant(place) => _ = place.insert(Known::One(Arc::clone(&made))),
             Entry::Occupied(mut place) => {

@@ -321,7 +321,9 @@ impl Index {
         }
         let object = self.objects.get(id)?;
         if let Some(figures) = self.figures.get(id) {
-            Arc::make_mut(&mut report).versions = Some(figures.clone());
+            let report = Arc::make_mut(&mut report);
+            report.conditions.extend(super::split::draining(figures));
+            report.versions = Some(figures.clone());
         }
         if !report.listeners.is_empty() {
             for listener in &mut Arc::make_mut(&mut report).listeners {
