@@ -5,6 +5,7 @@
 
 mod accept;
 mod attempt;
+mod carrier;
 mod client;
 mod exchange;
 mod fault;
