@@ -5,6 +5,7 @@
 
 mod accept;
 mod attempt;
+mod budget;
 mod carrier;
 mod client;
 mod exchange;
@@ -12,9 +13,11 @@ mod fault;
 mod filter;
 mod forward;
 mod ledger;
+mod limits;
 mod mirror;
 mod refusal;
 mod relay;
+mod replay;
 mod tries;
 mod upgrade;
 mod validate;

@@ -21,6 +21,7 @@ mod forwarding;
 mod gateway_rules;
 mod grpc;
 mod guards;
+mod handover;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod large;
@@ -32,6 +33,7 @@ mod peers;
 mod proxy_protocol;
 mod reload;
 mod reload_files;
+mod repeats;
 mod shutdown;
 mod streaming;
 mod tls;
