@@ -155,6 +155,7 @@ fn split(weights: &[i64]) -> Split {
         guard: None,
         limits: Limits::default(),
         mirrors: Vec::new(),
+        drain: None,
     }
 }
 

@@ -134,7 +134,7 @@ impl Parting {
 
 impl Tongue {
     /// How many bytes of `data` go until the last message has gone whole; none: more than there are.
-    fn to_boundary(&self, data: &[u8]) -> Option<usize> {
+    fn to_boundary(self, data: &[u8]) -> Option<usize> {
         match self {
             Self::WebSocket(frames, _) => frames.to_boundary(data),
             Self::Events(events) => events.to_boundary(data),
