@@ -70,6 +70,11 @@ impl Fleet {
         self.workers.iter().map(|worker| worker.in_flight.count()).sum()
     }
 
+    /// Tells the workers that something else is served: requests may wait for it.
+    pub fn look(&self) {
+        self.tell(|| Command::Look);
+    }
+
     /// Stops accepting on every listener.
     pub fn stop_listening(&mut self) {
         for Listening { key, .. } in std::mem::take(&mut self.listening) {

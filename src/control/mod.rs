@@ -23,7 +23,7 @@ pub use metrics::Metrics;
 pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -41,11 +41,11 @@ use self::history::History;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
-use crate::model::{Model, RouteKey, WeightError};
+use crate::model::{Model, OnEmpty, RouteKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
-use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, compile};
+use crate::snapshot::{CompileError, Interner, Rule, Snapshot, VersionEntry, WeightSource, Weights, compile};
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -124,6 +124,8 @@ struct State {
     trips: Trips,
     history: History,
     ticks: u32,
+    /// Splits of which requests wait for an endpoint.
+    holding: HashSet<SplitId>,
 }
 
 impl Control {
@@ -148,6 +150,7 @@ impl Control {
             trips: Trips::open(state)?,
             history: History::default(),
             ticks: 0,
+            holding: HashSet::new(),
         };
         let metrics = Metrics::default();
         Ok(Self {
@@ -242,6 +245,7 @@ impl Control {
         let snapshot = Arc::new(snapshot);
         let generation = snapshot.generation;
         self.served.store(Arc::clone(&snapshot));
+        state.fleet.look();
         // Workers find a listener's routes in the snapshot, so that one comes first.
         state.fleet.listen(&model.listeners, bound);
         state.model = model;
@@ -263,6 +267,7 @@ impl Control {
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
+        self.tell_held(&snapshot, state);
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
@@ -286,7 +291,7 @@ impl Control {
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
             }
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     /// Puts what the guards say about every version into force.
@@ -295,7 +300,32 @@ impl Control {
         for rule in &mut snapshot.rules {
             divert(rule, &state.trips);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
+    }
+
+    /// Tells when requests of a split begin to wait for an endpoint, and when none does any more.
+    fn tell_held(&self, snapshot: &Snapshot, state: &mut State) {
+        if self.recorder.holding() == 0 && state.holding.is_empty() {
+            return;
+        }
+        let tell = |kind, rule: &Rule, version: &str, message: String| {
+            self.events.tell(kind, &rule.body.route.to_string(), version, message);
+        };
+        let mut holding = HashSet::new();
+        for rule in snapshot.rules.iter().filter(|rule| matches!(rule.body.split.on_empty, OnEmpty::Hold(_))) {
+            let waiting = |version: &VersionEntry| self.recorder.holding_for(version.id);
+            let Some(version) = rule.body.versions.iter().find(|version| waiting(version) > 0) else { continue };
+            if holding.insert(rule.body.split_id) && !state.holding.contains(&rule.body.split_id) {
+                let message = format!("{} requests wait for an endpoint", waiting(version));
+                tell(EventKind::Held, rule, &version.name, message);
+            }
+        }
+        for rule in snapshot.rules.iter().filter(|rule| state.holding.contains(&rule.body.split_id)) {
+            if !holding.contains(&rule.body.split_id) {
+                tell(EventKind::Released, rule, "", "no request waits for an endpoint any more".to_owned());
+            }
+        }
+        state.holding = holding;
     }
 
     fn tell_weights(&self, rule: &Rule) {
@@ -305,10 +335,11 @@ impl Control {
         self.events.tell(EventKind::WeightsChanged, &rule.body.route.to_string(), "", message);
     }
 
-    fn publish(&self, mut snapshot: Snapshot) {
+    fn publish(&self, mut snapshot: Snapshot, fleet: &Fleet) {
         snapshot.generation += 1;
         self.metrics.published(snapshot.generation);
         self.served.store(Arc::new(snapshot));
+        fleet.look();
     }
 
     /// The route that a name means: `name`, or `namespace/name`.

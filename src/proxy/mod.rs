@@ -11,6 +11,7 @@ mod exchange;
 mod fault;
 mod filter;
 mod forward;
+mod hold;
 mod ledger;
 mod limits;
 mod mirror;
