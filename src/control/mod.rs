@@ -7,6 +7,7 @@ mod fleet;
 mod gate;
 mod guards;
 mod hand;
+mod held;
 mod history;
 mod metrics;
 mod ramp;
@@ -25,6 +26,7 @@ pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory,
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,11 +43,11 @@ use self::history::History;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
-use crate::model::{Model, OnEmpty, RouteKey, WeightError};
+use crate::model::{Model, RouteKey, SocketKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
-use crate::snapshot::{CompileError, Interner, Rule, Snapshot, VersionEntry, WeightSource, Weights, compile};
+use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, compile};
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -196,6 +198,29 @@ impl Control {
         lock(&self.state).fleet.in_flight()
     }
 
+    /// Connections of clients that are open.
+    pub fn connections(&self) -> usize {
+        lock(&self.state).fleet.connections()
+    }
+
+    /// The sockets of all listeners, for another process.
+    ///
+    /// # Errors
+    ///
+    /// No more files can be open.
+    pub fn sockets(&self) -> io::Result<Vec<(SocketKey, TcpListener)>> {
+        lock(&self.state).fleet.sockets()
+    }
+
+    /// Waits until every worker has done what it was told, such as to accept.
+    pub async fn caught_up(&self) {
+        let told = lock(&self.state).fleet.caught_up();
+        for told in told {
+            // A worker that is gone has nothing left to do.
+            let _ = told.await;
+        }
+    }
+
     /// Stops accepting on every listener; connections that wait to be accepted still are.
     pub fn stop_listening(&self) {
         lock(&self.state).fleet.stop_listening();
@@ -301,31 +326,6 @@ impl Control {
             divert(rule, &state.trips);
         }
         self.publish(snapshot, &state.fleet);
-    }
-
-    /// Tells when requests of a split begin to wait for an endpoint, and when none does any more.
-    fn tell_held(&self, snapshot: &Snapshot, state: &mut State) {
-        if self.recorder.holding() == 0 && state.holding.is_empty() {
-            return;
-        }
-        let tell = |kind, rule: &Rule, version: &str, message: String| {
-            self.events.tell(kind, &rule.body.route.to_string(), version, message);
-        };
-        let mut holding = HashSet::new();
-        for rule in snapshot.rules.iter().filter(|rule| matches!(rule.body.split.on_empty, OnEmpty::Hold(_))) {
-            let waiting = |version: &VersionEntry| self.recorder.holding_for(version.id);
-            let Some(version) = rule.body.versions.iter().find(|version| waiting(version) > 0) else { continue };
-            if holding.insert(rule.body.split_id) && !state.holding.contains(&rule.body.split_id) {
-                let message = format!("{} requests wait for an endpoint", waiting(version));
-                tell(EventKind::Held, rule, &version.name, message);
-            }
-        }
-        for rule in snapshot.rules.iter().filter(|rule| state.holding.contains(&rule.body.split_id)) {
-            if !holding.contains(&rule.body.split_id) {
-                tell(EventKind::Released, rule, "", "no request waits for an endpoint any more".to_owned());
-            }
-        }
-        state.holding = holding;
     }
 
     fn tell_weights(&self, rule: &Rule) {

@@ -34,6 +34,8 @@ pub struct File {
     pub workers: Option<u16>,
     /// How the process ends.
     pub shutdown: Option<Shutdown>,
+    /// How a new process takes over from the running one. Default: it cannot.
+    pub upgrade: Option<Upgrade>,
     /// File where guard trips are kept over restarts.
     pub state: Option<String>,
     /// What `/metrics` has beside its own families.
@@ -99,6 +101,14 @@ pub struct Hold {
     /// How many may wait at a time, over all splits; more are refused. Default: 10000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub most: Option<u32>,
+}
+
+/// How a new process takes over from the running one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upgrade {
+    /// Socket file by which the two find each other: the same in the configuration of both.
+    pub socket: String,
 }
 
 /// What `/metrics` has beside its own families.

@@ -173,12 +173,11 @@ fn a_policy_for_a_named_rule_leaves_the_others_alone() {
 
 #[test]
 fn requests_may_wait_for_pods() {
-    let with = |more: serde_json::Value| world(&[policy("behaviour", &more)]);
-    let on_empty = |world: &World| world.route("shop").rules[0].split.on_empty;
+    let on_empty = |more: Value| world(&[policy("behaviour", &more)]).route("shop").rules[0].split.on_empty;
     let seconds = |seconds| crate::model::OnEmpty::Hold(Duration::from_secs(seconds));
-    assert_eq!(on_empty(&with(json!({"onEmpty": "hold"}))), seconds(30));
-    assert_eq!(on_empty(&with(json!({"onEmpty": "hold", "holdTimeout": "10s"}))), seconds(10));
-    assert_eq!(on_empty(&with(json!({"versions": names()}))), crate::model::OnEmpty::Sibling);
+    assert_eq!(on_empty(json!({"onEmpty": "hold"})), seconds(30));
+    assert_eq!(on_empty(json!({"onEmpty": "hold", "holdTimeout": "10s"})), seconds(10));
+    assert_eq!(on_empty(json!({"versions": names()})), crate::model::OnEmpty::Sibling);
 }
 
 #[test]
