@@ -8,6 +8,7 @@ mod fleet;
 mod gate;
 mod guards;
 mod hand;
+mod held;
 mod history;
 mod metrics;
 mod ramp;
@@ -24,7 +25,7 @@ pub use metrics::Metrics;
 pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -139,6 +140,8 @@ struct State {
     drains: Drains,
     history: History,
     ticks: u32,
+    /// Splits of which requests wait for an endpoint.
+    holding: HashSet<SplitId>,
 }
 
 impl Control {
@@ -164,6 +167,7 @@ impl Control {
             drains: Drains::default(),
             history: History::default(),
             ticks: 0,
+            holding: HashSet::new(),
         };
         let metrics = Metrics::default();
         Ok(Self {
@@ -308,6 +312,7 @@ impl Control {
         let snapshot = Arc::new(snapshot);
         let generation = snapshot.generation;
         self.served.store(Arc::clone(&snapshot));
+        state.fleet.look();
         // Workers find a listener's routes in the snapshot, so that one comes first.
         let gone = state.fleet.listen(&model.listeners, bound);
         let now = Instant::now();
@@ -337,6 +342,7 @@ impl Control {
         if state.drains.retire(now) {
             self.retire(state);
         }
+        self.tell_held(&snapshot, state);
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
@@ -361,7 +367,7 @@ impl Control {
             }
         }
         let previous = self.served.load_full();
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
         look(state, &previous, &self.served.load_full(), now);
     }
 
@@ -371,7 +377,7 @@ impl Control {
         for rule in &mut snapshot.rules {
             retire(rule, &state.drains);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     /// Puts what the guards say about every version into force.
@@ -380,7 +386,7 @@ impl Control {
         for rule in &mut snapshot.rules {
             divert(rule, &state.trips);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     fn tell_weights(&self, rule: &Rule) {
@@ -390,10 +396,11 @@ impl Control {
         self.events.tell(EventKind::WeightsChanged, &rule.body.route.to_string(), "", message);
     }
 
-    fn publish(&self, mut snapshot: Snapshot) {
+    fn publish(&self, mut snapshot: Snapshot, fleet: &Fleet) {
         snapshot.generation += 1;
         self.metrics.published(snapshot.generation);
         self.served.store(Arc::new(snapshot));
+        fleet.look();
     }
 
     /// The route that a name means: `name`, or `namespace/name`.

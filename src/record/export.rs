@@ -150,6 +150,8 @@ const FAMILIES: &[(&str, &str, MetricType)] = &[
     ("weir_drain_closed_total", "Long-lived connections that ended while they drained, by how.", MetricType::COUNTER),
     ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
     (DENIED, "Failed requests that were not tried again, since the budget was used up.", MetricType::COUNTER),
+    ("weir_held_total", "Requests that waited for an endpoint.", MetricType::COUNTER),
+    ("weir_held_requests", "Requests that wait for an endpoint.", MetricType::GAUGE),
     ("weir_rescues_total", "Requests repeated on another version, by cause.", MetricType::COUNTER),
     ("weir_stream_duration_seconds", "Lifetimes of long-lived connections.", MetricType::HISTOGRAM),
     (MIRRORED, "Copies of requests by where they went and how they ended.", MetricType::COUNTER),
@@ -268,6 +270,10 @@ impl Families {
         }
         if totals.denied > 0 {
             self.number(DENIED, labels.with(&[]), totals.denied as f64);
+        }
+        if totals.held > 0 {
+            self.number("weir_held_total", labels.with(&[]), totals.held as f64);
+            self.number("weir_held_requests", labels.with(&[]), totals.holding as f64);
         }
         for (reason, count) in &totals.rescues {
             self.number("weir_rescues_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
