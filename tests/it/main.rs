@@ -15,6 +15,7 @@ mod audit;
 mod basics;
 mod commands;
 mod counters;
+mod crowds;
 mod deploy;
 mod dialects;
 mod differential;
