@@ -267,6 +267,7 @@ async fn who_asks_is_told_once_an_endpoint_has_nothing_left() {
     let waiting = tokio::spawn(async move { get(proxy.admin(), &format!("/drain/{address}")).await });
     within(socket.close(None)).await.unwrap();
     while within(socket.next()).await.is_some() {}
+    drop(socket);
     let drained = within(waiting).await.unwrap();
     assert_eq!((drained.status.as_u16(), drained.json()["drained"].as_bool()), (200, Some(true)));
 }
