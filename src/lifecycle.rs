@@ -8,6 +8,7 @@ mod join;
 mod keep;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod pages;
 mod replicas;
 
 use std::io;
@@ -108,6 +109,7 @@ impl Process {
             let starting = *phase == Phase::Starting;
             if starting {
                 *phase = Phase::Serving;
+                pages::let_go();
             }
             starting
         });
@@ -328,6 +330,7 @@ async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut S
         }
         Err(error) => reject(error.to_string()),
     }
+    pages::let_go();
 }
 
 /// The signals that a process listens to.

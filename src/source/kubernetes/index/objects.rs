@@ -1,14 +1,15 @@
 //! The objects themselves, with what is needed to find them by something other than their name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::ops::Bound;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use super::super::object::{Body, Id, Object, ObjectKind, Slice};
 use super::super::split;
 use super::Topic;
-
-type ByName = HashMap<(Arc<str>, Arc<str>), Vec<Arc<str>>>;
 
 /// All objects.
 #[derive(Default)]
@@ -18,8 +19,8 @@ pub struct Objects {
     namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
     malformed: HashMap<Id, String>,
-    /// Names of slices by Service.
-    slices: ByName,
+    /// Names of slices by the hash of their Service: whose they are is looked at when they are read.
+    slices: HashMap<u64, Names, FixedState>,
     /// Splits by what they aim at.
     targets: HashMap<Id, Vec<Id>>,
     /// Ingresses by the hosts of their rules; empty for every host.
@@ -58,11 +59,12 @@ impl Objects {
 
     /// The slices of a Service.
     pub fn slices(&self, namespace: &Arc<str>, service: &Arc<str>) -> impl Iterator<Item = &Slice> {
-        let names = self.slices.get(&(Arc::clone(namespace), Arc::clone(service)));
-        names.into_iter().flatten().filter_map(|name| {
+        let names = self.slices.get(&by_service(namespace, service)).map_or(&[][..], Names::all);
+        let slice = |name: &Arc<str>| {
             let id = Id { kind: ObjectKind::Slice, namespace: Arc::clone(namespace), name: Arc::clone(name) };
             as_slice(self.all.get(&id)?)
-        })
+        };
+        names.iter().filter_map(slice).filter(|slice| slice.service == *service)
     }
 
     /// An object with its name as it is kept.
@@ -136,8 +138,9 @@ impl Objects {
     fn link(&mut self, id: &Id, object: &Object, topics: &mut Vec<Topic>) {
         if let Some(slice) = as_slice(object) {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
-            topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
-            self.slices.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(Arc::clone(&id.name));
+            topics.push(Topic::Object(Id::new(ObjectKind::Service, key.0.clone(), key.1.clone())));
+            let names = self.slices.entry(by_service(&key.0, &key.1)).or_insert_with(|| Names::Many(Vec::new()));
+            names.add(Arc::clone(&id.name));
         }
         if let Some(target) = target_of(id, object) {
             topics.push(Topic::Policies(target.clone()));
@@ -155,8 +158,11 @@ impl Objects {
         let Some(object) = self.all.get(id) else { return topics };
         if let Some(slice) = as_slice(object) {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
-            topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
-            take_out(&mut self.slices, &key, &id.name);
+            topics.push(Topic::Object(Id::new(ObjectKind::Service, key.0.clone(), key.1.clone())));
+            let place = by_service(&key.0, &key.1);
+            if self.slices.get_mut(&place).is_some_and(|names| names.remove(&id.name)) {
+                self.slices.remove(&place);
+            }
         }
         if let Some(target) = target_of(id, object) {
             take_out(&mut self.targets, &target, id);
@@ -168,6 +174,48 @@ impl Objects {
         }
         topics
     }
+}
+
+/// A few names: nearly always one.
+enum Names {
+    One(Arc<str>),
+    Many(Vec<Arc<str>>),
+}
+
+impl Names {
+    fn all(&self) -> &[Arc<str>] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(all) => all,
+        }
+    }
+
+    fn add(&mut self, name: Arc<str>) {
+        let mut all = self.all().to_vec();
+        all.push(name);
+        *self = Self::of(all);
+    }
+
+    /// Takes a name out; whether none is left.
+    fn remove(&mut self, name: &Arc<str>) -> bool {
+        let left: Vec<Arc<str>> = self.all().iter().filter(|known| *known != name).cloned().collect();
+        *self = Self::of(left);
+        self.all().is_empty()
+    }
+
+    fn of(mut all: Vec<Arc<str>>) -> Self {
+        match (all.len(), all.pop()) {
+            (1, Some(only)) => Self::One(only),
+            (_, last) => {
+                all.extend(last);
+                Self::Many(all)
+            }
+        }
+    }
+}
+
+fn by_service(namespace: &str, service: &str) -> u64 {
+    FixedState::default().hash_one((namespace, service))
 }
 
 /// What everybody reads who reads this object, or looks through its kind.
