@@ -5,15 +5,18 @@
 
 mod accept;
 mod attempt;
+mod budget;
 mod client;
 mod exchange;
 mod fault;
 mod filter;
 mod forward;
 mod ledger;
+mod limits;
 mod mirror;
 mod refusal;
 mod relay;
+mod replay;
 mod tries;
 mod upgrade;
 mod validate;

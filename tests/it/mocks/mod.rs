@@ -10,6 +10,7 @@ pub mod answers_garbage;
 pub mod closes_after_each_answer;
 pub mod dies_on_reuse;
 pub mod goes_away;
+pub mod leaves_politely;
 pub mod lies_about_length;
 pub mod never_answers;
 pub mod refuses_streams;
