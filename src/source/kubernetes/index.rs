@@ -75,6 +75,8 @@ pub struct Index {
     attached: HashMap<(Id, Arc<str>), usize>,
     /// Figures of the versions of Splits.
     figures: HashMap<Id, Value>,
+    /// What units refer to that is asked for by name.
+    named: BTreeMap<Id, Vec<Id>>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -93,6 +95,7 @@ impl Index {
             reported: BTreeSet::new(),
             attached: HashMap::new(),
             figures: HashMap::new(),
+            named: BTreeMap::new(),
             base,
         }
     }
@@ -219,7 +222,11 @@ impl Index {
         let version = (Arc::clone(&object.uid), object.generation);
         let reader = Reader::new(&self.objects, &self.options, &id);
         let made = translate::translate(&reader, &id, object);
-        let reads = reader.into_reads();
+        let (reads, named) = reader.into_reads();
+        if !self.refer(&id, named) && self.units.number(&id).is_some() {
+            // It stays as it was until what it refers to is known.
+            return self.wait(&id, reads);
+        }
         let before = self.units.get(&id).map(|unit| (unit.made.clone(), unit.version == version));
         let made = self.units.kept(made, before.as_ref().map(|(made, _)| made));
         let same = before.as_ref().is_some_and(|(before, same)| *same && before.report == made.report);
@@ -232,6 +239,35 @@ impl Index {
         }
         let claims = claims::of(&made.routes);
         self.put(Unit { id, reads, claims, made, created, version });
+    }
+
+    /// Notes what a unit refers to that is asked for by name; whether all of it was told.
+    fn refer(&mut self, id: &Id, named: Vec<Id>) -> bool {
+        let told = named.iter().all(|named| self.objects.is_told(named));
+        if named.is_empty() {
+            self.named.remove(id);
+        } else {
+            self.named.insert(id.clone(), named);
+        }
+        told
+    }
+
+    /// A unit depends on what its object says now, and means what it did.
+    fn wait(&mut self, id: &Id, reads: Box<[TopicKey]>) {
+        let Some(unit) = self.units.get(id) else { return };
+        let (claims, made) = (unit.claims.clone(), unit.made.clone());
+        let unit = Unit { id: id.clone(), reads, claims, made, created: unit.created, version: unit.version.clone() };
+        self.put(unit);
+    }
+
+    /// What is to be asked for by name.
+    pub fn named(&self) -> BTreeSet<Id> {
+        self.named.values().flatten().cloned().collect()
+    }
+
+    /// An object is no longer asked for.
+    pub fn forget_named(&mut self, id: &Id) {
+        self.objects.forget(id);
     }
 
     /// Puts a unit in the place of the one before, among the readers of what it has read.
@@ -261,6 +297,7 @@ impl Index {
         unit.claims.iter().for_each(|claim| self.claims.remove(*claim, number));
         self.count(&unit.made.report, false);
         self.figures.remove(id);
+        self.named.remove(id);
         self.reported.insert(unit.id);
     }
 

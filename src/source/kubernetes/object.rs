@@ -6,18 +6,20 @@
 mod convert;
 mod kind;
 mod strings;
+mod told;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kube::core::{DynamicObject, ObjectMeta};
+use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::convert::{parsed, service, slice, status_text, text};
 pub use self::kind::ObjectKind;
 pub use self::strings::Strings;
+pub use self::told::Told;
 use super::translate::is_unit;
 
 /// Label of the pods of an Argo Rollout that tells their ReplicaSet.
@@ -180,20 +182,20 @@ impl Object {
     /// # Errors
     ///
     /// Says what of it cannot be understood.
-    pub fn new(kind: ObjectKind, object: DynamicObject) -> Result<(Id, Self), (Id, String)> {
-        let DynamicObject { metadata, mut data, .. } = object;
+    pub fn new(kind: ObjectKind, object: Told) -> Result<(Id, Self), (Id, String)> {
+        let Told { metadata, spec, status, data, endpoints, ports } = object;
         let namespace: Arc<str> = metadata.namespace.as_deref().unwrap_or_default().into();
         let id = Id { kind, namespace, name: metadata.name.as_deref().unwrap_or_default().into() };
-        let status = status_text(kind, &data["status"]);
+        let told = status_text(kind, &status);
         let body = match kind {
-            ObjectKind::Service => service(&mut data).map(|service| Body::Service(Box::new(service))),
-            ObjectKind::Slice => slice(&metadata, data).map(|slice| Body::Slice(Box::new(slice))),
-            ObjectKind::Secret => parsed(data["data"].take()).map(Body::Secret),
+            ObjectKind::Service => service(spec, &status).map(|service| Body::Service(Box::new(service))),
+            ObjectKind::Slice => slice(&metadata, endpoints, ports).map(|slice| Body::Slice(Box::new(slice))),
+            ObjectKind::Secret | ObjectKind::NamedSecret => parsed(data).map(Body::Secret),
             _ if kind.metadata_only() => Ok(Body::None),
-            _ => Ok(Body::Text(text(&data["spec"]))),
+            _ => Ok(Body::Text(text(&spec))),
         };
         match body {
-            Ok(body) => Ok((id, Self::with_body(kind, metadata, body).with_status(status))),
+            Ok(body) => Ok((id, Self::with_body(kind, metadata, body).with_status(told))),
             Err(error) => Err((id, error.to_string())),
         }
     }

@@ -19,6 +19,8 @@ pub struct Objects {
     namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
     malformed: HashMap<Id, String>,
+    /// Objects that were asked for by name and are not there.
+    absent: HashSet<Id>,
     /// Names of slices by the hash of their Service: whose they are is looked at when they are read.
     slices: HashMap<u64, Names, FixedState>,
     /// Splits by what they aim at.
@@ -36,6 +38,18 @@ impl Objects {
     /// Why an object cannot be understood.
     pub fn why_malformed(&self, id: &Id) -> Option<&str> {
         self.malformed.get(id).map(String::as_str)
+    }
+
+    /// Whether the server has said of an object that is asked for by name what it is, or that it is not there.
+    pub fn is_told(&self, id: &Id) -> bool {
+        self.all.contains_key(id) || self.malformed.contains_key(id) || self.absent.contains(id)
+    }
+
+    /// Forgets an object that is no longer asked for: nobody knows whether it is there.
+    pub fn forget(&mut self, id: &Id) {
+        self.all.remove(id);
+        self.malformed.remove(id);
+        self.absent.remove(id);
     }
 
     /// The names of all objects of a kind.
@@ -91,6 +105,7 @@ impl Objects {
     /// Puts an object in; gives the topics that this changes: none if it is as it was.
     pub fn set(&mut self, id: Id, object: Object) -> Vec<Topic> {
         let was_malformed = self.malformed.remove(&id).is_some();
+        self.absent.remove(&id);
         if !was_malformed && self.get(&id) == Some(&object) {
             return Vec::new();
         }
@@ -120,7 +135,10 @@ impl Objects {
     /// Notes that an object is there but cannot be understood.
     pub fn malformed(&mut self, id: Id, message: String) -> Vec<Topic> {
         tracing::warn!(object = %id, "cannot be understood: {message}");
-        let topics = self.remove(&id);
+        let mut topics = self.remove(&id);
+        if self.absent.remove(&id) {
+            topics.extend(topics_of(&id));
+        }
         self.malformed.insert(id, message);
         topics
     }
@@ -129,7 +147,9 @@ impl Objects {
     pub fn remove(&mut self, id: &Id) -> Vec<Topic> {
         self.malformed.remove(id);
         let mut topics = self.unlink(id);
-        if self.all.remove(id).is_some() {
+        // Of what is asked for by name it counts, too, that it is not there.
+        let is_news = id.kind.by_name() && self.absent.insert(id.clone());
+        if self.all.remove(id).is_some() || is_news {
             topics.extend(topics_of(id));
         }
         topics

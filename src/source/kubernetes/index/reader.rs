@@ -29,20 +29,27 @@ pub struct Reader<'i> {
     /// What is translated.
     unit: &'i Id,
     reads: RefCell<Vec<TopicKey>>,
+    named: RefCell<Vec<Id>>,
 }
 
 impl<'i> Reader<'i> {
     /// A reader that has read nothing. `unit`: what is translated.
     pub fn new(objects: &'i Objects, options: &'i Options, unit: &'i Id) -> Self {
-        Self { objects, options, unit, reads: RefCell::default() }
+        Self { objects, options, unit, reads: RefCell::default(), named: RefCell::default() }
     }
 
-    /// What was asked for.
-    pub fn into_reads(self) -> Box<[TopicKey]> {
+    /// What was asked for, and which objects of it by name.
+    pub fn into_reads(self) -> (Box<[TopicKey]>, Vec<Id>) {
         let mut reads = self.reads.into_inner();
         reads.sort_unstable();
         reads.dedup();
-        reads.into()
+        (reads.into(), self.named.into_inner())
+    }
+
+    /// An object of a kind that is asked for [by name](ObjectKind::by_name).
+    pub fn named(&self, id: &Id) -> Option<&'i Object> {
+        self.named.borrow_mut().push(id.clone());
+        self.object(id)
     }
 
     fn reads(&self, topic: Topic) {
