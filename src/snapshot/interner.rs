@@ -54,6 +54,8 @@ pub struct Interner {
     /// By address.
     endpoints: HashTable<Arc<Endpoint>>,
     next_endpoint: u32,
+    /// Endpoints are kept only because something goes to them still.
+    busy: bool,
     /// Versions that had been given an id when it was last looked which can be forgotten.
     swept: u32,
     epoch: u64,
@@ -117,14 +119,19 @@ impl Interner {
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
         let hash = at(endpoint.address, endpoint.host.as_ref());
-        let is_it =
-            |e: &Arc<Endpoint>| e.address == endpoint.address && e.host == endpoint.host && e.transport == *transport;
+        let is_it = |e: &Arc<Endpoint>| {
+            e.address == endpoint.address
+                && e.host == endpoint.host
+                && e.pod == endpoint.pod
+                && e.transport == *transport
+        };
         if let Some(found) = self.endpoints.find(hash, is_it) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
-        let made = Arc::new(Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport)));
+        let made = Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport));
+        let made = Arc::new(made.run_by(endpoint.pod.clone()));
         self.endpoints.insert_unique(hash, Arc::clone(&made), |known| at(known.address, known.host.as_ref()));
         made
     }
@@ -140,17 +147,26 @@ impl Interner {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Forgets endpoints that `snapshot` does not name, and versions, too, once half of their number is taken: until then
+    /// Forgets endpoints that `snapshot` does not name and nothing in flight goes to: one that comes back finds what it has.
+    /// Versions are forgotten once half of their number is taken: until then
     /// what a version that has gone has counted can still be read.
     pub fn keep_only(&mut self, snapshot: &Snapshot) {
         let named = endpoints_of(&snapshot.rules);
-        self.endpoints.retain(|endpoint| named.contains(&endpoint.id));
+        let mut busy = false;
+        self.endpoints.retain(|endpoint| {
+            let is_named = named.contains(&endpoint.id);
+            let is_used = Arc::strong_count(endpoint) > 1;
+            busy |= is_used && !is_named;
+            is_named || is_used
+        });
+        self.busy = busy;
         self.forget_versions(snapshot);
     }
 
-    /// The same after a change of some rules, which were `before` and are `now`: what no rule lost need not be looked for.
+    /// The same after a change of some rules, which were `before` and are `now`: what no rule lost need not be looked for,
+    /// unless something that was lost before is still in use.
     pub(super) fn keep(&mut self, snapshot: &Snapshot, before: &[Rule], now: &[Rule]) {
-        if !endpoints_of(before).is_subset(&endpoints_of(now)) {
+        if self.busy || !endpoints_of(before).is_subset(&endpoints_of(now)) {
             return self.keep_only(snapshot);
         }
         self.forget_versions(snapshot);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher as _;
+use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct Objects {
     slices: HashMap<u64, Names, FixedState>,
     /// Splits by what they aim at.
     targets: HashMap<Id, Vec<Id>>,
+    /// What slices say is on its way out; most say nothing.
+    leaving: BTreeMap<Id, Vec<SocketAddr>>,
     /// Ingresses by the hosts of their rules; empty for every host.
     hosts: HashMap<Arc<str>, Vec<Id>>,
 }
@@ -79,6 +82,11 @@ impl Objects {
             as_slice(self.all.get(&id)?)
         };
         names.iter().filter_map(slice).filter(|slice| slice.service == *service)
+    }
+
+    /// Endpoints on their way out.
+    pub fn leaving(&self) -> Vec<SocketAddr> {
+        self.leaving.values().flatten().copied().collect()
     }
 
     /// An object with its name as it is kept.
@@ -161,6 +169,10 @@ impl Objects {
             topics.push(Topic::Object(Id::new(ObjectKind::Service, key.0.clone(), key.1.clone())));
             let names = self.slices.entry(by_service(&key.0, &key.1)).or_insert_with(|| Names::Many(Vec::new()));
             names.add(Arc::clone(&id.name));
+            let leaving = leaving(slice);
+            if !leaving.is_empty() {
+                self.leaving.insert(id.clone(), leaving);
+            }
         }
         if let Some(target) = target_of(id, object) {
             topics.push(Topic::Policies(target.clone()));
@@ -183,6 +195,7 @@ impl Objects {
             if self.slices.get_mut(&place).is_some_and(|names| names.remove(&id.name)) {
                 self.slices.remove(&place);
             }
+            self.leaving.remove(id);
         }
         if let Some(target) = target_of(id, object) {
             take_out(&mut self.targets, &target, id);
@@ -250,6 +263,12 @@ fn take_out<K: std::hash::Hash + Eq, V: PartialEq>(map: &mut HashMap<K, Vec<V>>,
             map.remove(key);
         }
     }
+}
+
+fn leaving(slice: &Slice) -> Vec<SocketAddr> {
+    let endpoints = slice.endpoints.iter().filter(|endpoint| endpoint.terminating);
+    let on_ports = |address| slice.ports.iter().map(move |(_, port)| SocketAddr::new(address, *port));
+    endpoints.flat_map(|endpoint| on_ports(endpoint.address)).collect()
 }
 
 fn as_slice(object: &Object) -> Option<&Slice> {
