@@ -448,7 +448,9 @@ fn look(state: &mut State, before: &Snapshot, after: &Snapshot, now: Instant) {
 }
 
 fn retire(rule: &mut Rule, drains: &Drains) {
-    let retired = drains.retired(&rule.body);
+    let desired = rule.weights.desired.iter();
+    // A version that has weight again takes its clients, whatever is still known of its end.
+    let retired = drains.retired(&rule.body).iter().zip(desired).map(|(gone, w)| *gone && w.get() == 0).collect();
     if retired != rule.weights.retired {
         rule.weights = Arc::new(Weights { retired, ..(*rule.weights).clone() });
     }
