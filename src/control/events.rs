@@ -24,6 +24,10 @@ pub enum EventKind {
     GuardTripped,
     /// An operator re-armed a guard.
     GuardReset,
+    /// Requests failed at an endpoint, which is left out for a while.
+    EndpointEjected,
+    /// An endpoint that was left out gets requests again.
+    EndpointReturned,
     /// The process is ending.
     ShuttingDown,
 }
@@ -61,7 +65,9 @@ impl Events {
     /// Tells everyone, the log included.
     pub fn tell(&self, kind: EventKind, split: &str, version: &str, message: String) {
         match kind {
-            EventKind::ConfigRejected | EventKind::GuardTripped => tracing::warn!(?kind, split, version, "{message}"),
+            EventKind::ConfigRejected | EventKind::GuardTripped | EventKind::EndpointEjected => {
+                tracing::warn!(?kind, split, version, "{message}")
+            }
             _ => tracing::info!(?kind, split, version, "{message}"),
         }
         let mut kept = lock(&self.kept);

@@ -9,6 +9,7 @@ mod guards;
 mod hand;
 mod history;
 mod metrics;
+mod outliers;
 mod ramp;
 mod sharing;
 mod status;
@@ -38,6 +39,7 @@ use self::events::lock;
 use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
 use self::history::History;
+use self::outliers::Outliers;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
@@ -122,6 +124,7 @@ struct State {
     ramps: HashMap<SplitId, Ramp>,
     guards: Guards,
     trips: Trips,
+    outliers: Outliers,
     history: History,
     ticks: u32,
 }
@@ -146,6 +149,7 @@ impl Control {
             ramps: HashMap::new(),
             guards: Guards::default(),
             trips: Trips::open(state)?,
+            outliers: Outliers::default(),
             history: History::default(),
             ticks: 0,
         };
@@ -260,6 +264,7 @@ impl Control {
         let mut state = lock(&self.state);
         let state = &mut *state;
         self.move_ramps(state);
+        self.tend_outliers(state);
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);

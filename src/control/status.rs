@@ -83,6 +83,9 @@ pub struct VersionStatus {
     pub connections: i64,
     /// Endpoints.
     pub endpoints: usize,
+    /// Those of them that are neither unhealthy nor left out.
+    #[serde(default)]
+    pub ready: usize,
     /// What its guard says; none: it has none.
     pub guard: Option<GuardStatus>,
 }
@@ -207,6 +210,7 @@ impl Control {
             active_requests: totals.active_requests,
             connections: totals.active_streams.iter().sum(),
             endpoints: version.endpoints.len(),
+            ready: version.ready(),
             guard: state
                 .guards
                 .verdict(&rule.body, index, &state.trips)

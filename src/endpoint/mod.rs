@@ -3,10 +3,22 @@
 //! An [`Endpoint`] is shared by every snapshot that names it, so that a reload, or a move to another version, keeps
 //! its pooled connections and its counts.
 
+mod clock;
+mod health;
+mod incident;
+mod latency;
+
+pub use clock::{Clock, Moment};
+pub use health::Health;
+pub use incident::{Ejection, Incidents};
+pub use latency::Latency;
+
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::model::Transport;
 
@@ -46,12 +58,38 @@ pub struct Endpoint {
     pub transport: Arc<Transport>,
     /// Beside the reference count of the `Arc`, which changes as often: a line of its own would be a second one to fetch.
     in_flight: AtomicU32,
+    /// Whether it is used.
+    pub health: Health,
+    /// How long its answers take; known where it is balanced by.
+    pub latency: Latency,
+    /// What stands for its address in consistent hashes: the same in every replica.
+    token: u64,
 }
 
 impl Endpoint {
     /// An endpoint without load.
     pub fn new(id: EndpointId, address: SocketAddr, host: Option<Arc<str>>, transport: Arc<Transport>) -> Self {
-        Self { id, address, host, transport, in_flight: AtomicU32::new(0) }
+        let token = match address.ip() {
+            IpAddr::V4(ip) => xxh3_64_with_seed(&ip.octets(), u64::from(address.port())),
+            IpAddr::V6(ip) => xxh3_64_with_seed(&ip.octets(), u64::from(address.port())),
+        };
+        Self {
+            id,
+            address,
+            host,
+            transport,
+            in_flight: AtomicU32::new(0),
+            health: Health::new(Moment::now()),
+            latency: Latency::default(),
+            token,
+        }
+    }
+
+    /// How far up it stands for who is hashed to `key`: the highest of all is the one to go to (rendezvous hashing).
+    pub fn affinity(&self, key: u64) -> u64 {
+        // The multiplication of wyhash, whose constants these are.
+        let product = u128::from(key ^ 0xa076_1d64_78bd_642f) * u128::from(self.token ^ 0xe703_7ed1_a0b4_28db);
+        (product as u64) ^ (product >> 64) as u64
     }
 
     /// Requests in flight to it, over all workers.
@@ -74,6 +112,13 @@ impl fmt::Debug for Endpoint {
 
 /// One request in flight to an endpoint.
 pub struct InFlightGuard(Arc<Endpoint>);
+
+impl InFlightGuard {
+    /// The endpoint.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {

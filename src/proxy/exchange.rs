@@ -25,7 +25,7 @@ use crate::endpoint::VersionId;
 use crate::head::RequestHead;
 use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request, Response, Size, Span};
-use crate::model::{PathRewrite, SocketKey, Split};
+use crate::model::{Balance, PathRewrite, SocketKey, Split};
 use crate::route::Found;
 use crate::snapshot::{ListenerEntry, Snapshot};
 use crate::upstream::balance::Tried;
@@ -229,9 +229,12 @@ impl<'a> Arrived<'a> {
 
     /// Opens the account and prepares the head for any endpoint.
     fn begin(self, decision: Decision, request: &mut Request) -> Result<(Exchange, Target), Box<Own>> {
-        let ledger = Ledger::open(self.worker, decision.version(&self.snapshot).id, self.started);
+        let mut ledger = Ledger::open(self.worker, decision.version(&self.snapshot).id, self.started);
         ledger.decided(decision.why);
         let rule = &decision.rule(&self.snapshot).body;
+        if rule.split.balance == Balance::Ewma {
+            ledger.tell_latency();
+        }
         let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
         let rewrite =
             |to: &PathRewrite, request: &Request| filter::rewritten(to, &self.original(decision.found, request));

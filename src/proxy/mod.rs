@@ -12,6 +12,7 @@ mod filter;
 mod forward;
 mod ledger;
 mod mirror;
+mod outliers;
 mod refusal;
 mod relay;
 mod tries;

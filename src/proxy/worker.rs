@@ -17,7 +17,7 @@ use super::accept;
 use super::attempt::Failed;
 use super::exchange::{Exchange, Served};
 use crate::decide::Cursors;
-use crate::endpoint::VersionId;
+use crate::endpoint::{Ejection, VersionId};
 use crate::io::Closing;
 use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
@@ -172,6 +172,11 @@ impl Worker {
     /// The worker's counters of a version.
     pub fn cell(&self, version: VersionId) -> Arc<record::Cell> {
         Arc::clone(self.shard.borrow_mut().cell(version))
+    }
+
+    /// An endpoint was left out: the control side will say so, and take it back in time.
+    pub fn ejected(&self, ejection: Ejection) {
+        self.shard.borrow().recorder().incidents.tell(ejection);
     }
 
     /// How far the process is with ending.

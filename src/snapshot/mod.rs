@@ -98,6 +98,11 @@ pub struct VersionEntry {
 }
 
 impl VersionEntry {
+    /// Endpoints that are neither unhealthy nor left out.
+    pub fn ready(&self) -> usize {
+        self.endpoints.iter().filter(|endpoint| endpoint.health.is_usable()).count()
+    }
+
     /// What a pinned client remembers: the revision, or the name where nobody tells revisions apart.
     pub fn pin(&self) -> &str {
         if self.revision.is_empty() { &self.name } else { &self.revision }

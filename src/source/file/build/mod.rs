@@ -5,6 +5,7 @@
 mod address;
 mod client_tls;
 mod conflict;
+mod endpoints;
 mod filter;
 mod listener;
 mod matching;

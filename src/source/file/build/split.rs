@@ -11,7 +11,7 @@ use crate::model::{
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
 use super::super::wire;
 use super::policy::{self, Versions};
-use super::{Context, each, filter, matching, mirror, optional, sticky, version};
+use super::{Context, each, endpoints, filter, matching, mirror, optional, sticky, version};
 
 /// What surrounds a split.
 pub struct Scope<'a> {
@@ -90,6 +90,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
     let mirrors = mirror::mirrors(wire, names, at, problems);
+    let endpoints = endpoints::policy(wire, at, problems);
     if scope.stateless && guard.as_ref().is_some_and(|guard| guard.action == GuardAction::Divert) {
         problems.warning(&at.key("guard"), "a trip is forgotten at restart: add state: FILE at the top to keep it");
     }
@@ -101,11 +102,15 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         on_empty: on_empty(wire.on_empty),
         ramp: wire.ramp.map_or(Duration::ZERO, |time| time.0),
         balance: balance(wire.balance),
+        endpoints: endpoints?,
         timeouts: timeouts?,
         retry: policy::retry(wire.retry.as_ref()),
         rescue: rescue?,
         guard: guard.map(Box::new),
-        limits: Limits { request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0) },
+        limits: Limits {
+            request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0),
+            ..Limits::default()
+        },
         mirrors: mirrors?,
     })
 }
@@ -120,6 +125,8 @@ fn on_empty(wire: Option<wire::OnEmpty>) -> OnEmpty {
 fn balance(wire: Option<wire::Balance>) -> Balance {
     match wire {
         Some(wire::Balance::LeastRequest) => Balance::LeastRequest,
+        Some(wire::Balance::Ewma) => Balance::Ewma,
+        Some(wire::Balance::Hash) => Balance::Hash,
         Some(wire::Balance::RoundRobin) | None => Balance::RoundRobin,
     }
 }

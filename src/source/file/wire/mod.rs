@@ -4,10 +4,12 @@
 //! a struct of options, and variants have no docs, which would make their enum a `oneOf`. What an absent field means
 //! is said in its description and decided in `build`.
 
+mod endpoints;
 mod mirror;
 mod policy;
 mod routing;
 
+pub use endpoints::{Hash, OutlierOn, Outliers};
 pub use mirror::Mirror;
 pub use policy::{
     Balance, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
@@ -18,7 +20,7 @@ pub use routing::{Cors, Filter, Match, PathMatch, Redirect, Scheme, ValueMatch};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::units::{Name, Time};
+use super::units::{Name, Percent, Time};
 
 /// A configuration of Weir.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -203,6 +205,14 @@ pub struct Split {
     pub ramp: Option<Time>,
     /// How an endpoint of a version is chosen. Default: roundRobin.
     pub balance: Option<Balance>,
+    /// What balance hash hashes. Default: the client's address.
+    pub hash: Option<Hash>,
+    /// How long an endpoint that is new among others takes to get its full share. Default: 0s.
+    pub slow_start: Option<Time>,
+    /// When more than this share of a version's endpoints is unhealthy or left out, all are used. Default: 50%.
+    pub panic: Option<Percent>,
+    /// When an endpoint is left out for a while because requests fail there. Default: when connections fail.
+    pub outliers: Option<Outliers>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.

@@ -118,6 +118,8 @@ pub enum OnEmpty {
 pub enum Balance {
     RoundRobin,
     LeastRequest,
+    Ewma,
+    Hash,
 }
 
 /// Time limits; none may be 0.

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::source::file::units::{Name, Time};
+use crate::source::file::units::{Name, Percent, Time};
 use crate::source::file::wire::{
-    self, Balance, Filter, Guard, Limits, Match, Mirror, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode,
-    Timeouts,
+    self, Balance, Filter, Guard, Hash, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol, Rescue, Retry,
+    StickyMode, Timeouts,
 };
 
 /// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
@@ -61,6 +61,14 @@ pub struct SplitSpec {
     pub ramp: Option<Time>,
     /// How an endpoint of a version is chosen. Default: roundRobin.
     pub balance: Option<Balance>,
+    /// What balance hash hashes. Default: the client's address.
+    pub hash: Option<Hash>,
+    /// How long an endpoint that is new among others takes to get its full share. Default: 0s.
+    pub slow_start: Option<Time>,
+    /// When more than this share of a version's endpoints is unhealthy or left out, all are used. Default: 50%.
+    pub panic: Option<Percent>,
+    /// When an endpoint is left out for a while because requests fail there. Default: when connections fail.
+    pub outliers: Option<Outliers>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.
@@ -183,6 +191,10 @@ impl SplitSpec {
             on_empty: self.on_empty,
             ramp: self.ramp,
             balance: self.balance,
+            hash: self.hash,
+            slow_start: self.slow_start,
+            panic: self.panic,
+            outliers: self.outliers,
             timeouts: self.timeouts,
             retry: self.retry,
             rescue: self.rescue,

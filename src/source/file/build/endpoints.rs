@@ -1,0 +1,88 @@
+//! How endpoints are chosen, watched and spared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{EndpointPolicy, HashKey, OutlierOn, Outliers};
+
+use super::super::problem::{Pointer, Problems};
+use super::super::units::Percent;
+use super::super::wire;
+use super::matching::header_name;
+use super::optional;
+use super::sticky::cookie_name;
+
+/// What a split says about its endpoints.
+pub fn policy(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Option<Arc<EndpointPolicy>> {
+    let default = EndpointPolicy::default();
+    let hash = optional(wire.hash.as_ref().map(|hash| hash_key(hash, wire.balance, &at.key("hash"), problems)));
+    let outliers = optional(wire.outliers.as_ref().map(|wire| outliers(wire, &at.key("outliers"), problems)));
+    let panic = optional(wire.panic.map(|percent| share(percent, &at.key("panic"), problems)));
+    let policy = EndpointPolicy {
+        hash: hash?.unwrap_or(default.hash),
+        slow_start: wire.slow_start.map_or(default.slow_start, |time| time.0),
+        outliers: outliers?.unwrap_or(default.outliers),
+        panic: panic?.unwrap_or(default.panic),
+        health: default.health,
+        prewarm: default.prewarm,
+    };
+    Some(if policy == EndpointPolicy::default() { EndpointPolicy::shared() } else { Arc::new(policy) })
+}
+
+fn hash_key(
+    wire: &wire::Hash,
+    balance: Option<wire::Balance>,
+    at: &Pointer,
+    problems: &mut Problems,
+) -> Option<HashKey> {
+    if balance != Some(wire::Balance::Hash) {
+        problems.error(at, "has no effect here: write balance: hash, or remove it");
+        return None;
+    }
+    match (&wire.header, &wire.cookie, wire.source_address) {
+        (Some(name), None, None) => header_name(name, &at.key("header"), problems).map(HashKey::Header),
+        (None, Some(name), None) => cookie_name(name, &at.key("cookie"), problems).map(HashKey::Cookie),
+        (None, None, Some(_)) => Some(HashKey::SourceAddress),
+        _ => {
+            problems.error(at, "write exactly one of header, cookie, sourceAddress: true");
+            None
+        }
+    }
+}
+
+/// When an endpoint is left out.
+fn outliers(wire: &wire::Outliers, at: &Pointer, problems: &mut Problems) -> Option<Outliers> {
+    let before = problems.errors.len();
+    let default = Outliers::default();
+    let max_ejected = wire.max_ejected.map_or(default.max_ejected, |percent| percent.0);
+    if max_ejected >= 1.0 {
+        problems
+            .error(&at.key("maxEjected"), "would leave a version without any endpoint: write less than 100%, like 50%");
+    }
+    let ejection = wire.ejection.map_or(default.ejection, |time| time.0);
+    if ejection == Duration::ZERO {
+        problems.error(&at.key("ejection"), "leaves nobody out: write a duration above 0, like 10s, or maxEjected: 0%");
+    }
+    let cause = |on: &wire::OutlierOn| match on {
+        wire::OutlierOn::Connect => OutlierOn::Connect,
+        wire::OutlierOn::Reset => OutlierOn::Reset,
+        wire::OutlierOn::Timeout => OutlierOn::Timeout,
+        wire::OutlierOn::ServerError => OutlierOn::ServerError,
+    };
+    let all = || vec![OutlierOn::Connect, OutlierOn::Reset, OutlierOn::Timeout, OutlierOn::ServerError];
+    (problems.errors.len() == before).then_some(Outliers {
+        failures: wire.failures.unwrap_or(default.failures),
+        ejection,
+        max_ejected,
+        on: wire.on.as_ref().map_or_else(all, |on| on.iter().map(cause).collect()),
+    })
+}
+
+/// A share of at most all.
+fn share(percent: Percent, at: &Pointer, problems: &mut Problems) -> Option<f64> {
+    if percent.0 > 1.0 {
+        problems.error(at, "is above 100%, which no share exceeds: write for example 50%");
+        return None;
+    }
+    Some(percent.0)
+}

@@ -1,0 +1,168 @@
+//! Endpoints of a version: who gets which share, who is left out, and what is told of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use weir::echo::{Echo, EchoOptions};
+
+use crate::mocks::accepts_never::AcceptsNever;
+use crate::mocks::drops_packets::DropsPackets;
+use crate::support::*;
+
+/// One version `stable` with these endpoints, and more lines of the split.
+fn shop(endpoints: &[SocketAddr], more: &str) -> String {
+    let endpoints: Vec<String> = endpoints.iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
+    format!("splits:\n  - name: shop\n    versions: [{{name: stable, endpoints: [{}]}}]\n{more}", endpoints.join(", "))
+}
+
+async fn slow_echo(version: &str, latency: Duration) -> Echo {
+    Echo::start(EchoOptions { version: version.to_owned(), latency, ..EchoOptions::default() }).await.unwrap()
+}
+
+/// The events of a kind so far, as `split/version: message`.
+fn events(proxy: &Proxy, kind: &str) -> Vec<String> {
+    let (past, _) = proxy.process().control().events().follow();
+    let past = past.into_iter().filter(|event| format!("{:?}", event.kind) == kind);
+    past.map(|event| format!("{}/{}: {}", event.split, event.version, event.message)).collect()
+}
+
+async fn status(proxy: &Proxy) -> Value {
+    serde_json::from_str(&get(proxy.admin(), "/api/v1/splits").await.text()).unwrap()
+}
+
+/// So many clients that ask until the time is up; how long each answer took, once `warm` has passed.
+async fn latencies(proxy: &Proxy, clients: usize, warm: Duration, time: Duration) -> Vec<Duration> {
+    let address = proxy.http();
+    let begun = Instant::now();
+    let client = |_| {
+        tokio::spawn(async move {
+            let mut client = h1(address).await;
+            let mut took = Vec::new();
+            while begun.elapsed() < warm + time {
+                let asked = Instant::now();
+                let answer = ask_h1(&mut client, request("GET", "/").body(nothing()).unwrap()).await;
+                assert_eq!(answer.status, 200);
+                if asked.duration_since(begun) > warm {
+                    took.push(asked.elapsed());
+                }
+            }
+            took
+        })
+    };
+    let clients: Vec<_> = (0..clients).map(client).collect();
+    let mut all = Vec::new();
+    for client in clients {
+        all.extend(tokio::time::timeout(warm + time + PATIENCE, client).await.unwrap().unwrap());
+    }
+    all.sort();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_100_times_slower_does_not_spoil_the_99th_percentile() {
+    let usual = Duration::from_millis(10);
+    let (one, two) = (slow_echo("one", usual).await, slow_echo("two", usual).await);
+    let p99 = |all: &[Duration]| all[all.len() * 99 / 100];
+    let time = Duration::from_secs(4);
+    let mut found = BTreeMap::new();
+    for slow in [usual, usual * 100] {
+        let three = slow_echo("three", slow).await;
+        let endpoints = [one.address(), two.address(), three.address()];
+        let proxy = Proxy::start(&shop(&endpoints, "    balance: ewma\n")).await;
+        let all = latencies(&proxy, 12, Duration::from_secs(3), time).await;
+        println!("{} requests, p99 {:?} with an endpoint of {slow:?}", all.len(), p99(&all));
+        found.insert(slow, p99(&all));
+    }
+    let (without, with) = (found[&usual], found[&(usual * 100)]);
+    // The floor is what a busy machine adds by itself.
+    assert!(with <= (without * 3 / 2).max(Duration::from_millis(60)), "{with:?} instead of {without:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_drops_packets_costs_a_request_a_second_and_is_left_out() {
+    let (good, black_hole) = (echo("good").await, DropsPackets::start().await);
+    let more = "    outliers: {ejection: 2s}\n";
+    let proxy = Proxy::start(&shop(&[good.address(), black_hole.address()], more)).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        let asked = Instant::now();
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+        slowest = slowest.max(asked.elapsed());
+    }
+    assert!(slowest > Duration::from_millis(900) && slowest < Duration::from_millis(1500), "{slowest:?}");
+    wait_until("it is told", async || !events(&proxy, "EndpointEjected").is_empty()).await;
+    let told = format!("shop/stable: {} is left out for 2s: no connection was made in time", black_hole.address());
+    assert_eq!(events(&proxy, "EndpointEjected"), [told]);
+    let state = |state| [("version", "stable"), ("state", state)];
+    assert_eq!(proxy.metric("weir_upstream_endpoints", &state("ready")).await, 1.0);
+    assert_eq!(proxy.metric("weir_upstream_endpoints", &state("ejected")).await, 1.0);
+    let version = &status(&proxy).await["splits"][0]["versions"][0];
+    assert_eq!((&version["endpoints"], &version["ready"]), (&2.into(), &1.into()));
+    wait_until("it comes back", async || !events(&proxy, "EndpointReturned").is_empty()).await;
+    assert_eq!(proxy.metric("weir_upstream_endpoints", &state("ejected")).await, 0.0);
+    // One failure is enough now, and it is out for longer.
+    wait_until("it is left out again", async || {
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+        events(&proxy, "EndpointEjected").len() == 2
+    })
+    .await;
+    assert!(events(&proxy, "EndpointEjected")[1].contains("is left out for 4s"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_connections_is_left_out_without_being_asked_to() {
+    let (good, dead) = (echo("good").await, AcceptsNever::start());
+    let proxy = Proxy::start(&shop(&[good.address(), dead.address()], "")).await;
+    for _ in 0..30 {
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+    }
+    assert_eq!(proxy.metric("weir_retries_total", &[("version", "stable")]).await, 5.0, "five in a row are enough");
+    wait_until("it is told", async || events(&proxy, "EndpointEjected").len() == 1).await;
+}
+
+#[tokio::test]
+async fn the_only_endpoint_is_never_left_out_and_neither_are_all() {
+    let (one, two) = (AcceptsNever::start(), AcceptsNever::start());
+    for endpoints in [&[one.address()][..], &[one.address(), two.address()]] {
+        let proxy = Proxy::start(&shop(endpoints, "    outliers: {failures: 1}\n")).await;
+        for _ in 0..10 {
+            assert_eq!(get(proxy.http(), "/").await.header("x-weir-reason"), Some("connect_failed"));
+        }
+        let ready = proxy.metric("weir_upstream_endpoints", &[("state", "ready")]).await;
+        assert_eq!(ready, 1.0, "of {}", endpoints.len());
+    }
+}
+
+#[tokio::test]
+async fn answers_of_5xx_count_where_outliers_are_configured() {
+    let bad =
+        Echo::start(EchoOptions { fail: 1.0, version: "bad".to_owned(), ..EchoOptions::default() }).await.unwrap();
+    let good = echo("good").await;
+    for (more, expected) in [("", 20), ("    outliers: {failures: 3}\n", 3)] {
+        let proxy = Proxy::start(&shop(&[bad.address(), good.address()], more)).await;
+        let mut failures = 0;
+        for _ in 0..40 {
+            failures += u32::from(get(proxy.http(), "/").await.status.is_server_error());
+        }
+        assert_eq!(failures, expected, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_hash_keeps_who_has_the_same_header_together() {
+    let backends = [echo("a").await, echo("b").await, echo("c").await];
+    let endpoints: Vec<SocketAddr> = backends.iter().map(Echo::address).collect();
+    let proxy = Proxy::start(&shop(&endpoints, "    balance: hash\n    hash: {header: x-user}\n")).await;
+    let mut homes: BTreeMap<u32, String> = BTreeMap::new();
+    for n in 0..120 {
+        let user = n % 30;
+        let request = request("GET", "/").header("x-user", user.to_string()).body(nothing()).unwrap();
+        let answer = send(proxy.http(), request).await;
+        let version = answer.header("x-echo-version").unwrap().to_owned();
+        assert_eq!(*homes.entry(user).or_insert_with(|| version.clone()), version, "user {user} moved");
+    }
+    let used: std::collections::BTreeSet<&String> = homes.values().collect();
+    assert_eq!(used.len(), 3, "{homes:?}");
+}
