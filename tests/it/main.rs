@@ -16,6 +16,7 @@ mod commands;
 mod counters;
 mod deploy;
 mod dialects;
+mod differential;
 mod endpoints;
 mod forwarding;
 mod gateway_rules;

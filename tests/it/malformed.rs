@@ -332,6 +332,34 @@ async fn a_head_that_takes_too_long_is_cut() {
     assert!((Duration::from_secs(9)..Duration::from_secs(14)).contains(&took), "{took:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_line_before_a_request_may_come_in_pieces() {
+    let echo = echo("v1").await;
+    let proxy = Proxy::before([echo.address()]).await;
+    let mut stream = TcpStream::connect(proxy.http()).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(b"\r").await.unwrap();
+    // For the CR to be read alone; nothing else changes if it is not.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let request = "\n\r\nGET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let answer = closed(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn close_counts_beside_keep_alive() {
+    let echo = echo("v1").await;
+    let proxy = Proxy::before([echo.address()]).await;
+    for options in ["close, keep-alive", "keep-alive, close", "keep-alive\r\nconnection: close"] {
+        for version in ["HTTP/1.0", "HTTP/1.1"] {
+            let request = format!("GET / {version}\r\nhost: a\r\nconnection: {options}\r\n\r\n{SECOND}");
+            let answer = raw(proxy.http(), request).await;
+            assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 1, "{version}, {options:?}: {answer:?}");
+        }
+    }
+}
+
 /// Who waits for longer than a head may take, but not within one, keeps its connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_may_wait_before_between_and_within_requests() {
