@@ -98,7 +98,7 @@ impl Process {
                 admin.push(Admin::start(address, access, token, Arc::clone(&control), phases.clone()).await?);
             }
         }
-        let ticker = tokio::spawn(tick(Arc::clone(&control)));
+        let ticker = tokio::spawn(tend(Arc::clone(&control)));
         Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker })
     }
 
@@ -203,7 +203,12 @@ fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError
 /// How often it is looked whether something is still in flight at the end.
 const LOOK: Duration = Duration::from_millis(10);
 
-async fn tick(control: Arc<Control>) {
+/// What the control side does by itself.
+async fn tend(control: Arc<Control>) {
+    tokio::join!(tick(&control), control.check_health());
+}
+
+async fn tick(control: &Control) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

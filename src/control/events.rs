@@ -28,6 +28,10 @@ pub enum EventKind {
     EndpointEjected,
     /// An endpoint that was left out gets requests again.
     EndpointReturned,
+    /// Health checks find an endpoint unhealthy.
+    EndpointUnhealthy,
+    /// Health checks find it healthy again.
+    EndpointHealthy,
     /// The process is ending.
     ShuttingDown,
 }
@@ -65,7 +69,10 @@ impl Events {
     /// Tells everyone, the log included.
     pub fn tell(&self, kind: EventKind, split: &str, version: &str, message: String) {
         match kind {
-            EventKind::ConfigRejected | EventKind::GuardTripped | EventKind::EndpointEjected => {
+            EventKind::ConfigRejected
+            | EventKind::GuardTripped
+            | EventKind::EndpointEjected
+            | EventKind::EndpointUnhealthy => {
                 tracing::warn!(?kind, split, version, "{message}")
             }
             _ => tracing::info!(?kind, split, version, "{message}"),

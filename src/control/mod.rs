@@ -7,6 +7,7 @@ mod fleet;
 mod gate;
 mod guards;
 mod hand;
+mod health;
 mod history;
 mod metrics;
 mod outliers;
@@ -111,6 +112,8 @@ pub struct Control {
     started: Instant,
     /// Told when something about guards has changed that other replicas do not know.
     learned: Notify,
+    /// Told when endpoints may have changed.
+    changed: Notify,
     state: Mutex<State>,
 }
 
@@ -161,6 +164,7 @@ impl Control {
             metrics,
             started: Instant::now(),
             learned: Notify::new(),
+            changed: Notify::new(),
             state: Mutex::new(state),
         })
     }
@@ -256,6 +260,7 @@ impl Control {
             }
         }
         self.metrics.applied(generation, begun.elapsed());
+        self.changed.notify_one();
         Ok(generation)
     }
 

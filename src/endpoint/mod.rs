@@ -18,9 +18,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::model::Transport;
+use crate::model::{TlsClient, Transport};
 
 /// A version of a split at one revision: dense, stable across generations, never used again for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +83,20 @@ impl Endpoint {
             health: Health::new(Moment::now()),
             latency: Latency::default(),
             token,
+        }
+    }
+
+    /// The name that its certificate must have: the one configured, its own, or its address.
+    ///
+    /// # Errors
+    ///
+    /// The name is none.
+    pub fn server_name(&self, tls: &TlsClient) -> Result<ServerName<'static>, InvalidDnsNameError> {
+        let name = tls.server_name.as_deref().or(self.host.as_deref());
+        let literal = |name: &str| name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match name {
+            Some(name) if literal(name).is_err() => ServerName::try_from(name.to_owned()),
+            _ => Ok(ServerName::IpAddress(self.address.ip().into())),
         }
     }
 

@@ -1,11 +1,9 @@
 //! A connection to an endpoint: TCP, TLS where asked for, and the HTTP handshake.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -63,7 +61,8 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
             return speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2).await;
         };
         let connector = connector(tls, protocol, demand);
-        let stream = connector.connect(server_name(endpoint, tls)?, tcp).await.map_err(ConnectError::Tls)?;
+        let name = endpoint.server_name(tls).map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
+        let stream = connector.connect(name, tcp).await.map_err(ConnectError::Tls)?;
         let http2 = match stream.get_ref().1.alpn_protocol() {
             Some(chosen) => chosen == b"h2",
             // No ALPN at all: an endpoint that was said to speak HTTP/2 is believed.
@@ -91,15 +90,4 @@ fn connector(tls: &TlsClient, protocol: UpstreamProtocol, demand: Demand) -> Tls
         (UpstreamProtocol::Auto, Demand::Any) => vec![h2, h1],
     };
     TlsConnector::from(Arc::new(config))
-}
-
-fn server_name(endpoint: &Endpoint, tls: &TlsClient) -> Result<ServerName<'static>, ConnectError> {
-    let name = tls.server_name.as_deref().or(endpoint.host.as_deref());
-    let literal = |name: &str| name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    match name {
-        Some(name) if literal(name).is_err() => {
-            ServerName::try_from(name.to_owned()).map_err(|e| ConnectError::Tls(io::Error::other(e)))
-        }
-        _ => Ok(ServerName::IpAddress(endpoint.address.ip().into())),
-    }
 }

@@ -9,6 +9,7 @@ use weir::echo::{Echo, EchoOptions};
 
 use crate::mocks::accepts_never::AcceptsNever;
 use crate::mocks::drops_packets::DropsPackets;
+use crate::mocks::falls_ill::FallsIll;
 use crate::support::*;
 
 /// One version `stable` with these endpoints, and more lines of the split.
@@ -165,4 +166,71 @@ async fn a_hash_keeps_who_has_the_same_header_together() {
     }
     let used: std::collections::BTreeSet<&String> = homes.values().collect();
     assert_eq!(used.len(), 3, "{homes:?}");
+}
+
+/// Two endpoints of which one falls ill and gets well, as this health check sees it.
+async fn falls_ill(check: &str, reason: &str) {
+    let (one, two) = (FallsIll::start().await, FallsIll::start().await);
+    let scheme = if check.contains("grpc") { "h2c://" } else { "" };
+    let yaml = format!(
+        "splits:\n  - name: shop\n    versions: [{{name: stable, endpoints: [\"{scheme}{}\", \"{scheme}{}\"]}}]\n    \
+         health: {{interval: 20ms, timeout: 5s, healthy: 2, unhealthy: 2, {check}}}\n",
+        one.address(),
+        two.address(),
+    );
+    let proxy = Proxy::start(&yaml).await;
+    wait_until("both are asked", async || one.checks() > 2 && two.checks() > 2).await;
+    assert_eq!(events(&proxy, "EndpointUnhealthy"), Vec::<String>::new());
+    one.set_ill(true);
+    wait_until("it is told", async || !events(&proxy, "EndpointUnhealthy").is_empty()).await;
+    assert_eq!(events(&proxy, "EndpointUnhealthy"), [format!("shop/stable: {} is unhealthy: {reason}", one.address())]);
+    let before = one.requests();
+    for _ in 0..20 {
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+    }
+    assert_eq!(one.requests(), before, "it is not asked for anything else");
+    assert_eq!(proxy.metric("weir_upstream_endpoints", &[("state", "ejected")]).await, 1.0);
+    // With both ill all are used.
+    two.set_ill(true);
+    wait_until("the other is told", async || events(&proxy, "EndpointUnhealthy").len() == 2).await;
+    let before = (one.requests(), two.requests());
+    for _ in 0..20 {
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+    }
+    assert!(one.requests() >= before.0 + 5 && two.requests() >= before.1 + 5);
+    one.set_ill(false);
+    wait_until("it is well", async || events(&proxy, "EndpointHealthy").len() == 1).await;
+    let before = two.requests();
+    for _ in 0..20 {
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+    }
+    assert_eq!(two.requests(), before);
+    // Without the check nobody is unhealthy.
+    let unchecked = yaml.lines().filter(|line| !line.contains("health:")).map(|line| format!("{line}\n"));
+    proxy.apply(&unchecked.collect::<String>());
+    wait_until("all are used", async || proxy.metric("weir_upstream_endpoints", &[("state", "ready")]).await == 2.0)
+        .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_path_answers_503_is_not_used() {
+    falls_ill("path: /healthz", "GET /healthz answered 503").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_says_over_grpc_that_it_does_not_serve_is_not_used() {
+    falls_ill("kind: grpc, service: shop", "its serving status is 2, not SERVING").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_takes_no_connection_is_found_before_any_request() {
+    let (good, dead) = (echo("good").await, AcceptsNever::start());
+    let more = "    health: {kind: tcp, interval: 20ms, timeout: 5s}\n";
+    let proxy = Proxy::start(&shop(&[good.address(), dead.address()], more)).await;
+    wait_until("it is told", async || !events(&proxy, "EndpointUnhealthy").is_empty()).await;
+    assert!(events(&proxy, "EndpointUnhealthy")[0].contains("is unhealthy: no connection: Connection refused"));
+    for _ in 0..10 {
+        assert_eq!(get(proxy.http(), "/").await.status, 200);
+    }
+    assert_eq!(proxy.metric("weir_retries_total", &[]).await, 0.0);
 }

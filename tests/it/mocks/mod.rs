@@ -10,6 +10,7 @@ pub mod answers_garbage;
 pub mod closes_after_each_answer;
 pub mod dies_on_reuse;
 pub mod drops_packets;
+pub mod falls_ill;
 pub mod goes_away;
 pub mod lies_about_length;
 pub mod never_answers;

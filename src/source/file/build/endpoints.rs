@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{EndpointPolicy, HashKey, OutlierOn, Outliers};
+use http::uri::{Authority, PathAndQuery};
+
+use crate::model::{CheckKind, EndpointPolicy, HashKey, HealthCheck, OutlierOn, Outliers};
 
 use super::super::problem::{Pointer, Problems};
-use super::super::units::Percent;
+use super::super::units::{Percent, Time};
 use super::super::wire;
 use super::matching::header_name;
 use super::optional;
 use super::sticky::cookie_name;
+
+/// Bytes of a gRPC service's name, as health checks write it.
+const LONGEST_SERVICE: usize = 127;
 
 /// What a split says about its endpoints.
 pub fn policy(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Option<Arc<EndpointPolicy>> {
@@ -18,12 +23,13 @@ pub fn policy(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Opti
     let hash = optional(wire.hash.as_ref().map(|hash| hash_key(hash, wire.balance, &at.key("hash"), problems)));
     let outliers = optional(wire.outliers.as_ref().map(|wire| outliers(wire, &at.key("outliers"), problems)));
     let panic = optional(wire.panic.map(|percent| share(percent, &at.key("panic"), problems)));
+    let health = optional(wire.health.as_ref().map(|wire| health(wire, &at.key("health"), problems)));
     let policy = EndpointPolicy {
         hash: hash?.unwrap_or(default.hash),
         slow_start: wire.slow_start.map_or(default.slow_start, |time| time.0),
         outliers: outliers?.unwrap_or(default.outliers),
         panic: panic?.unwrap_or(default.panic),
-        health: default.health,
+        health: health?.map(Arc::new),
         prewarm: default.prewarm,
     };
     Some(if policy == EndpointPolicy::default() { EndpointPolicy::shared() } else { Arc::new(policy) })
@@ -75,6 +81,59 @@ fn outliers(wire: &wire::Outliers, at: &Pointer, problems: &mut Problems) -> Opt
         ejection,
         max_ejected,
         on: wire.on.as_ref().map_or_else(all, |on| on.iter().map(cause).collect()),
+    })
+}
+
+/// How endpoints are asked whether they are well.
+fn health(wire: &wire::Health, at: &Pointer, problems: &mut Problems) -> Option<HealthCheck> {
+    let kind = check_kind(wire, at, problems);
+    let mut time = |time: Option<Time>, key: &str, default: u64| {
+        let time = time.map_or(Duration::from_secs(default), |time| time.0);
+        let error = format!("leaves no time at all: write a duration above 0, like {default}s");
+        problems.check(&at.key(key), if time == Duration::ZERO { Err(error) } else { Ok(time) })
+    };
+    let (interval, timeout) = (time(wire.interval, "interval", 5), time(wire.timeout, "timeout", 1));
+    Some(HealthCheck {
+        kind: kind?,
+        interval: interval?,
+        timeout: timeout?,
+        healthy: wire.healthy.unwrap_or(2),
+        unhealthy: wire.unhealthy.unwrap_or(3),
+    })
+}
+
+fn check_kind(wire: &wire::Health, at: &Pointer, problems: &mut Problems) -> Option<CheckKind> {
+    let before = problems.errors.len();
+    let kind = wire.kind.unwrap_or(wire::HealthKind::Http);
+    let http = kind == wire::HealthKind::Http;
+    for (key, there) in [("path", wire.path.is_some()), ("host", wire.host.is_some())] {
+        if there && !http {
+            problems.error(&at.key(key), format!("is for kind http only: remove {key}, or kind"));
+        }
+    }
+    if wire.service.is_some() && kind != wire::HealthKind::Grpc {
+        problems.error(&at.key("service"), "is for kind grpc only: add kind: grpc, or remove it");
+    }
+    if wire.service.as_ref().is_some_and(|service| service.len() > LONGEST_SERVICE) {
+        problems
+            .error(&at.key("service"), format!("is longer than {LONGEST_SERVICE} bytes: no service has such a name"));
+    }
+    match &wire.path {
+        None if http => problems.error(at, "which path? write path: /healthz, or kind: tcp or grpc"),
+        Some(path) if !path.starts_with('/') || path.parse::<PathAndQuery>().is_err() => {
+            problems
+                .error(&at.key("path"), format!("\"{path}\" is no path: write one that begins with /, like /healthz"));
+        }
+        _ => {}
+    }
+    if wire.host.as_ref().is_some_and(|host| host.parse::<Authority>().is_err()) {
+        problems.error(&at.key("host"), "is no host name: write one like shop.example.com");
+    }
+    let text = |text: &Option<String>| Arc::from(text.as_deref().unwrap_or_default());
+    (problems.errors.len() == before).then(|| match kind {
+        wire::HealthKind::Http => CheckKind::Http { path: text(&wire.path), host: wire.host.as_deref().map(Arc::from) },
+        wire::HealthKind::Grpc => CheckKind::Grpc { service: text(&wire.service) },
+        wire::HealthKind::Tcp => CheckKind::Tcp,
     })
 }
 

@@ -19,6 +19,39 @@ pub struct Hash {
     pub source_address: Option<bool>,
 }
 
+/// How endpoints are asked whether they are well.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    /// What is asked: http a path, grpc the standard health service, tcp whether a connection can be made. Default: http.
+    pub kind: Option<HealthKind>,
+    /// Path and query that answer 200 to 399 while the endpoint is well; needed for http.
+    pub path: Option<String>,
+    /// Host that is asked for; for http only. Default: the endpoint's name or address.
+    pub host: Option<String>,
+    /// Service that is asked about; for grpc only. Default: the server as a whole.
+    pub service: Option<String>,
+    /// Time from one check to the next. Default: 5s.
+    pub interval: Option<Time>,
+    /// How long an answer may take. Default: 1s.
+    pub timeout: Option<Time>,
+    /// Checks in a row that must succeed before an endpoint is used again. Default: 2.
+    #[schemars(range(min = 1, max = 1000))]
+    pub healthy: Option<u32>,
+    /// Checks in a row that must fail before an endpoint is not used any more; the first of all decides by itself. Default: 3.
+    #[schemars(range(min = 1, max = 1000))]
+    pub unhealthy: Option<u32>,
+}
+
+/// What a health check asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HealthKind {
+    Http,
+    Grpc,
+    Tcp,
+}
+
 /// When an endpoint is left out for a while because requests fail there.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

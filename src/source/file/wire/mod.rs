@@ -9,7 +9,7 @@ mod mirror;
 mod policy;
 mod routing;
 
-pub use endpoints::{Hash, OutlierOn, Outliers};
+pub use endpoints::{Hash, Health, HealthKind, OutlierOn, Outliers};
 pub use mirror::Mirror;
 pub use policy::{
     Balance, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
@@ -213,6 +213,8 @@ pub struct Split {
     pub panic: Option<Percent>,
     /// When an endpoint is left out for a while because requests fail there. Default: when connections fail.
     pub outliers: Option<Outliers>,
+    /// Asks endpoints whether they are well. Default: off.
+    pub health: Option<Health>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.

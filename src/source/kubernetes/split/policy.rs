@@ -101,7 +101,8 @@ impl<'s> Kept<'s> {
             endpoints: spec.hash.is_none()
                 && spec.slow_start.is_none()
                 && spec.panic.is_none()
-                && spec.outliers.is_none(),
+                && spec.outliers.is_none()
+                && spec.health.is_none(),
             timeouts: spec.timeouts.is_none(),
             retry: spec.retry.is_none(),
             rescue: spec.rescue.is_none(),

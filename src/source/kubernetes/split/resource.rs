@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::source::file::units::{Name, Percent, Time};
 use crate::source::file::wire::{
-    self, Balance, Filter, Guard, Hash, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol, Rescue, Retry,
-    StickyMode, Timeouts,
+    self, Balance, Filter, Guard, Hash, Health, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol, Rescue,
+    Retry, StickyMode, Timeouts,
 };
 
 /// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
@@ -69,6 +69,8 @@ pub struct SplitSpec {
     pub panic: Option<Percent>,
     /// When an endpoint is left out for a while because requests fail there. Default: when connections fail.
     pub outliers: Option<Outliers>,
+    /// Asks endpoints whether they are well. Default: off.
+    pub health: Option<Health>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.
@@ -195,6 +197,7 @@ impl SplitSpec {
             slow_start: self.slow_start,
             panic: self.panic,
             outliers: self.outliers,
+            health: self.health,
             timeouts: self.timeouts,
             retry: self.retry,
             rescue: self.rescue,
