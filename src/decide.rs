@@ -94,6 +94,30 @@ impl Decision {
         &self.rule(snapshot).body.versions[self.version]
     }
 
+    /// Whether the version has another endpoint that is well and was not tried.
+    pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
+        let endpoints = self.version(snapshot).endpoints.iter().enumerate();
+        let mut others = endpoints.filter(|(index, _)| *index != self.endpoint).map(|(_, endpoint)| endpoint);
+        others.any(|endpoint| endpoint.health.is_usable() && !tried.contains(endpoint.id))
+    }
+
+    /// The same decision among what is served by now, but for the endpoint, which is to be chosen again. None: its rule or
+    /// version has gone.
+    pub fn renewed(&self, before: &Snapshot, now: &Snapshot) -> Option<Self> {
+        let split = self.rule(before).body.split_id;
+        let same = |rule: &Rule| rule.body.split_id == split;
+        let rule = match now.rules.get(self.found.rule).is_some_and(same) {
+            true => self.found.rule,
+            false => now.rules.iter().position(same)?,
+        };
+        let (versions, version) = (&now.rules[rule].body.versions, self.version(before));
+        let version = versions.iter().position(|v| v.id == version.id).or_else(|| {
+            // It runs something else by now.
+            versions.iter().position(|v| v.name == version.name)
+        })?;
+        Some(Self { found: Found { rule, ..self.found }, version, endpoint: 0, ..self.clone() })
+    }
+
     /// The endpoint.
     pub fn endpoint<'s>(&self, snapshot: &'s Snapshot) -> &'s Arc<Endpoint> {
         &self.version(snapshot).endpoints[self.endpoint]

@@ -153,9 +153,9 @@ impl Pump {
         self.moved
     }
 
-    /// Whether nothing of the body has gone, so that all of it can go elsewhere.
+    /// Whether nothing of the body has been taken, so that all of it can go elsewhere.
     pub fn is_untouched(&self) -> bool {
-        self.moved == 0 && !self.trailed
+        self.moved == 0 && !self.trailed && self.pipe.as_ref().is_none_or(|pipe| pipe.held() == 0)
     }
 
     /// Whether bytes have gone since the last call.
@@ -168,10 +168,13 @@ impl Pump {
         self.starved
     }
 
-    /// Goes to another sink, since nothing has gone.
+    /// Goes to another sink from its beginning, with a source that has all of it still.
     pub fn restart(&mut self) {
         self.state = State::Moving;
         self.announced = false;
+        self.left = self.left.map(|left| left + self.moved);
+        self.moved = 0;
+        self.noticed = 0;
     }
 
     /// Moves nothing more.

@@ -40,6 +40,11 @@ impl Buffer {
         Self::take(if capacity > SMALL { 2 } else { 1 })
     }
 
+    /// An empty buffer of the smallest kind that `length` bytes fit in, if there is one.
+    pub fn fitting(length: usize) -> Self {
+        Self::take(KEPT.iter().position(|(capacity, _)| length <= *capacity).unwrap_or(KEPT.len() - 1) as u8)
+    }
+
     fn take(class: u8) -> Self {
         let index = usize::from(class);
         let kept = POOL.with_borrow_mut(|pool| pool[index].pop());

@@ -287,7 +287,7 @@ impl Default for Timeouts {
 }
 
 /// What is tried again on another endpoint of the same version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
     /// Tries after the first.
     pub attempts: u8,
@@ -295,11 +295,29 @@ pub struct Retry {
     pub on: Vec<RetryOn>,
     /// How long it is waited before each.
     pub backoff: Duration,
+    /// How long a try may take that another one can follow; none: as long as the request may.
+    pub per_try: Option<Duration>,
+    /// Retries for each request, 0 to 1, of those that may have been worked on; see `proxy::budget`.
+    pub budget: f64,
+    /// Bytes of a request's body that are kept so that it can go once more.
+    pub body_limit: u64,
+}
+
+impl Retry {
+    /// Requests with longer bodies are repeated only if nothing of the body has gone.
+    pub const BODY_LIMIT: u64 = 64 * 1024;
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 1, on: vec![RetryOn::Connect, RetryOn::Refused], backoff: Duration::ZERO }
+        Self {
+            attempts: 2,
+            on: vec![RetryOn::Connect, RetryOn::Refused, RetryOn::Reset],
+            backoff: Duration::ZERO,
+            per_try: None,
+            budget: 0.2,
+            body_limit: Self::BODY_LIMIT,
+        }
     }
 }
 
@@ -308,10 +326,13 @@ impl Default for Retry {
 pub enum RetryOn {
     /// No connection could be made.
     Connect,
-    /// The endpoint said that it had not begun (REFUSED_STREAM, GOAWAY), or the request was never sent.
+    /// The endpoint said that it had not begun (REFUSED_STREAM, GOAWAY), or the request was never sent; also a 503 of an
+    /// endpoint that is going away, for what may be repeated.
     Refused,
     /// The connection broke before an answer; only what may be repeated (RFC 9110 section 9.2.2).
     Reset,
+    /// No answer within the time of a try; only what may be repeated.
+    Timeout,
     /// The endpoint answered with this status; only what may be repeated.
     Status(StatusCode),
 }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -12,17 +13,22 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::forward::{self, Target};
+use super::limits::Limits;
 use super::mirror::{Tee, Teed};
+use super::replay::{Replay, Replayed, Room};
 use super::upgrade::Upgrade;
 use super::{filter, relay, upgrade};
 use crate::endpoint::Endpoint;
 use crate::io::{Alarm, Pump, Side, Sink as _, Stopped};
 use crate::message::{Broken, Request, Response, Size};
-use crate::model::{Split, Timeouts};
+use crate::model::{RetryOn, Split, Timeouts};
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
 /// Informational answers that are passed on; an endpoint that sends more has lost its way.
 const MOST_INTERIM: usize = 10;
+
+/// How long an endpoint that drops packets may hold up a request that can go elsewhere.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// A request on its way out, in a form that fits every endpoint.
 pub struct Outbound {
@@ -32,8 +38,12 @@ pub struct Outbound {
     pub upload: Pump,
     /// Copies that are made of it.
     pub tee: Option<Box<Tee>>,
-    /// Whether it may be sent twice: idempotent, and without a body.
-    pub repeatable: bool,
+    /// Whether it means the same if it is worked on twice (RFC 9110 section 9.2.2).
+    idempotent: bool,
+    /// What is kept of the body for another try.
+    kept: Option<Replay>,
+    /// How much may be kept of it; 0: nothing.
+    keeps: u64,
     /// The protocol that the client asks for.
     pub upgrade: Option<Upgrade>,
     /// When the client's body last got further.
@@ -69,13 +79,39 @@ impl Failed {
 impl Outbound {
     /// A request that has not begun.
     pub fn new(target: Target, upgrade: Option<Upgrade>) -> Self {
-        Self { target, upload: Pump::new(None), tee: None, repeatable: false, upgrade, progress: None }
+        let upload = Pump::new(None);
+        Self { target, upload, tee: None, idempotent: false, kept: None, keeps: 0, upgrade, progress: None }
     }
 
     /// It begins.
     pub fn begins(&mut self, request: &Request, split: &Split) {
         self.upload = Pump::new(split.limits.request_body);
-        self.repeatable = request.size == Size::None && request.method.is_idempotent() && self.upgrade.is_none();
+        self.idempotent = request.method.is_idempotent() && self.upgrade.is_none();
+        if request.size == Size::None {
+            return;
+        }
+        let limit = split.retry.body_limit;
+        let fits = !matches!(request.size, Size::Known(length) if length > limit);
+        let repeats = split.retry.attempts > 0 || split.rescue.is_some();
+        self.keeps = if fits && repeats && self.upgrade.is_none() { limit } else { 0 };
+    }
+
+    /// Begins a try over this connection.
+    fn goes(&mut self, upstream: &Upstream, room: &Room) {
+        self.upload.restart();
+        if let Some(kept) = &mut self.kept {
+            return kept.restart();
+        }
+        // What was begun and is not idempotent is repeated only where the other side can say that it had not begun.
+        if self.keeps > 0 && (self.idempotent || matches!(upstream, Upstream::Http2(_))) {
+            self.kept = Some(Replay::new(self.keeps, room));
+        }
+    }
+
+    /// It will not go anywhere else.
+    pub fn settles(&mut self) {
+        self.kept = None;
+        self.keeps = 0;
     }
 
     /// Moves the client's body on, past who copies it.
@@ -85,25 +121,24 @@ impl Outbound {
         upstream: &mut Upstream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
-        let mut body = Teed { client, tee: &mut self.tee };
+        let mut body = Replayed { kept: &mut self.kept, rest: Teed { client, tee: &mut self.tee } };
         self.upload.poll(&mut body, upstream, &mut relay::clean, context)
     }
 
-    /// Whether nothing of the client's body has gone.
-    pub fn is_untouched(&self) -> bool {
-        self.upload.is_untouched()
+    /// Whether all of it is still there to be sent.
+    pub fn is_whole(&self) -> bool {
+        self.kept.is_some() || self.upload.is_untouched()
     }
-}
 
-/// How long a try may take.
-#[derive(Clone, Copy)]
-pub struct Limits {
-    /// When the request, or its last rescue, began.
-    pub begun: Instant,
-    /// Its time limits.
-    pub timeouts: Timeouts,
-    /// The answer, and the silence before it, may take as long as they like.
-    pub unlimited: bool,
+    /// Whether it may be repeated, as far as is known before it goes.
+    pub fn may_be_repeated(&self) -> bool {
+        self.idempotent && (self.is_whole() || self.keeps > 0)
+    }
+
+    /// Whether it may be sent once more though it may have been worked on.
+    pub fn is_repeatable(&self) -> bool {
+        self.idempotent && self.is_whole()
+    }
 }
 
 impl Exchange {
@@ -129,11 +164,11 @@ impl Exchange {
     ) -> Result<Answer, Failed> {
         let mut lease = self.lease(client, outbound, (endpoint, fresh), limits).await?;
         let stale = lease.reused;
-        let failed = |fault, message: String| Failed { fault, stale, message };
+        let failed = |fault, message: String| Failed { fault, stale: stale && fault != Fault::TryTimeout, message };
         self.send(client, (request, outbound), (endpoint, &mut lease.upstream), limits)
             .await
             .map_err(|(fault, message)| failed(fault, message))?;
-        outbound.upload.restart();
+        outbound.goes(&lease.upstream, &self.worker.replays);
         match converse(client, &mut lease.upstream, outbound, limits, &mut self.alarm).await {
             Ok(response) => Ok(Answer { response, lease }),
             Err((fault, message)) => Err(failed(fault, message)),
@@ -155,7 +190,7 @@ impl Exchange {
         {
             return Ok(lease);
         }
-        let timeout = self.patience(endpoint, limits.timeouts.connect);
+        let timeout = self.connect_timeout(limits);
         let connecting = async {
             match fresh {
                 true => pool.fresh(endpoint, demand, timeout).await,
@@ -165,8 +200,16 @@ impl Exchange {
         match unless_gone(client, &mut self.alarm, limits.deadline(), connecting).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(error)) => Err(Failed::new((&error).into(), error.to_string())),
-            Err(fault) => Err(Failed::new(fault, limits.describe())),
+            Err(fault) => Err(limits.late(fault)).map_err(|(fault, message)| Failed::new(fault, message)),
         }
+    }
+
+    /// How long a connection may take: not long where there is another endpoint to go to.
+    fn connect_timeout(&self, limits: Limits) -> Duration {
+        let elsewhere = limits.left > 0
+            && self.decision.rule(&self.snapshot).body.split.retry.on.contains(&RetryOn::Connect)
+            && self.decision.has_other(&self.snapshot, &self.tried);
+        if elsewhere { limits.timeouts.connect.min(HASTE) } else { limits.timeouts.connect }
     }
 
     async fn send(
@@ -207,7 +250,7 @@ impl Exchange {
         match sent.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err((unsent(&error), error.to_string())),
-            Err(fault) => Err((fault, limits.describe())),
+            Err(fault) => Err(limits.late(fault)),
         }
     }
 }
@@ -215,17 +258,6 @@ impl Exchange {
 /// What it means that a head could not be sent: another endpoint may get it, unless it cannot carry what is asked for.
 fn unsent(error: &Broken) -> Fault {
     if matches!(error, Broken::Malformed(_)) { Fault::UpgradeFailed } else { Fault::Refused }
-}
-
-impl Limits {
-    /// When the head of the answer must have come, as long as no body delays it.
-    fn deadline(&self) -> Option<Instant> {
-        (!self.unlimited).then(|| self.begun + self.timeouts.request)
-    }
-
-    fn describe(&self) -> String {
-        format!("no answer within {:?}", self.timeouts.request)
-    }
 }
 
 /// Waits for `work`, unless the client leaves or the deadline comes.
@@ -365,11 +397,16 @@ fn wait<T>(
     let since = outbound.progress.map_or(limits.begun, |progress| progress.max(limits.begun));
     let answer = since + request;
     let deadline = if starved { answer.min(since + idle) } else { answer };
+    let attempt = limits.attempt.filter(|attempt| since.max(attempt.begun) + attempt.limit < deadline);
+    let deadline = attempt.map_or(deadline, |attempt| since.max(attempt.begun) + attempt.limit);
     if alarm.poll(deadline, context).is_pending() {
         return Poll::Pending;
+    }
+    if let Some(attempt) = attempt {
+        return Poll::Ready(Err(attempt.over()));
     }
     if starved && since + idle <= answer {
         return failed(Fault::ClientBody, "the client's body stands still");
     }
-    Poll::Ready(Err((Fault::RequestTimeout, limits.describe())))
+    Poll::Ready(Err((Fault::RequestTimeout, format!("no answer within {request:?}"))))
 }

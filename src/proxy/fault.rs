@@ -81,6 +81,8 @@ pub enum Fault {
     Protocol,
     /// No answer in time.
     RequestTimeout,
+    /// No answer within the time of a try.
+    TryTimeout,
     /// The answer stalled.
     IdleTimeout,
     /// The answer broke off.
@@ -118,6 +120,7 @@ impl Fault {
             Self::Reset => (Upstream, IfIdempotent, 502, Reason::Reset),
             Self::Protocol => (Upstream, Never, 502, Reason::Protocol),
             Self::RequestTimeout => (Upstream, Never, 504, Reason::RequestTimeout),
+            Self::TryTimeout => (Upstream, IfIdempotent, 504, Reason::TryTimeout),
             Self::IdleTimeout => (Upstream, Never, 504, Reason::IdleTimeout),
             Self::Truncated => (Upstream, Never, 502, Reason::Truncated),
             Self::UpgradeFailed => (Upstream, Never, 502, Reason::UpgradeFailed),
@@ -165,6 +168,7 @@ impl Fault {
             Self::Connect | Self::ConnectTimeout | Self::Tls => Some(RetryOn::Connect),
             Self::Refused => Some(RetryOn::Refused),
             Self::Reset => Some(RetryOn::Reset),
+            Self::TryTimeout => Some(RetryOn::Timeout),
             _ => None,
         }
     }
@@ -175,7 +179,7 @@ impl Fault {
             Self::Connect | Self::ConnectTimeout | Self::Tls | Self::Refused | Self::Reset | Self::Protocol => {
                 Some(RescueOn::Connect)
             }
-            Self::RequestTimeout => Some(RescueOn::Timeout),
+            Self::RequestTimeout | Self::TryTimeout => Some(RescueOn::Timeout),
             _ => None,
         }
     }

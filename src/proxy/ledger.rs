@@ -88,6 +88,21 @@ impl Ledger {
         self.cell.retried(reason);
     }
 
+    /// It is not retried, since the budget is used up.
+    pub fn denied(&self) {
+        self.cell.denied();
+    }
+
+    /// The request goes to another version without having failed on its own: what its version runs has changed.
+    pub fn goes_to(&mut self, version: VersionId) {
+        let cell = self.worker.cell(version);
+        if !Arc::ptr_eq(&cell, &self.cell) {
+            self.cell.active(-1);
+            cell.active(1);
+            self.cell = cell;
+        }
+    }
+
     /// The request leaves its version, which failed it, for another: the failure stays with the version that it left.
     pub fn leave(&mut self, failure: Ending, to: VersionId) {
         self.cell.rescued(failure.reason);

@@ -5,16 +5,19 @@
 
 mod accept;
 mod attempt;
+mod budget;
 mod client;
 mod exchange;
 mod fault;
 mod filter;
 mod forward;
 mod ledger;
+mod limits;
 mod mirror;
 mod outliers;
 mod refusal;
 mod relay;
+mod replay;
 mod tries;
 mod upgrade;
 mod validate;

@@ -1,16 +1,12 @@
 //! What a try says about its endpoint: failures in a row leave it out for a while.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::attempt::{Answer, Failed};
 use super::exchange::Exchange;
 use super::fault::Fault;
 use crate::endpoint::{Ejection, Endpoint};
-use crate::model::{OutlierOn, Outliers, RetryOn};
-
-/// How long a connection may take where the request can go elsewhere: packets that are dropped cost no more.
-const BRIEF: Duration = Duration::from_secs(1);
+use crate::model::{OutlierOn, Outliers};
 
 impl Exchange {
     /// Notes how a try went.
@@ -20,7 +16,7 @@ impl Exchange {
             Ok(answer) if answer.response.status.is_server_error() => (OutlierOn::ServerError, "it answered 5xx"),
             Ok(_) => return endpoint.health.succeeded(),
             // A pooled connection may die on its own.
-            Err(failed) if failed.stale && failed.fault != Fault::RequestTimeout => return,
+            Err(failed) if failed.stale && !matches!(failed.fault, Fault::RequestTimeout | Fault::TryTimeout) => return,
             Err(failed) => match blame(failed.fault) {
                 Some(blame) => blame,
                 None => return,
@@ -55,21 +51,6 @@ impl Exchange {
             });
         }
     }
-
-    /// How long a connection may take: less than what is configured while there is another endpoint that the request may go
-    /// to.
-    pub fn patience(&self, endpoint: &Endpoint, connect: Duration) -> Duration {
-        if connect <= BRIEF {
-            return connect;
-        }
-        let retry = &self.decision.rule(&self.snapshot).body.split.retry;
-        let left = self.tried.count() < usize::from(retry.attempts) && retry.on.contains(&RetryOn::Connect);
-        let others = &self.decision.version(&self.snapshot).endpoints;
-        let able = |other: &Arc<Endpoint>| {
-            other.id != endpoint.id && other.health.is_usable() && !self.tried.contains(other.id)
-        };
-        if left && others.iter().any(able) { BRIEF } else { connect }
-    }
 }
 
 /// What a fault says about the endpoint, if anything.
@@ -80,7 +61,7 @@ fn blame(fault: Fault) -> Option<(OutlierOn, &'static str)> {
         Fault::Tls => Some((OutlierOn::Connect, "TLS fails")),
         Fault::Reset => Some((OutlierOn::Reset, "its connections break")),
         Fault::Protocol => Some((OutlierOn::Reset, "its answers are no HTTP")),
-        Fault::RequestTimeout => Some((OutlierOn::Timeout, "it does not answer in time")),
+        Fault::RequestTimeout | Fault::TryTimeout => Some((OutlierOn::Timeout, "it does not answer in time")),
         _ => None,
     }
 }

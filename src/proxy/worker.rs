@@ -15,13 +15,15 @@ use tokio::time::Instant;
 
 use super::accept;
 use super::attempt::Failed;
+use super::budget::Budgets;
 use super::exchange::{Exchange, Served};
+use super::replay::Room;
 use crate::decide::Cursors;
 use crate::endpoint::{Ejection, VersionId};
 use crate::io::Closing;
 use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{RuleBody, Snapshot, VersionEntry};
 use crate::upstream::{Pool, SWEEP};
 
 /// Failures that a worker logs in a second; more are counted in the next line.
@@ -67,6 +69,9 @@ pub struct Worker {
     complaints: Cell<(Option<Instant>, u32)>,
     /// Copies of requests in flight.
     pub mirrors: Cell<usize>,
+    /// Bytes of bodies that are kept for another try.
+    pub replays: Room,
+    budgets: RefCell<Budgets>,
 }
 
 /// What the rest of the process keeps of a worker.
@@ -130,6 +135,8 @@ impl Worker {
             in_flight,
             complaints: Cell::new((None, 0)),
             mirrors: Cell::new(0),
+            replays: Room::default(),
+            budgets: RefCell::new(Budgets::new(Instant::now())),
         });
         let mut listening: HashMap<SocketKey, accept::Listening> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
@@ -177,6 +184,15 @@ impl Worker {
     /// An endpoint was left out: the control side will say so, and take it back in time.
     pub fn ejected(&self, ejection: Ejection) {
         self.shard.borrow().recorder().incidents.tell(ejection);
+    }
+
+    /// Whether the budget of a rule has a retry left, which is then taken.
+    pub fn may_retry(&self, rule: &RuleBody) -> bool {
+        let shard = self.shard.borrow();
+        let decisions = |version: &VersionEntry| shard.known(version.id).map_or(0, |cell| cell.decisions());
+        let requests = rule.versions.iter().map(decisions).sum();
+        let budget = rule.split.retry.budget;
+        self.budgets.borrow_mut().allows(rule.split_id, budget, requests, Instant::now())
     }
 
     /// How far the process is with ending.

@@ -39,6 +39,7 @@ pub struct Cell {
     endings: Counts,
     retries: Counts,
     rescues: Counts,
+    denied: AtomicU64,
     decisions: [AtomicU64; Why::ALL.len()],
     active_requests: AtomicI64,
     active_streams: [AtomicI64; StreamProtocol::ALL.len()],
@@ -74,6 +75,16 @@ impl Cell {
         self.retries.add(1 + reason as u32);
     }
 
+    /// A request was not tried again, since the budget of its split was used up.
+    pub fn denied(&self) {
+        bump(&self.denied, 1);
+    }
+
+    /// Decisions for the version so far.
+    pub fn decisions(&self) -> u64 {
+        self.decisions.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
     /// A request was repeated on another version.
     pub fn rescued(&self, reason: Reason) {
         self.rescues.add(1 + reason as u32);
@@ -107,6 +118,7 @@ impl Cell {
         let reason = |key: u32| Reason::ALL.get(key as usize - 1).copied().unwrap_or(Reason::None);
         self.retries.each(|key, count| add_count(&mut totals.retries, reason(key), count));
         self.rescues.each(|key, count| add_count(&mut totals.rescues, reason(key), count));
+        totals.denied += self.denied.load(Relaxed);
         for (sum, count) in totals.decisions.iter_mut().zip(&self.decisions) {
             *sum += count.load(Relaxed);
         }
@@ -143,6 +155,8 @@ pub struct Totals {
     pub retries: Vec<(Reason, u64)>,
     /// Rescues by cause.
     pub rescues: Vec<(Reason, u64)>,
+    /// Retries that the budget did not allow.
+    pub denied: u64,
     /// Decisions by [`Why::index`].
     pub decisions: [u64; Why::ALL.len()],
     /// Requests in flight.

@@ -112,10 +112,11 @@ pub struct Exporter {
 
 const REQUESTS: &str = "weir_requests_total";
 const DURATIONS: &str = "weir_request_duration_seconds";
+const DENIED: &str = "weir_retry_budget_exhausted_total";
 const MIRRORED: &str = "weir_mirrored_requests_total";
 const MIRRORED_DURATIONS: &str = "weir_mirrored_request_duration_seconds";
 
-const FAMILIES: [(&str, &str, MetricType); 13] = [
+const FAMILIES: [(&str, &str, MetricType); 14] = [
     (REQUESTS, "Requests by version and how they ended.", MetricType::COUNTER),
     (DURATIONS, "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
     ("weir_time_to_first_byte_seconds", "From the request's head to the answer's.", MetricType::HISTOGRAM),
@@ -125,6 +126,7 @@ const FAMILIES: [(&str, &str, MetricType); 13] = [
     ("weir_active_connections", "Long-lived connections by protocol.", MetricType::GAUGE),
     ("weir_upstream_endpoints", "Endpoints by state.", MetricType::GAUGE),
     ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
+    (DENIED, "Failed requests that were not tried again, since the budget was used up.", MetricType::COUNTER),
     ("weir_rescues_total", "Requests repeated on another version, by cause.", MetricType::COUNTER),
     ("weir_stream_duration_seconds", "Lifetimes of long-lived connections.", MetricType::HISTOGRAM),
     (MIRRORED, "Copies of requests by where they went and how they ended.", MetricType::COUNTER),
@@ -237,6 +239,9 @@ impl Families {
         }
         for (reason, count) in &totals.retries {
             self.number("weir_retries_total", labels.with(&[("reason", reason.as_str())]), *count as f64);
+        }
+        if totals.denied > 0 {
+            self.number(DENIED, labels.with(&[]), totals.denied as f64);
         }
         for (reason, count) in &totals.rescues {
             self.number("weir_rescues_total", labels.with(&[("reason", reason.as_str())]), *count as f64);

@@ -78,6 +78,8 @@ reasons! {
     Protocol = "protocol_error",
     /// No answer in time.
     RequestTimeout = "request_timeout",
+    /// No answer within the time of a try.
+    TryTimeout = "try_timeout",
     /// The body stalled.
     IdleTimeout = "idle_timeout",
     /// The body broke off.

@@ -78,6 +78,11 @@ impl Shard {
         &self.recorder
     }
 
+    /// The worker's cell of a version that has had a request.
+    pub fn known(&self, version: VersionId) -> Option<&Arc<Cell>> {
+        self.cells.get(version.index())?.as_ref()
+    }
+
     /// The worker's cell of a version.
     pub fn cell(&mut self, version: VersionId) -> &Arc<Cell> {
         let index = version.index();

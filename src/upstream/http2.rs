@@ -184,6 +184,11 @@ impl Http2Upstream {
         Poll::Ready(Ok(received(parts, size)))
     }
 
+    /// Whether its connection takes no other stream.
+    pub fn is_leaving(&mut self) -> bool {
+        !self.connection.is_open()
+    }
+
     /// Gives the stream up, if it has not ended.
     pub fn reset(&mut self) {
         self.body.reset(Reason::CANCEL);

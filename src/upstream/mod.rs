@@ -15,7 +15,7 @@ use http::Method;
 use tokio::net::TcpStream;
 
 use crate::io::{Ready, Sink, Source};
-use crate::message::{Broken, FieldSection, Response, Size};
+use crate::message::{Broken, Field, FieldSection, Response, Size};
 use http1::Http1Upstream;
 use http2::Http2Upstream;
 
@@ -78,6 +78,16 @@ impl Upstream {
         match self {
             Self::Http1(http1) => http1.body.wire.outbox.has_written(),
             Self::Http2(_) => true,
+        }
+    }
+
+    /// Whether the endpoint closes the connection after this answer.
+    pub fn is_leaving(&mut self, response: &Response) -> bool {
+        match self {
+            Self::Http1(_) => {
+                response.fields.elements(Field::Connection).any(|option| option.eq_ignore_ascii_case(b"close"))
+            }
+            Self::Http2(http2) => http2.is_leaving(),
         }
     }
 

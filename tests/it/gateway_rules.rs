@@ -13,7 +13,7 @@ use crate::support::*;
 fn retry_503(model: &mut Model, attempts: u8, backoff: Duration) {
     for rule in model.routes.iter_mut().flat_map(|route| &mut Arc::make_mut(route).rules) {
         let on = vec![RetryOn::Status(StatusCode::SERVICE_UNAVAILABLE)];
-        Arc::make_mut(&mut rule.split).retry = Retry { attempts, on, backoff };
+        Arc::make_mut(&mut rule.split).retry = Retry { attempts, on, backoff, ..Retry::default() };
     }
 }
 

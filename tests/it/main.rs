@@ -33,6 +33,7 @@ mod peers;
 mod proxy_protocol;
 mod reload;
 mod reload_files;
+mod repeats;
 mod shutdown;
 mod streaming;
 mod tls;

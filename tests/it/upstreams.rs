@@ -368,9 +368,7 @@ async fn rescued(canary: std::net::SocketAddr, path: &str, post: u16, reason: &s
 #[tokio::test]
 async fn a_5xx_is_rescued() {
     let canary = weir::echo::Echo::start(weir::echo::EchoOptions { fail: 1.0, ..Default::default() }).await.unwrap();
-    let proxy = rescued(canary.address(), "/", 500, "status").await;
-    let with_body = request("PUT", "/").body(all("body")).unwrap();
-    assert_eq!(send(proxy.http(), with_body).await.status, 500, "a body may be gone, so it is not repeated");
+    rescued(canary.address(), "/", 500, "status").await;
 }
 
 #[tokio::test]

@@ -18,11 +18,6 @@ impl Tried {
         self.0.push(endpoint);
     }
 
-    /// How many.
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
     /// Whether it was tried.
     pub fn contains(&self, endpoint: EndpointId) -> bool {
         self.0.contains(&endpoint)

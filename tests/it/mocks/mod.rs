@@ -12,6 +12,7 @@ pub mod dies_on_reuse;
 pub mod drops_packets;
 pub mod falls_ill;
 pub mod goes_away;
+pub mod leaves_politely;
 pub mod lies_about_length;
 pub mod never_answers;
 pub mod refuses_streams;

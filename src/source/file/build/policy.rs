@@ -90,20 +90,49 @@ pub fn timeouts(wire: Option<&wire::Timeouts>, at: &Pointer, problems: &mut Prob
     Some(Timeouts { connect: connect?, request: request?, idle: idle? })
 }
 
+/// Most of a body that is kept for another try, bytes: a worker keeps 16 MiB of all together.
+const LONGEST_KEPT: u64 = 1024 * 1024;
+
 /// What is tried again.
-pub fn retry(wire: Option<&wire::Retry>) -> Retry {
+pub fn retry(wire: Option<&wire::Retry>, at: &Pointer, problems: &mut Problems) -> Option<Retry> {
     let default = Retry::default();
-    let Some(wire) = wire else { return default };
+    let Some(wire) = wire else { return Some(default) };
+    let before = problems.errors.len();
     let cause = |on: &wire::RetryOn| match on {
         wire::RetryOn::Connect => RetryOn::Connect,
         wire::RetryOn::Refused => RetryOn::Refused,
         wire::RetryOn::Reset => RetryOn::Reset,
+        wire::RetryOn::Timeout => RetryOn::Timeout,
     };
-    Retry {
-        attempts: wire.attempts.unwrap_or(default.attempts),
-        on: wire.on.as_ref().map_or(default.on, |on| on.iter().map(cause).collect()),
-        backoff: default.backoff,
+    let per_try = wire.per_try.map(|time| time.0);
+    let on = match &wire.on {
+        Some(on) => on.iter().map(cause).collect(),
+        None => default.on.into_iter().chain(per_try.map(|_| RetryOn::Timeout)).collect::<Vec<_>>(),
+    };
+    let budget = wire.budget.map_or(default.budget, |percent| percent.0);
+    let body_limit = wire.body_limit.map_or(default.body_limit, |size| size.0);
+    if per_try == Some(Duration::ZERO) {
+        problems.error(&at.key("perTry"), "leaves no time at all: write a duration above 0, like 5s");
     }
+    match (per_try, on.contains(&RetryOn::Timeout)) {
+        (Some(_), false) => {
+            problems.error(&at.key("perTry"), "has no effect: add timeout to the causes in on, or remove perTry");
+        }
+        (None, true) => {
+            problems.error(&at.key("on"), "timeout is when a try is longer than perTry: write perTry, like 5s, too");
+        }
+        _ => {}
+    }
+    if budget > 1.0 {
+        let error = "is above 100%, which would let retries outnumber requests: write for example 20%";
+        problems.error(&at.key("budget"), error);
+    }
+    if body_limit > LONGEST_KEPT {
+        problems.error(&at.key("bodyLimit"), "is more than is kept of a body for another try: write at most 1MiB");
+    }
+    let attempts = wire.attempts.unwrap_or(default.attempts);
+    let fine = problems.errors.len() == before;
+    fine.then_some(Retry { attempts, on, backoff: default.backoff, per_try, budget, body_limit })
 }
 
 /// What is repeated on the first version.

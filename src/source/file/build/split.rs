@@ -87,6 +87,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let (names, problems) = (Versions(&wire.versions), &mut context.problems);
     let overrides = policy::overrides(&wire.overrides, names, &at.key("overrides"), problems);
     let timeouts = policy::timeouts(wire.timeouts.as_ref(), &at.key("timeouts"), problems);
+    let retry = policy::retry(wire.retry.as_ref(), &at.key("retry"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
     let mirrors = mirror::mirrors(wire, names, at, problems);
@@ -104,7 +105,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         balance: balance(wire.balance),
         endpoints: endpoints?,
         timeouts: timeouts?,
-        retry: policy::retry(wire.retry.as_ref()),
+        retry: retry?,
         rescue: rescue?,
         guard: guard.map(Box::new),
         limits: Limits {

@@ -138,11 +138,22 @@ pub struct Timeouts {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Retry {
-    /// Tries after the first. Default: 1.
+    /// Tries after the first. Default: 2.
     #[schemars(range(min = 0, max = 255))]
     pub attempts: Option<u8>,
-    /// Causes. Default: [connect, refused].
+    /// Causes: connect (no connection), refused (never sent, refused before it began, or answered with 503 by an endpoint
+    /// that is going away), reset (broken before an answer), timeout (no answer within perTry). What may have been worked
+    /// on is repeated only if its method is idempotent. Default: [connect, refused, reset], with perTry timeout, too.
     pub on: Option<Vec<RetryOn>>,
+    /// How long a try may take that another can follow; the last one has what is left of timeouts.request. Default: as
+    /// long as the request.
+    pub per_try: Option<Time>,
+    /// How many retries there may be for each request, lately, of requests that may have been worked on; 10 in 10 seconds
+    /// are always allowed, on each worker. Default: 20%.
+    pub budget: Option<Percent>,
+    /// How much of a request's body is kept so that it can go once more; with a longer one, a request is repeated only if
+    /// nothing of its body has gone. Default: 64KiB.
+    pub body_limit: Option<Size>,
 }
 
 /// A cause for another try.
@@ -152,6 +163,7 @@ pub enum RetryOn {
     Connect,
     Refused,
     Reset,
+    Timeout,
 }
 
 /// Repeats requests that failed on `from` on the first version.

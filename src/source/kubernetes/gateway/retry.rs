@@ -20,6 +20,7 @@ pub fn retry(wire: Option<&wire::Retry>) -> Result<Retry, String> {
         attempts: wire.attempts.map_or(Retry::default().attempts, |attempts| attempts.try_into().unwrap_or(u8::MAX)),
         on: connections.into_iter().chain(codes.into_iter().map(RetryOn::Status)).collect(),
         backoff: wire.backoff.as_deref().map(duration).transpose()?.unwrap_or_default(),
+        ..Retry::default()
     })
 }
 

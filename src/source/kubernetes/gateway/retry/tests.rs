@@ -22,7 +22,7 @@ fn statuses_are_causes_beside_failed_connections() {
 #[test]
 fn what_is_not_said_is_as_without() {
     let retry = of(json!({})).expect("valid");
-    assert_eq!((retry.attempts, retry.on, retry.backoff), (1, CONNECTIONS.to_vec(), Duration::ZERO));
+    assert_eq!((retry.attempts, retry.on, retry.backoff), (2, CONNECTIONS.to_vec(), Duration::ZERO));
     assert_eq!(super::retry(None), Ok(Retry::default()));
 }
 

@@ -62,5 +62,5 @@ fn a_duration_that_is_none_makes_its_rule_answer_500_and_is_said() {
 fn attempts_are_retries() {
     let attempts = |retry: Value| with_routes(&[route("retry", retry)]).route("r").rules[0].split.retry.attempts;
     assert_eq!(attempts(json!({"attempts": 3})), 3);
-    assert_eq!(attempts(json!({})), 1);
+    assert_eq!(attempts(json!({})), 2);
 }
