@@ -32,6 +32,10 @@ pub enum EventKind {
     EndpointUnhealthy,
     /// Health checks find it healthy again.
     EndpointHealthy,
+    /// A version gets less than its weight, because its endpoints could not carry more; or all of it again.
+    WeightGated,
+    /// Connections to a version that is to get its first requests are open.
+    Prewarmed,
     /// The process is ending.
     ShuttingDown,
 }

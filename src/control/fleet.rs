@@ -82,7 +82,8 @@ impl Fleet {
         self.workers.clear();
     }
 
-    fn tell(&self, command: impl Fn() -> Command) {
+    /// Tells every worker.
+    pub fn tell(&self, command: impl Fn() -> Command) {
         for worker in &self.workers {
             let _ = worker.commands.send(command());
         }

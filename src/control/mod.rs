@@ -2,6 +2,7 @@
 //! serve from their next request on; a change that cannot be served changes nothing.
 
 mod analysis;
+mod capacity;
 mod events;
 mod fleet;
 mod gate;
@@ -11,6 +12,7 @@ mod health;
 mod history;
 mod metrics;
 mod outliers;
+mod prewarm;
 mod ramp;
 mod sharing;
 mod status;
@@ -36,11 +38,13 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::capacity::Loads;
 use self::events::lock;
 use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
 use self::history::History;
 use self::outliers::Outliers;
+use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
@@ -128,6 +132,8 @@ struct State {
     guards: Guards,
     trips: Trips,
     outliers: Outliers,
+    loads: Loads,
+    warming: Waiting,
     history: History,
     ticks: u32,
 }
@@ -153,6 +159,8 @@ impl Control {
             guards: Guards::default(),
             trips: Trips::open(state)?,
             outliers: Outliers::default(),
+            loads: Loads::new(),
+            warming: Waiting::new(),
             history: History::default(),
             ticks: 0,
         };
@@ -246,6 +254,7 @@ impl Control {
         for rule in &mut snapshot.rules {
             let before = before.get(&rule.body.split_id).copied();
             settle(rule, before, state);
+            self.enter(rule, before, state);
         }
         let snapshot = Arc::new(snapshot);
         let generation = snapshot.generation;
@@ -269,13 +278,16 @@ impl Control {
         let mut state = lock(&self.state);
         let state = &mut *state;
         self.move_ramps(state);
+        self.end_warming(state);
         self.tend_outliers(state);
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
+        self.wake_lines();
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
+            self.look_at_loads(state);
         }
     }
 
@@ -290,13 +302,32 @@ impl Control {
             let weights =
                 Weights { epoch: state.interner.epoch(), current: ramp.weights(now), ..(*rule.weights).clone() };
             rule.weights = Arc::new(weights);
-            if ramp.finished(now) {
+            let finished = ramp.finished(now);
+            self.hold_to_capacity(rule, state);
+            if finished {
                 state.ramps.remove(&rule.body.split_id);
                 let split = rule.body.route.to_string();
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
             }
         }
         self.publish(snapshot);
+    }
+
+    /// What comes between the weights asked for and their being served: connections that are to be open first, and what
+    /// endpoints can carry.
+    fn enter(&self, rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
+        if let Some(before) = before {
+            prewarm::warm(rule, before, state);
+        }
+        self.hold_to_capacity(rule, state);
+    }
+
+    /// Lets requests look once more that wait for room at endpoints: there may be others by now.
+    fn wake_lines(&self) {
+        let snapshot = self.served.load();
+        let versions = snapshot.rules.iter().filter(|rule| rule.body.split.limits.per_endpoint.is_some());
+        let lines = versions.flat_map(|rule| rule.body.versions.iter().filter_map(|version| version.line.as_ref()));
+        lines.for_each(|line| line.freed());
     }
 
     /// Puts what the guards say about every version into force.
@@ -329,6 +360,18 @@ impl Control {
             known.dedup();
             WeightsError::NoSplit { asked: name.to_owned(), known: join(known.into_iter()) }
         })
+    }
+}
+
+impl State {
+    /// The weights of a rule before the gate looks at them.
+    fn asked(&self, rule: &Rule) -> Box<[u32]> {
+        let id = rule.body.split_id;
+        match (self.warming.get(&id), self.ramps.get(&id)) {
+            (Some(warming), _) => warming.held.clone(),
+            (None, Some(ramp)) => ramp.weights(Instant::now()),
+            (None, None) => rule.weights.desired.iter().map(|weight| weight.get()).collect(),
+        }
     }
 }
 

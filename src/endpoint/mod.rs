@@ -7,11 +7,13 @@ mod clock;
 mod health;
 mod incident;
 mod latency;
+mod line;
 
 pub use clock::{Clock, Moment};
 pub use health::Health;
 pub use incident::{Ejection, Incidents};
 pub use latency::Latency;
+pub use line::{Line, Place};
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -115,7 +117,17 @@ impl Endpoint {
     /// Counts a request for as long as the guard lives.
     pub fn begin(self: &Arc<Self>) -> InFlightGuard {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(Arc::clone(self))
+        InFlightGuard { endpoint: Arc::clone(self), line: None }
+    }
+
+    /// The same, if fewer than `limit` are in flight to it; its end is told to `line`.
+    pub fn begin_within(self: &Arc<Self>, limit: u32, line: &Arc<Line>) -> Option<InFlightGuard> {
+        if self.in_flight.fetch_add(1, Ordering::SeqCst) < limit {
+            return Some(InFlightGuard { endpoint: Arc::clone(self), line: Some(Arc::clone(line)) });
+        }
+        // It did not begin, so nobody gets room by its end.
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        None
     }
 }
 
@@ -126,17 +138,24 @@ impl fmt::Debug for Endpoint {
 }
 
 /// One request in flight to an endpoint.
-pub struct InFlightGuard(Arc<Endpoint>);
+pub struct InFlightGuard {
+    endpoint: Arc<Endpoint>,
+    /// Who waits for its end.
+    line: Option<Arc<Line>>,
+}
 
 impl InFlightGuard {
     /// The endpoint.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if let Some(line) = &self.line {
+            line.freed();
+        }
     }
 }

@@ -66,11 +66,22 @@ impl Ledger {
 
     /// A try at `endpoint` begins; it lasts until the next one or the end.
     pub fn trying(&mut self, endpoint: &Arc<Endpoint>) {
+        self.try_ended();
+        self.try_begun(endpoint.begin());
+    }
+
+    /// A try has begun.
+    pub fn try_begun(&mut self, guard: InFlightGuard) {
         if self.timed {
-            self.took(true);
             self.asked = Some(Instant::now());
         }
-        self.in_flight = Some(endpoint.begin());
+        self.in_flight = Some(guard);
+    }
+
+    /// The try that was going on has failed.
+    pub fn try_ended(&mut self) {
+        self.took(true);
+        self.in_flight = None;
     }
 
     /// Tells the endpoint how long the try took, if it has not been told.
@@ -111,8 +122,7 @@ impl Ledger {
         self.cell = self.worker.cell(to);
         self.cell.active(1);
         self.answered = None;
-        self.took(true);
-        self.in_flight = None;
+        self.try_ended();
     }
 
     /// The head of the answer has come.

@@ -18,6 +18,7 @@ use super::attempt::Failed;
 use super::budget::Budgets;
 use super::exchange::{Exchange, Served};
 use super::replay::Room;
+use super::warming::Warming;
 use crate::decide::Cursors;
 use crate::endpoint::{Ejection, VersionId};
 use crate::io::Closing;
@@ -49,6 +50,8 @@ pub enum Command {
     Listen(SocketKey, std::net::TcpListener),
     /// Stop accepting, and let the connections go.
     Unlisten(SocketKey),
+    /// Open connections to endpoints.
+    Warm(Warming),
 }
 
 /// A worker. It lives on one thread's local runtime.
@@ -155,6 +158,7 @@ impl Worker {
                             listening.end();
                         }
                     }
+                    Some(Command::Warm(order)) => _ = tokio::task::spawn_local(order.run(Rc::clone(&worker))),
                     None => return,
                 },
                 _ = sweep.tick() => worker.sweep(),

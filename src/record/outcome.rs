@@ -96,6 +96,8 @@ reasons! {
     ClientBody = "client_body",
     /// The process is ending.
     ShuttingDown = "shutting_down",
+    /// Every endpoint of the version is at its limit, and too many requests wait.
+    Overloaded = "overloaded",
 }
 
 /// How a request ended.

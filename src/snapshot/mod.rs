@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use http::{Method, header};
 
-use crate::endpoint::{Endpoint, SplitId, VersionId};
+use crate::endpoint::{Endpoint, Line, SplitId, VersionId};
 use crate::head::{Fields, RequestHead};
 use crate::model::{Access, Filter, Forwarding, Listener, Route, RouteKey, Split, TrustedProxies};
 
@@ -95,6 +95,8 @@ pub struct VersionEntry {
     pub endpoints: Box<[Arc<Endpoint>]>,
     /// Points to what does not exist or may not be used.
     pub invalid: bool,
+    /// Where requests wait while all its endpoints are at their limit; none: they have no limit.
+    pub line: Option<Arc<Line>>,
 }
 
 impl VersionEntry {

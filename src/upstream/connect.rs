@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -12,6 +13,15 @@ use super::http2::{self, Multiplexed};
 use crate::endpoint::Endpoint;
 use crate::io::{Stream, Wire};
 use crate::model::{TlsClient, UpstreamProtocol};
+
+/// Silence after which the kernel asks an endpoint whether it is there.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long it waits for the answer, and how often it asks.
+const PROBE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+/// How long what was sent may stay unacknowledged. Longer than the time that bodies may stand still by default, since an
+/// endpoint with a full buffer acknowledges nothing either.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
 /// Why no connection could be made. Nothing of a request was sent.
 #[derive(Debug, Error)]
@@ -56,6 +66,7 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
     let connected = async {
         let tcp = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+        find_dead(&tcp).map_err(ConnectError::Tcp)?;
         let protocol = endpoint.transport.protocol;
         let Some(tls) = &endpoint.transport.tls else {
             return speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2).await;
@@ -71,6 +82,16 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
         speak(Stream::Tls(Box::new(TlsStream::Client(stream))), http2).await
     };
     tokio::time::timeout(timeout, connected).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
+}
+
+/// Lets the kernel find out that the other end has gone without a word: by probes while nothing is said, and by what is
+/// never acknowledged. An endpoint that merely reads nothing for so long counts as gone, too.
+fn find_dead(tcp: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBE).with_retries(PROBES))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
 }
 
 async fn speak(stream: Stream, http2: bool) -> Result<Connected, ConnectError> {

@@ -30,7 +30,7 @@ pub fn policy(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Opti
         outliers: outliers?.unwrap_or(default.outliers),
         panic: panic?.unwrap_or(default.panic),
         health: health?.map(Arc::new),
-        prewarm: default.prewarm,
+        prewarm: wire.prewarm.unwrap_or(default.prewarm),
     };
     Some(if policy == EndpointPolicy::default() { EndpointPolicy::shared() } else { Arc::new(policy) })
 }

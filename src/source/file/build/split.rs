@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Attachment, Balance, Filter, GuardAction, Kind, Limits, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule,
+    Attachment, Balance, Filter, GuardAction, Kind, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule,
     Split,
 };
 
@@ -92,6 +92,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
     let mirrors = mirror::mirrors(wire, names, at, problems);
     let endpoints = endpoints::policy(wire, at, problems);
+    let limits = policy::limits(wire.limits.as_ref(), &at.key("limits"), problems);
     if scope.stateless && guard.as_ref().is_some_and(|guard| guard.action == GuardAction::Divert) {
         problems.warning(&at.key("guard"), "a trip is forgotten at restart: add state: FILE at the top to keep it");
     }
@@ -108,10 +109,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         retry: retry?,
         rescue: rescue?,
         guard: guard.map(Box::new),
-        limits: Limits {
-            request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0),
-            ..Limits::default()
-        },
+        limits: limits?,
         mirrors: mirrors?,
     })
 }

@@ -215,6 +215,9 @@ pub struct Split {
     pub outliers: Option<Outliers>,
     /// Asks endpoints whether they are well. Default: off.
     pub health: Option<Health>,
+    /// Connections that each worker opens to each endpoint of a version before its weight leaves 0. Default: 0.
+    #[schemars(range(min = 0, max = 512))]
+    pub prewarm: Option<u16>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.
@@ -223,7 +226,7 @@ pub struct Split {
     pub rescue: Option<Rescue>,
     /// Automatic protection against a bad version. Default: off.
     pub guard: Option<Guard>,
-    /// Size limits.
+    /// Limits of requests.
     pub limits: Option<Limits>,
     /// Sends copies of requests to a version. Default: off.
     pub mirror: Option<Mirror>,

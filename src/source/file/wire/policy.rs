@@ -212,10 +212,20 @@ pub enum GuardAction {
     Report,
 }
 
-/// Size limits of a request.
+/// Limits of requests.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of a request's body. Default: unlimited.
     pub request_body: Option<Size>,
+    /// Requests in flight at each endpoint; more wait for their turn. Default: unlimited.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_endpoint: Option<u32>,
+    /// Requests that wait for a version whose endpoints are all at perEndpoint; more are refused with 503. Default: as many as
+    /// its endpoints may have in flight.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub queue: Option<u32>,
+    /// Gives no version a larger share than its ready endpoints can carry within perEndpoint, whatever its weight.
+    /// Default: false.
+    pub gate: Option<bool>,
 }

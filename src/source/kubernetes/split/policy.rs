@@ -102,7 +102,8 @@ impl<'s> Kept<'s> {
                 && spec.slow_start.is_none()
                 && spec.panic.is_none()
                 && spec.outliers.is_none()
-                && spec.health.is_none(),
+                && spec.health.is_none()
+                && spec.prewarm.is_none(),
             timeouts: spec.timeouts.is_none(),
             retry: spec.retry.is_none(),
             rescue: spec.rescue.is_none(),
