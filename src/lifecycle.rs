@@ -2,6 +2,7 @@
 //!
 //! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
 
+mod handover;
 #[cfg(feature = "kubernetes")]
 mod join;
 #[cfg(feature = "kubernetes")]
@@ -21,7 +22,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::admin::{self, Access, Admin};
+use crate::admin::{self, Access, Admin, AdminSocket};
 use crate::control::{ApplyError, Control, EventKind, Fleet, TICK};
 use crate::model::{Dialect, Model, Settings, Shutdown};
 use crate::proxy::{Phase, Worker, WorkerHandle, WorkerParts};
@@ -30,6 +31,8 @@ use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
 use crate::source::file::{self, Diagnostics, Watcher};
 
+pub use handover::HandoverError;
+use handover::{Inherited, Place, Purpose, Sockets};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{ClusterArgs, run_kubernetes};
 pub use replicas::replicate;
@@ -79,25 +82,38 @@ impl Process {
     ///
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(model: Model, settings: &Settings) -> Result<Self, StartError> {
+        Self::start_on(Sockets::new(), model, settings).await
+    }
+
+    /// The same on sockets of the process whose place this one takes.
+    async fn start_on(sockets: Sockets, model: Model, settings: &Settings) -> Result<Self, StartError> {
+        let mut inherited = Inherited::from(sockets);
         let served = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
         let recorder = Arc::new(Recorder::default());
         let (phase, phases) = watch::channel(Phase::Starting);
         let (workers, threads) = start_workers(settings.workers, &served, &recorder, &phases)?;
-        let control = Control::new(served, recorder, Fleet::new(workers), settings.state.clone());
+        let control = Control::new(
+            served,
+            recorder,
+            Fleet::inheriting(workers, std::mem::take(&mut inherited.traffic)),
+            settings.state.clone(),
+        );
         let control =
             control.map_err(|error| StartError::State { path: settings.state.clone().unwrap_or_default(), error })?;
         let control = Arc::new(control);
         export(&control, &settings.dialects)?;
+        // Before anything is accepted: what fails now harms nobody.
+        let mut bound = Vec::new();
+        for (address, access) in [(settings.admin, Access::Admin), (settings.ops, Access::Ops)] {
+            if let Some(address) = address {
+                bound.push(AdminSocket::bind(address, access, inherited.take(address, access)).await?);
+            }
+        }
         let message = summary(&model);
         let generation = control.apply(model)?;
         control.events().tell(EventKind::ConfigApplied, "", "", format!("generation {generation}: {message}"));
-        let mut admin = Vec::new();
-        for (address, access) in [(settings.admin, Access::Admin), (settings.ops, Access::Ops)] {
-            if let Some(address) = address {
-                let token = settings.admin_token.clone();
-                admin.push(Admin::start(address, access, token, Arc::clone(&control), phases.clone()).await?);
-            }
-        }
+        let start = |socket| Admin::start(socket, settings.admin_token.clone(), Arc::clone(&control), phases.clone());
+        let admin = bound.into_iter().map(start).collect();
         let ticker = tokio::spawn(tend(Arc::clone(&control)));
         Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker })
     }
@@ -141,6 +157,34 @@ impl Process {
         idle(&self.control, deadline.min(Instant::now() + LAST_WORDS)).await;
         self.stop();
         cut
+    }
+
+    /// Ends in peace, since another process serves on the same sockets: what is here finishes within `shutdown.timeout`, and
+    /// clients go to the other process with their next request. Returns how many connections had to be cut.
+    async fn make_room(mut self) -> usize {
+        let Shutdown { timeout, .. } = self.shutdown;
+        self.phase.send_replace(Phase::Leaving);
+        self.admin.clear();
+        self.control.stop_listening();
+        let deadline = Instant::now() + timeout;
+        let mut interval = tokio::time::interval(LOOK);
+        while self.control.connections() > 0 && Instant::now() < deadline {
+            interval.tick().await;
+        }
+        let cut = self.control.connections();
+        self.stop();
+        cut
+    }
+
+    /// Every listening socket, for another process.
+    fn sockets(&self) -> impl Fn() -> io::Result<Sockets> + Send + Sync + 'static {
+        let control = Arc::clone(&self.control);
+        let others: Vec<_> = self.admin.iter().map(|admin| (handover::purpose(admin), admin.socket())).collect();
+        move || {
+            let traffic = control.sockets()?.into_iter().map(|(key, socket)| Ok((Purpose::Traffic(key), socket)));
+            let others = others.iter().filter_map(|(purpose, socket)| Some((purpose.clone(), socket.upgrade()?)));
+            traffic.chain(others.map(|(purpose, socket)| Ok((purpose, socket.try_clone()?)))).collect()
+        }
     }
 
     /// Ends at once.
@@ -246,7 +290,7 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
     if loaded.settings.peers.is_some() {
         tracing::warn!("peers is of use with --kubernetes only: nothing says here who the other replicas are");
     }
-    let process = Process::start(loaded.model, &loaded.settings).await?;
+    let (process, mut place) = in_place(loaded.model, &loaded.settings).await?;
     process.ready();
     let mut settings = loaded.settings;
     loop {
@@ -255,12 +299,48 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
                 Signal::End => break,
                 Signal::Reload => {}
             },
+            pid = place.taken() => {
+                make_room(process, pid, &mut signals).await;
+                return Ok(());
+            }
             () = watcher.changed() => {}
         }
         reload(&path, process.control(), &mut settings, &mut watcher).await;
     }
     leave(process, &mut signals).await;
     Ok(())
+}
+
+/// Starts in the place of the process that `upgrade.socket` leads to, if there is one, and lets another one take this place.
+async fn in_place(model: Model, settings: &Settings) -> Result<(Process, Place), RunError> {
+    let Some(path) = &settings.upgrade else {
+        return Ok((Process::start(model, settings).await?, Place::fixed()));
+    };
+    let (taking, sockets) = handover::take(path).await?;
+    let process = Process::start_on(sockets, model, settings).await?;
+    // The other one goes on accepting until this one does.
+    process.control.caught_up().await;
+    let giver = taking.finish().await?;
+    let place = giver.give(process.sockets());
+    Ok((process, place))
+}
+
+/// Ends the process in peace after another one took its place; a second signal ends it at once.
+async fn make_room(process: Process, pid: u32, signals: &mut Signals) {
+    let message = format!("process {pid} serves on the same sockets; what is in flight here finishes");
+    process.control.events().tell(EventKind::ShuttingDown, "", "", message);
+    let impatient = async {
+        signals.end().await;
+        tracing::info!("it is ending already; a second signal ends it at once");
+        signals.end().await;
+    };
+    tokio::select! {
+        cut = process.make_room() => match cut {
+            0 => tracing::info!("ended; nothing was cut"),
+            cut => tracing::warn!(cut, "ended at the deadline; connections were cut"),
+        },
+        () = impatient => tracing::warn!("ended at once, as a second signal asked"),
+    }
 }
 
 /// Ends the process in peace, or at once on a second signal.
@@ -291,6 +371,9 @@ pub enum RunError {
     /// The start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The running process.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// Signals cannot be listened to.
     #[error("signals cannot be handled: {0}")]
     Signals(#[source] io::Error),
@@ -322,7 +405,7 @@ async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut S
     watcher.watch(&loaded.watched);
     if *settings != loaded.settings {
         tracing::warn!(
-            "admin, ops, peers, workers, shutdown, state and metrics are read at the start only: restart to change them"
+            "admin, ops, peers, workers, shutdown, upgrade, state and metrics are read at the start only: restart to change them"
         );
         *settings = loaded.settings;
     }

@@ -11,7 +11,8 @@ mod view;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
@@ -47,6 +48,16 @@ pub enum Access {
     Ops,
 }
 
+impl Access {
+    /// What the configuration calls the listener.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Ops => "ops",
+        }
+    }
+}
+
 /// An address that cannot be listened on.
 #[derive(Debug, Error)]
 #[error("{what} cannot listen on {address}: {error}; give {what}.address another port, or stop who has it")]
@@ -57,29 +68,57 @@ pub struct AdminError {
     error: io::Error,
 }
 
-/// A running admin or ops listener; it ends when dropped.
-pub struct Admin {
+/// An admin or ops listener that answers nobody yet.
+pub struct AdminSocket {
+    asked: SocketAddr,
     address: SocketAddr,
-    task: JoinHandle<()>,
+    access: Access,
+    listener: TcpListener,
+    /// The same socket, for a process that takes over.
+    held: Arc<std::net::TcpListener>,
 }
 
-impl Admin {
-    /// Listens on `address`.
+impl AdminSocket {
+    /// Listens on `address`; on the socket of another process, where that has one for it.
     ///
     /// # Errors
     ///
     /// The address cannot be listened on.
-    pub async fn start(
-        address: SocketAddr,
+    pub async fn bind(
+        asked: SocketAddr,
         access: Access,
+        inherited: Option<std::net::TcpListener>,
+    ) -> Result<Self, AdminError> {
+        let failed = |error| AdminError { what: access.name(), address: asked, error };
+        let listener = match inherited {
+            Some(socket) => TcpListener::from_std(socket).map_err(failed)?,
+            None => TcpListener::bind(asked).await.map_err(failed)?,
+        };
+        let address = listener.local_addr().map_err(failed)?;
+        let held: std::net::TcpListener = listener.as_fd().try_clone_to_owned().map_err(failed)?.into();
+        Ok(Self { asked, address, access, listener, held: Arc::new(held) })
+    }
+}
+
+/// A running admin or ops listener; it ends when dropped.
+pub struct Admin {
+    asked: SocketAddr,
+    address: SocketAddr,
+    access: Access,
+    held: Arc<std::net::TcpListener>,
+    task: JoinHandle<()>,
+}
+
+impl Admin {
+    /// Answers at `socket` from now on.
+    pub fn start(
+        socket: AdminSocket,
         token: Option<String>,
         control: Arc<Control>,
         phase: watch::Receiver<Phase>,
-    ) -> Result<Self, AdminError> {
-        let what = if access == Access::Admin { "admin" } else { "ops" };
-        let failed = |error| AdminError { what, address, error };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    ) -> Self {
+        let AdminSocket { asked, address, access, listener, held } = socket;
+        let what = access.name();
         let api = Arc::new(Api { access, token, control, phase, scraping: Arc::default() });
         let answer = tower::service_fn(move |request: Request<Incoming>| {
             let api = Arc::clone(&api);
@@ -99,7 +138,22 @@ impl Admin {
                 }
             }
         });
-        Ok(Self { address, task })
+        Self { asked, address, access, held, task }
+    }
+
+    /// What it allows.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The address that was asked for.
+    pub fn asked(&self) -> SocketAddr {
+        self.asked
+    }
+
+    /// Its socket, for another process, for as long as it is in use here.
+    pub fn socket(&self) -> Weak<std::net::TcpListener> {
+        Arc::downgrade(&self.held)
     }
 
     /// Where it really listens.

@@ -1,7 +1,10 @@
 //! The workers as the control side sees them: what they listen on, and what they have in flight.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+
+use tokio::sync::oneshot;
 
 use crate::model::{Listener, SocketKey};
 use crate::proxy::{self, BindError, Command, WorkerHandle};
@@ -10,22 +13,30 @@ use crate::proxy::{self, BindError, Command, WorkerHandle};
 pub struct Fleet {
     workers: Vec<WorkerHandle>,
     listening: Vec<Listening>,
+    /// Sockets of the process whose place this one takes, until the first configuration says which it wants.
+    inherited: Vec<(SocketKey, TcpListener)>,
 }
 
 /// A listener that the workers accept for.
-#[derive(Clone)]
 struct Listening {
     key: SocketKey,
     bound: SocketAddr,
+    /// Its sockets, for a process that takes over. As long as one of them is held here, the kernel takes connections for it.
+    sockets: Vec<TcpListener>,
 }
 
 /// Sockets for the listeners that a configuration adds.
-pub struct Bound(Vec<(Listening, Vec<std::net::TcpListener>)>);
+pub struct Bound(Vec<(Listening, Vec<TcpListener>)>);
 
 impl Fleet {
     /// A fleet that listens on nothing.
     pub fn new(workers: Vec<WorkerHandle>) -> Self {
-        Self { workers, listening: Vec::new() }
+        Self::inheriting(workers, Vec::new())
+    }
+
+    /// A fleet that takes over these sockets, as far as its first configuration has them, and lets go of the others.
+    pub fn inheriting(workers: Vec<WorkerHandle>, inherited: Vec<(SocketKey, TcpListener)>) -> Self {
+        Self { workers, listening: Vec::new(), inherited }
     }
 
     /// Binds what `listeners` asks for and is not there yet. Nothing is accepted until [`Fleet::listen`].
@@ -36,9 +47,12 @@ impl Fleet {
     pub fn bind(&self, listeners: &[Arc<Listener>]) -> Result<Bound, BindError> {
         let missing = listeners.iter().filter(|listener| !self.listening.iter().any(|known| listener.is(&known.key)));
         let bound = missing.map(|listener| {
-            let sockets = proxy::bind(&listener.name, listener.address, self.workers.len())?;
+            let failed = |error| BindError { listener: listener.name.to_string(), address: listener.address, error };
+            let inherited = duplicates(self.inherited.iter().filter(|(key, _)| listener.is(key)).map(|(_, s)| s));
+            let sockets = proxy::bind(listener, self.workers.len(), inherited.map_err(failed)?)?;
             let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
-            Ok((Listening { key: listener.key(), bound }, sockets))
+            let kept = duplicates(sockets.iter()).map_err(failed)?;
+            Ok((Listening { key: listener.key(), bound, sockets: kept }, sockets))
         });
         Ok(Bound(bound.collect::<Result<_, _>>()?))
     }
@@ -48,16 +62,36 @@ impl Fleet {
         let (kept, gone): (Vec<_>, Vec<_>) =
             self.listening.drain(..).partition(|known| listeners.iter().any(|listener| listener.is(&known.key)));
         self.listening = kept;
-        for Listening { key, .. } in gone {
-            self.tell(|| Command::Unlisten(key.clone()));
-        }
+        self.inherited.clear();
+        self.unlisten(gone);
         for (listening, sockets) in bound.0 {
-            for (worker, socket) in self.workers.iter().zip(sockets) {
+            // A process that had more workers has left more sockets.
+            for (worker, socket) in self.workers.iter().cycle().zip(sockets) {
                 // A worker that is gone accepts nothing; the process is ending then.
                 let _ = worker.commands.send(Command::Listen(listening.key.clone(), socket));
             }
             self.listening.push(listening);
         }
+    }
+
+    /// The sockets of all listeners, for another process.
+    ///
+    /// # Errors
+    ///
+    /// No more files can be open.
+    pub fn sockets(&self) -> io::Result<Vec<(SocketKey, TcpListener)>> {
+        let all = self.listening.iter().flat_map(|known| known.sockets.iter().map(|socket| (&known.key, socket)));
+        all.map(|(key, socket)| Ok((key.clone(), socket.try_clone()?))).collect()
+    }
+
+    /// What is told as soon as every worker has done all it was told so far.
+    pub fn caught_up(&self) -> Vec<oneshot::Receiver<()>> {
+        let tell = |worker: &WorkerHandle| {
+            let (done, told) = oneshot::channel();
+            let _ = worker.commands.send(Command::Tell(done));
+            told
+        };
+        self.workers.iter().map(tell).collect()
     }
 
     /// Where a listener really listens.
@@ -70,9 +104,21 @@ impl Fleet {
         self.workers.iter().map(|worker| worker.in_flight.count()).sum()
     }
 
+    /// Connections of clients, over all workers.
+    pub fn connections(&self) -> usize {
+        self.workers.iter().map(|worker| worker.in_flight.connections()).sum()
+    }
+
     /// Stops accepting on every listener.
     pub fn stop_listening(&mut self) {
-        for Listening { key, .. } in std::mem::take(&mut self.listening) {
+        let all = std::mem::take(&mut self.listening);
+        self.unlisten(all);
+    }
+
+    fn unlisten(&self, gone: Vec<Listening>) {
+        for Listening { key, sockets, .. } in gone {
+            // First, so that nothing is queued any more once the workers have taken what is.
+            drop(sockets);
             self.tell(|| Command::Unlisten(key.clone()));
         }
     }
@@ -88,4 +134,8 @@ impl Fleet {
             let _ = worker.commands.send(command());
         }
     }
+}
+
+fn duplicates<'s>(sockets: impl Iterator<Item = &'s TcpListener>) -> io::Result<Vec<TcpListener>> {
+    sockets.map(TcpListener::try_clone).collect()
 }

@@ -29,6 +29,7 @@ pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory,
 
 use std::collections::HashMap;
 use std::io;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -48,7 +49,7 @@ use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::trips::Trips;
 use crate::endpoint::SplitId;
-use crate::model::{Model, RouteKey, WeightError};
+use crate::model::{Model, RouteKey, SocketKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
@@ -207,6 +208,29 @@ impl Control {
     /// Requests and tunnels in flight.
     pub fn in_flight(&self) -> usize {
         lock(&self.state).fleet.in_flight()
+    }
+
+    /// Connections of clients that are open.
+    pub fn connections(&self) -> usize {
+        lock(&self.state).fleet.connections()
+    }
+
+    /// The sockets of all listeners, for another process.
+    ///
+    /// # Errors
+    ///
+    /// No more files can be open.
+    pub fn sockets(&self) -> io::Result<Vec<(SocketKey, TcpListener)>> {
+        lock(&self.state).fleet.sockets()
+    }
+
+    /// Waits until every worker has done what it was told, such as to accept.
+    pub async fn caught_up(&self) {
+        let told = lock(&self.state).fleet.caught_up();
+        for told in told {
+            // A worker that is gone has nothing left to do.
+            let _ = told.await;
+        }
     }
 
     /// Stops accepting on every listener; connections that wait to be accepted still are.

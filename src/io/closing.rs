@@ -41,6 +41,11 @@ impl Watch {
         Self { closing, key: None }
     }
 
+    /// Whether the listener goes; nobody is woken when it does.
+    pub fn sees_it_closed(&self) -> bool {
+        self.closing.is_closed()
+    }
+
     /// Whether the listener goes; if not, the task of the first call is woken when it does.
     pub fn is_closed(&mut self, context: &Context<'_>) -> bool {
         if self.key.is_none() {

@@ -67,6 +67,9 @@ impl ClusterArgs {
 /// The file is invalid, or nothing leads to a cluster. A server that does not answer is waited for.
 pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let loaded = settings(args.config.clone()).await?;
+    if loaded.settings.upgrade.is_some() {
+        tracing::warn!("upgrade is of use without --kubernetes only: in a cluster, roll the Deployment");
+    }
     let mut watcher = Watcher::new(&loaded.watched);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let process = Process::start(loaded.model.clone(), &loaded.settings).await?;

@@ -36,6 +36,23 @@ pub struct SocketKey {
     name: Option<Arc<str>>,
 }
 
+impl SocketKey {
+    /// The identity of a socket that was asked for at `address`; `name`: of its listener, where the kernel chose the port.
+    pub fn new(address: SocketAddr, name: Option<Arc<str>>) -> Self {
+        Self { address, name }
+    }
+
+    /// The address that was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The name of its listener, where the kernel chose the port.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
 impl Listener {
     /// The identity of its socket.
     pub fn key(&self) -> SocketKey {

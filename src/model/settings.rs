@@ -19,6 +19,8 @@ pub struct Settings {
     pub workers: usize,
     /// How the process ends.
     pub shutdown: Shutdown,
+    /// Socket file by which a new process takes over from this one, and this one from another; none: it cannot.
+    pub upgrade: Option<PathBuf>,
     /// Where guard trips are kept over restarts.
     pub state: Option<PathBuf>,
     /// Families of other proxies that `/metrics` has beside its own, each once.
@@ -54,6 +56,7 @@ impl Default for Settings {
             peers: None,
             workers: 0,
             shutdown: Shutdown::default(),
+            upgrade: None,
             state: None,
             dialects: Vec::new(),
         }

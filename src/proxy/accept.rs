@@ -19,10 +19,10 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::client::{self, CLIENT_IDLE, HEAD_TIMEOUT};
 use super::exchange::ConnectionInfo;
-use super::worker::Worker;
+use super::worker::{Connected, Worker};
 use crate::io::{Alarm, Closing, Stream, Wire};
 use crate::message::SMALL;
-use crate::model::SocketKey;
+use crate::model::{Listener, SocketKey};
 use crate::snapshot::ListenerEntry;
 
 mod proxy_protocol;
@@ -54,21 +54,25 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Binds one socket per worker to the same address (SO_REUSEPORT): the kernel spreads connections over them.
+/// Binds one socket per worker to the same address (SO_REUSEPORT): the kernel spreads connections over them. `inherited`
+/// are some already; all of them stay, even if they are more, since each has connections waiting.
 ///
 /// # Errors
 ///
 /// The address cannot be bound, or another process has it: the first socket is bound without sharing, so that two
 /// processes never split the connections of one port by mistake.
-pub fn bind(name: &str, address: SocketAddr, workers: usize) -> Result<Vec<std::net::TcpListener>, BindError> {
-    let failed = |error| BindError { listener: name.to_owned(), address, error };
-    let mut sockets = Vec::with_capacity(workers);
-    let mut address = address;
-    for index in 0..workers {
-        let socket = socket(address, index > 0).map_err(failed)?;
+pub fn bind(
+    listener: &Listener,
+    workers: usize,
+    inherited: Vec<std::net::TcpListener>,
+) -> Result<Vec<std::net::TcpListener>, BindError> {
+    let failed = |error| BindError { listener: listener.name.to_string(), address: listener.address, error };
+    let mut sockets: Vec<Socket> = inherited.into_iter().map(Into::into).collect();
+    while sockets.len() < workers {
         // A port chosen by the kernel is the same for every worker.
-        address = socket.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
-        sockets.push(socket);
+        let bound = sockets.first().map(Socket::local_addr).transpose().map_err(failed)?;
+        let address = bound.and_then(|bound| bound.as_socket()).unwrap_or(listener.address);
+        sockets.push(socket(address, !sockets.is_empty()).map_err(failed)?);
     }
     for socket in &sockets {
         socket.listen(BACKLOG).map_err(failed)?;
@@ -155,6 +159,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// Serves one connection from its first byte.
 async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer: SocketAddr, closing: Rc<Closing>) {
+    let _connected = Connected::new(&worker);
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::accept;
@@ -52,6 +52,8 @@ pub enum Command {
     Unlisten(SocketKey),
     /// Open connections to endpoints.
     Warm(Warming),
+    /// Tell that all this is done.
+    Tell(oneshot::Sender<()>),
 }
 
 /// A worker. It lives on one thread's local runtime.
@@ -85,15 +87,43 @@ pub struct WorkerHandle {
     pub in_flight: Arc<InFlight>,
 }
 
-/// How many requests and tunnels are in flight on a worker: written by it alone, read by anyone.
+/// How many requests and tunnels are in flight on a worker, and its clients' connections: written by it alone, read by
+/// anyone.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct InFlight(AtomicUsize);
+pub struct InFlight {
+    requests: AtomicUsize,
+    connections: AtomicUsize,
+}
 
 impl InFlight {
-    /// How many.
+    /// Requests and tunnels.
     pub fn count(&self) -> usize {
-        self.0.load(Relaxed)
+        self.requests.load(Relaxed)
+    }
+
+    /// Connections of clients.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+}
+
+/// Counts a client's connection for as long as it lives.
+pub struct Connected(Rc<Worker>);
+
+impl Connected {
+    /// A connection begins.
+    pub fn new(worker: &Rc<Worker>) -> Self {
+        let InFlight { connections, .. } = &*worker.in_flight;
+        connections.store(connections.load(Relaxed) + 1, Relaxed);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let InFlight { connections, .. } = &*self.0.in_flight;
+        connections.store(connections.load(Relaxed).saturating_sub(1), Relaxed);
     }
 }
 
@@ -141,7 +171,7 @@ impl Worker {
             replays: Room::default(),
             budgets: RefCell::new(Budgets::new(Instant::now())),
         });
-        let mut listening: HashMap<SocketKey, accept::Listening> = HashMap::new();
+        let mut listening: HashMap<SocketKey, Vec<accept::Listening>> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
@@ -149,16 +179,16 @@ impl Worker {
                     Some(Command::Listen(key, socket)) => match TcpListener::from_std(socket) {
                         Ok(listener) => {
                             let begun = accept::Listening::begin(&worker, key.clone(), listener);
-                            listening.insert(key, begun);
+                            listening.entry(key).or_default().push(begun);
                         }
                         Err(error) => tracing::error!(listener = %key, %error, "a socket cannot be used"),
                     },
                     Some(Command::Unlisten(key)) => {
-                        if let Some(listening) = listening.remove(&key) {
-                            listening.end();
-                        }
+                        listening.remove(&key).into_iter().flatten().for_each(accept::Listening::end);
                     }
                     Some(Command::Warm(order)) => _ = tokio::task::spawn_local(order.run(Rc::clone(&worker))),
+                    // Who asked may have gone.
+                    Some(Command::Tell(done)) => _ = done.send(()),
                     None => return,
                 },
                 _ = sweep.tick() => worker.sweep(),
@@ -216,12 +246,12 @@ impl Worker {
 
     /// A request begins.
     pub fn exchange_began(&self) {
-        self.in_flight.0.store(self.in_flight.count() + 1, Relaxed);
+        self.in_flight.requests.store(self.in_flight.count() + 1, Relaxed);
     }
 
     /// A request, or the tunnel that it became, ended.
     pub fn exchange_ended(&self) {
-        self.in_flight.0.store(self.in_flight.count().saturating_sub(1), Relaxed);
+        self.in_flight.requests.store(self.in_flight.count().saturating_sub(1), Relaxed);
     }
 
     /// Logs a request that failed at an endpoint; a flood of them is cut to a few lines a second.

@@ -22,6 +22,7 @@ mod forwarding;
 mod gateway_rules;
 mod grpc;
 mod guards;
+mod handover;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod large;

@@ -23,7 +23,7 @@ fn ask() -> http::Request<Sent> {
 }
 
 /// Sends a request that takes a while, and waits until the backend has it.
-async fn slow(binary: &Binary, echo: &weir::echo::Echo, path: &str) -> tokio::task::JoinHandle<Answer> {
+pub async fn slow(binary: &Binary, echo: &weir::echo::Echo, path: &str) -> tokio::task::JoinHandle<Answer> {
     let requests = echo.stats().requests;
     let (address, path) = (binary.http(), path.to_owned());
     let task = tokio::spawn(async move { get(address, &path).await });
@@ -150,7 +150,7 @@ async fn http2_clients_are_told_to_go_away() {
 
 /// Every way a request of a client that connects anew each time can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
+pub enum End {
     Served,
     Refused503,
     ConnectRefused,
@@ -158,7 +158,7 @@ enum End {
     Lost,
 }
 
-async fn one(address: SocketAddr) -> End {
+pub async fn one(address: SocketAddr) -> End {
     let Ok(stream) = TcpStream::connect(address).await else { return End::ConnectRefused };
     let answer = async {
         let (mut sender, connection) =

@@ -136,9 +136,37 @@ fn any_port() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
+fn fresh(address: SocketAddr, workers: usize) -> Result<Vec<std::net::TcpListener>, BindError> {
+    bind(&listener(address), workers, Vec::new())
+}
+
+fn listener(address: SocketAddr) -> Listener {
+    Listener {
+        name: "http".into(),
+        address,
+        tls: None,
+        proxy_protocol: false,
+        advertised_port: None,
+        reserved: false,
+        isolated: Vec::new(),
+    }
+}
+
+#[test]
+fn sockets_of_another_process_all_stay_and_what_workers_lack_is_added() {
+    let before = fresh(any_port(), 2).unwrap();
+    let address = before[0].local_addr().unwrap();
+    for (workers, sockets) in [(1, 2), (2, 2), (5, 5)] {
+        let inherited = before.iter().map(|socket| socket.try_clone().unwrap()).collect();
+        let bound = bind(&listener(any_port()), workers, inherited).unwrap();
+        assert_eq!(bound.len(), sockets, "{workers} workers");
+        assert!(bound.iter().all(|socket| socket.local_addr().unwrap() == address));
+    }
+}
+
 #[test]
 fn every_worker_listens_on_the_same_port() {
-    let sockets = bind("http", any_port(), 4).unwrap();
+    let sockets = fresh(any_port(), 4).unwrap();
     assert_eq!(sockets.len(), 4);
     let first = sockets[0].local_addr().unwrap();
     assert_ne!(first.port(), 0);
@@ -147,7 +175,7 @@ fn every_worker_listens_on_the_same_port() {
 
 #[test]
 fn what_is_bound_accepts_connections() {
-    let sockets = bind("http", any_port(), 1).unwrap();
+    let sockets = fresh(any_port(), 1).unwrap();
     let mut client = std::net::TcpStream::connect(sockets[0].local_addr().unwrap()).unwrap();
     sockets[0].set_nonblocking(false).unwrap();
     let (mut served, _) = sockets[0].accept().unwrap();
@@ -161,7 +189,7 @@ fn what_is_bound_accepts_connections() {
 fn a_port_that_another_program_has_is_an_error_that_says_so() {
     let taken = std::net::TcpListener::bind(any_port()).unwrap();
     let address = taken.local_addr().unwrap();
-    let error = bind("http", address, 2).unwrap_err();
+    let error = fresh(address, 2).unwrap_err();
     assert_eq!((&*error.listener, error.address, error.error.kind()), ("http", address, io::ErrorKind::AddrInUse));
     let message = error.to_string();
     assert!(message.contains(&address.to_string()) && message.contains("another process has it"), "{message}");
@@ -169,25 +197,25 @@ fn a_port_that_another_program_has_is_an_error_that_says_so() {
 
 #[test]
 fn a_second_process_cannot_share_the_port_of_one_that_lives() {
-    let first = bind("http", any_port(), 2).unwrap();
+    let first = fresh(any_port(), 2).unwrap();
     let address = first[0].local_addr().unwrap();
     for workers in [1, 2] {
-        assert_eq!(bind("http", address, workers).unwrap_err().error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fresh(address, workers).unwrap_err().error.kind(), io::ErrorKind::AddrInUse);
     }
     drop(first);
-    assert_eq!(bind("http", address, 2).unwrap().len(), 2);
+    assert_eq!(fresh(address, 2).unwrap().len(), 2);
 }
 
 #[test]
 fn an_address_of_another_machine_is_an_error_that_says_so() {
     // Reserved for documentation (RFC 5737), so no machine has it.
-    let error = bind("http", SocketAddr::from(([203, 0, 113, 1], 8080)), 1).unwrap_err();
+    let error = fresh(SocketAddr::from(([203, 0, 113, 1], 8080)), 1).unwrap_err();
     assert!(error.to_string().contains("no such address"), "{error}");
 }
 
 #[test]
 fn the_unspecified_ipv6_address_takes_ipv4_too() {
-    let Ok(sockets) = bind("http", SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), 1) else {
+    let Ok(sockets) = fresh(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), 1) else {
         let ipv6 = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0));
         assert!(ipv6.is_err(), "the machine has IPv6, so that binding must work");
         return;

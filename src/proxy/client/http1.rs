@@ -25,6 +25,9 @@ use crate::message::{Broken, Field, Request, Response, SMALL, Size};
 pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
 /// How long a request head may take from its first byte (slowloris).
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection whose listener goes may still idle: a client that is busy asks again within that time, and gets
+/// `Connection: close` with its answer instead of a reset.
+const LET_GO: Duration = Duration::from_secs(1);
 /// What of an unwanted body is read to keep the connection, bytes, and how long that may take.
 const DRAINED: u64 = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -69,7 +72,12 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, clo
         Waiting { alarm: Alarm::default(), watch: Watch::new(closing), first: true, seen: 0, since: None };
     loop {
         match poll_fn(|context| waiting.poll(&mut client, context)).await {
-            Next::Request(request) => exchange::exchange(&worker, &info, Client::Http1(&mut client), request).await,
+            Next::Request(request) => {
+                if waiting.watch.sees_it_closed() {
+                    client.close();
+                }
+                exchange::exchange(&worker, &info, Client::Http1(&mut client), request).await;
+            }
             Next::Refused(fault) => refuse(&worker, &mut client, fault).await,
             Next::End => return,
         }
@@ -116,11 +124,12 @@ impl Waiting {
             let begun = self.seen > 0;
             let since = *self.since.get_or_insert_with(Instant::now);
             let closed = self.watch.is_closed(context) && !begun;
-            // A connection that has just been made may have its first request under way.
-            if closed && !self.first {
-                return Poll::Ready(Next::End);
-            }
-            let limit = if begun || closed { HEAD_TIMEOUT } else { CLIENT_IDLE };
+            let limit = match closed {
+                // A connection that has just been made may have its first request under way.
+                true if !self.first => LET_GO,
+                _ if begun || closed => HEAD_TIMEOUT,
+                _ => CLIENT_IDLE,
+            };
             return self.alarm.poll(since + limit, context).map(|()| Next::End);
         }
     }

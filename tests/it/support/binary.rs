@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -19,7 +20,8 @@ const ATTEMPTS: usize = 5;
 /// `listeners` are added where they lack.
 pub struct Binary {
     child: Child,
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    log: PathBuf,
     addresses: Vec<(&'static str, SocketAddr)>,
 }
 
@@ -36,13 +38,25 @@ impl Binary {
             })
             .await;
             // Somebody else may have the port, and answer on it.
-            if !exited && get(admin, "/readyz").await.status == 200 && binary.child.try_wait().unwrap().is_none() {
+            if !exited && binary.is_ready().await {
                 return binary;
             }
             let log = binary.stderr();
             assert!(log.contains("another process has it") || log.contains("in use"), "it ended: {log}");
         }
         panic!("no free ports in {ATTEMPTS} attempts");
+    }
+
+    /// Waits until it is ready, or has ended.
+    async fn is_ready(&mut self) -> bool {
+        let admin = self.address("admin");
+        let mut exited = false;
+        wait_until_for("ready", Duration::from_secs(20), async || {
+            exited = self.has_exited();
+            exited || get(admin, "/readyz").await.status == 200
+        })
+        .await;
+        !exited && !self.has_exited()
     }
 
     /// Spawns it without waiting.
@@ -58,17 +72,34 @@ impl Binary {
     }
 
     fn spawn_with(yaml: &str, more: impl FnOnce(&mut Command)) -> Self {
-        let folder = TempDir::new().unwrap();
         let addresses: Vec<_> = ["http", "admin", "ops"].into_iter().zip(free_addresses()).collect();
-        let stderr = File::create(folder.path().join("stderr")).unwrap();
-        let stdout = File::create(folder.path().join("stdout")).unwrap();
+        Self::spawn_in(Arc::new(TempDir::new().unwrap()), addresses, yaml, more)
+    }
+
+    /// Spawns another one with the same folder and addresses, without waiting.
+    pub fn spawn_beside(&self, yaml: &str) -> Self {
+        Self::spawn_in(Arc::clone(&self.folder), self.addresses.clone(), yaml, |_| ())
+    }
+
+    fn spawn_in(
+        folder: Arc<TempDir>,
+        addresses: Vec<(&'static str, SocketAddr)>,
+        yaml: &str,
+        more: impl FnOnce(&mut Command),
+    ) -> Self {
         let config = folder.path().join("weir.yaml");
-        fs::write(&config, completed(yaml, &addresses)).unwrap();
+        let new = folder.path().join("weir.yaml.new");
+        fs::write(&new, completed(yaml, &addresses)).unwrap();
+        fs::rename(new, &config).unwrap();
+        let free = |name: String| Some(folder.path().join(name)).filter(|path| !path.exists());
+        let log = free("stderr".to_owned()).or_else(|| (2..).find_map(|n| free(format!("stderr.{n}")))).unwrap();
+        let stderr = File::create(&log).unwrap();
+        let stdout = File::options().create(true).append(true).open(folder.path().join("stdout")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.args(["run", "--config"]).arg(&config).current_dir(folder.path());
         more(&mut command);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        Self { child: command.spawn().unwrap(), folder, addresses }
+        Self { child: command.spawn().unwrap(), folder, log, addresses }
     }
 
     /// Process id.
@@ -105,7 +136,7 @@ impl Binary {
 
     /// What it has logged.
     pub fn stderr(&self) -> String {
-        fs::read_to_string(self.folder().join("stderr")).unwrap()
+        fs::read_to_string(&self.log).unwrap()
     }
 
     /// `/metrics` as text.
@@ -138,6 +169,11 @@ impl Binary {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Whether it has ended.
+    pub fn has_exited(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for its end.

@@ -1,6 +1,7 @@
 //! Settings of the process, and what holds for all traffic.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
@@ -11,6 +12,8 @@ use super::{Checked, Context, address, each, optional};
 
 /// The word that switches the admin listener off.
 const OFF: &str = "off";
+/// Longest path of a socket file, bytes: a socket's address holds 107 (unix(7)), and the id of a process and a dot follow.
+const LONGEST_SOCKET: usize = 99;
 /// Where deploy/ mounts the token that replicas show each other.
 const PEERS_TOKEN: &str = "/var/run/secrets/weir/peers/token";
 
@@ -33,6 +36,11 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         let token = context.path(peers.token_file.as_deref().unwrap_or(PEERS_TOKEN));
         Some(Peers { address, token })
     }));
+    let upgrade = optional(wire.upgrade.as_ref().map(|upgrade| {
+        let at = root.key("upgrade").key("socket");
+        let path = context.path(&upgrade.socket);
+        context.problems.check(&at, socket_file(path))
+    }));
     let shutdown = shutdown(wire.shutdown.as_ref(), &root.key("shutdown"), &mut context.problems);
     Some(Settings {
         admin: admin?,
@@ -41,9 +49,20 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         peers: peers?,
         workers: wire.workers.map_or(default.workers, usize::from),
         shutdown: shutdown?,
+        upgrade: upgrade?,
         state: wire.state.as_ref().map(|state| context.path(state)),
         dialects: wire.metrics.as_ref().map(dialects).unwrap_or_default(),
     })
+}
+
+/// A path that fits a socket's address, also with a process id behind it.
+fn socket_file(path: PathBuf) -> Result<PathBuf, String> {
+    let length = path.as_os_str().len();
+    match length {
+        _ if path.file_name().is_none() => Err("is no file: write a path, like /run/weir/upgrade.sock".to_owned()),
+        0..=LONGEST_SOCKET => Ok(path),
+        _ => Err(format!("the path has {length} bytes, a socket's may have {LONGEST_SOCKET}: give a shorter one")),
+    }
 }
 
 /// Naming one twice asks for nothing more.

@@ -36,6 +36,8 @@ pub struct File {
     pub workers: Option<u16>,
     /// How the process ends.
     pub shutdown: Option<Shutdown>,
+    /// How a new process takes over from the running one. Default: it cannot.
+    pub upgrade: Option<Upgrade>,
     /// File where guard trips are kept over restarts.
     pub state: Option<String>,
     /// What `/metrics` has beside its own families.
@@ -90,6 +92,14 @@ pub struct Shutdown {
     pub delay: Option<Time>,
     /// How long what is in flight may take after that. Default: 60s.
     pub timeout: Option<Time>,
+}
+
+/// How a new process takes over from the running one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upgrade {
+    /// Socket file by which the two find each other: the same in the configuration of both.
+    pub socket: String,
 }
 
 /// What `/metrics` has beside its own families.
