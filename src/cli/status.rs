@@ -80,6 +80,16 @@ pub fn table(status: &Status) -> String {
             }
         }
     }
+    for split in &status.splits {
+        for version in split.versions.iter().filter(|version| version.gated) {
+            let (name, ready) = (name(split), version.ready);
+            _ = writeln!(
+                text,
+                "{name}/{}: gets less than its weight: its {ready} ready endpoints could not carry more",
+                version.name
+            );
+        }
+    }
     text
 }
 

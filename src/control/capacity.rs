@@ -29,7 +29,8 @@ impl Control {
         for rule in snapshot.rules.iter().filter(gated) {
             let active = |id| f64::from(u32::try_from(self.recorder.totals(id).active_requests).unwrap_or(0));
             let waiting = |line: &crate::endpoint::Line| line.waiting() as f64;
-            let now: f64 = rule.body.versions.iter().map(|v| active(v.id) + v.line.as_deref().map_or(0.0, waiting)).sum();
+            let now: f64 =
+                rule.body.versions.iter().map(|v| active(v.id) + v.line.as_deref().map_or(0.0, waiting)).sum();
             let load = state.loads.entry(rule.body.split_id).or_default();
             *load = now.max(*load * FADES);
         }

@@ -84,7 +84,9 @@ impl Control {
             let Some(warming) = state.warming.remove(&id) else { continue };
             let late = warming.left.load(Relaxed) > 0;
             let message = match late {
-                true => format!("not every connection was open after {PATIENCE:?}: the weights asked for go on without"),
+                true => {
+                    format!("not every connection was open after {PATIENCE:?}: the weights asked for go on without")
+                }
                 false => "connections are open: the weights asked for go on".to_owned(),
             };
             self.events.tell(EventKind::Prewarmed, &rule.body.route.to_string(), "", message);

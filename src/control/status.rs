@@ -86,6 +86,12 @@ pub struct VersionStatus {
     /// Those of them that are neither unhealthy nor left out.
     #[serde(default)]
     pub ready: usize,
+    /// Requests that wait for room at its endpoints.
+    #[serde(default)]
+    pub queued: usize,
+    /// Whether it gets less than its weight, because its endpoints could not carry more.
+    #[serde(default)]
+    pub gated: bool,
     /// What its guard says; none: it has none.
     pub guard: Option<GuardStatus>,
 }
@@ -211,6 +217,8 @@ impl Control {
             connections: totals.active_streams.iter().sum(),
             endpoints: version.endpoints.len(),
             ready: version.ready(),
+            queued: version.line.as_ref().map_or(0, |line| line.waiting()),
+            gated: rule.weights.gated.get(index).copied().unwrap_or(false),
             guard: state
                 .guards
                 .verdict(&rule.body, index, &state.trips)

@@ -234,3 +234,140 @@ async fn an_endpoint_that_takes_no_connection_is_found_before_any_request() {
     }
     assert_eq!(proxy.metric("weir_retries_total", &[]).await, 0.0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_beyond_the_limit_of_an_endpoint_wait_in_line_and_are_refused_where_it_is_full() {
+    let slow = slow_echo("slow", Duration::from_millis(400)).await;
+    let more = "    limits: {perEndpoint: 1, queue: 2}\n";
+    let proxy = Proxy::start(&format!("workers: 2\n{}", shop(&[slow.address()], more))).await;
+    let begun = Instant::now();
+    let address = proxy.http();
+    let asked: Vec<_> = (0..6).map(|_| tokio::spawn(async move { get(address, "/").await })).collect();
+    let mut answers = Vec::new();
+    for answer in asked {
+        answers.push(within(answer).await.unwrap());
+    }
+    let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert_eq!(refused.len(), 3, "one is answered, two wait");
+    for answer in refused {
+        assert_eq!(answer.header("x-weir-reason"), Some("overloaded"));
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(1200), "three, one after the other: {:?}", begun.elapsed());
+    assert_eq!(slow.stats().requests, 3);
+    let labels = [("reason", "overloaded"), ("classification", "failure")];
+    assert_eq!(proxy.metric("weir_requests_total", &labels).await, 3.0);
+    // The line is empty again.
+    assert_eq!(get(proxy.http(), "/").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_while_another_endpoint_has_room() {
+    let (one, two) = (slow_echo("one", Duration::from_millis(300)).await, slow_echo("two", Duration::ZERO).await);
+    let more = "    limits: {perEndpoint: 2, queue: 0}\n    retry: {attempts: 0}\n";
+    let proxy = Proxy::start(&shop(&[one.address(), two.address()], more)).await;
+    let address = proxy.http();
+    let stuck: Vec<_> = (0..4).map(|_| tokio::spawn(async move { get(address, "/").await.status })).collect();
+    wait_until("the slow one is full", async || one.stats().requests == 2).await;
+    for _ in 0..10 {
+        assert_eq!(get(proxy.http(), "/").await.header("x-echo-version"), Some("two"));
+    }
+    for answer in stuck {
+        assert_eq!(within(answer).await.unwrap(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_the_line_makes_room_in_it() {
+    let slow = slow_echo("slow", Duration::from_millis(500)).await;
+    let proxy = Proxy::start(&shop(&[slow.address()], "    limits: {perEndpoint: 1, queue: 1}\n")).await;
+    let address = proxy.http();
+    let first = tokio::spawn(async move { get(address, "/").await.status });
+    wait_until("the endpoint is busy", async || slow.stats().requests == 1).await;
+    let waiting = tokio::spawn(async move { get(address, "/").await.status });
+    let queued = async || status(&proxy).await["splits"][0]["versions"][0]["queued"] == 1;
+    wait_until("the line is full", queued).await;
+    waiting.abort();
+    wait_until("it has left", async || !queued().await).await;
+    assert_eq!(get(proxy.http(), "/").await.status, 200);
+    assert_eq!(within(first).await.unwrap(), 200);
+    assert_eq!(slow.stats().requests, 2, "who left was never sent");
+}
+
+/// Two versions with these endpoints, and more lines of the split.
+fn pair(stable: (u32, &[SocketAddr]), canary: (u32, &[SocketAddr]), more: &str) -> String {
+    let version = |name: &str, (weight, endpoints): (u32, &[SocketAddr])| {
+        let endpoints: Vec<String> = endpoints.iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
+        format!("      - {{name: {name}, weight: {weight}, endpoints: [{}]}}\n", endpoints.join(", "))
+    };
+    format!("splits:\n  - name: shop\n    versions:\n{}{}{more}", version("stable", stable), version("canary", canary))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_gets_no_more_than_its_endpoints_can_carry() {
+    let busy = Duration::from_millis(100);
+    let stable = [slow_echo("stable", busy).await, slow_echo("stable", busy).await];
+    let canary = [slow_echo("canary", busy).await, slow_echo("canary", busy).await];
+    let (stable, canary): (Vec<_>, Vec<_>) =
+        (stable.iter().map(Echo::address).collect(), canary.iter().map(Echo::address).collect());
+    let yaml = |weights: (u32, u32), canary: &[SocketAddr]| {
+        pair((weights.0, &stable), (weights.1, canary), "    limits: {perEndpoint: 10, gate: true}\n")
+    };
+    let proxy = Proxy::start(&yaml((1, 0), &canary[..1])).await;
+    let load = crate::load::Load::start(proxy.http(), 16);
+    load.more(200).await;
+    // Sixteen requests in flight, of which the canary's endpoint carries ten: the load is seen within a second.
+    let gated = async || status(&proxy).await["splits"][0]["versions"][1]["gated"] == true;
+    wait_until("the load is known and the weights are held", async || {
+        proxy.apply(&yaml((1, 0), &canary[..1]));
+        proxy.apply(&yaml((0, 1), &canary[..1]));
+        gated().await
+    })
+    .await;
+    let told = events(&proxy, "WeightGated");
+    assert!(told[0].contains("shop/canary: gets less than its weight: 1 ready endpoints carry 10 of"), "{told:?}");
+    let version = &status(&proxy).await["splits"][0]["versions"][1];
+    assert_eq!(version["desired"], 1);
+    let share = version["effectiveShare"].as_f64().unwrap();
+    assert!(share > 0.3 && share < 0.7, "{share}");
+    load.more(100).await;
+    // Whoever scales it is waited for.
+    proxy.apply(&yaml((0, 1), &canary));
+    assert!(!gated().await, "two endpoints carry twenty");
+    assert!(events(&proxy, "WeightGated").last().unwrap().contains("gets its weight again"));
+    let report = load.finish().await;
+    assert_eq!(report.failures, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_open_before_a_version_gets_its_first_request() {
+    let (stable, canary) = (echo("stable").await, echo("canary").await);
+    let yaml = |weights: (u32, u32)| {
+        let endpoints = ([stable.address()], [canary.address()]);
+        format!("workers: 2\n{}", pair((weights.0, &endpoints.0), (weights.1, &endpoints.1), "    prewarm: 3\n"))
+    };
+    let proxy = Proxy::start(&yaml((1, 0))).await;
+    assert_eq!(get(proxy.http(), "/").await.header("x-echo-version"), Some("stable"));
+    proxy.apply(&yaml((0, 1)));
+    wait_until("it goes on", async || !events(&proxy, "Prewarmed").is_empty()).await;
+    assert_eq!((canary.stats().connections, canary.stats().requests), (6, 0), "three of each worker");
+    for _ in 0..10 {
+        assert_eq!(get(proxy.http(), "/").await.header("x-echo-version"), Some("canary"));
+    }
+    assert_eq!(canary.stats().connections, 6, "they are used");
+}
+
+#[tokio::test]
+async fn weights_wait_for_connections_but_not_for_ever() {
+    let (stable, black_hole) = (echo("stable").await, DropsPackets::start().await);
+    let yaml = |weights: (u32, u32)| {
+        pair((weights.0, &[stable.address()]), (weights.1, &[black_hole.address()]), "    prewarm: 1\n")
+    };
+    let proxy = Proxy::start(&yaml((1, 0))).await;
+    proxy.apply(&yaml((0, 1)));
+    let effective = async || status(&proxy).await["splits"][0]["versions"][1]["effective"].as_f64().unwrap();
+    assert_eq!(effective().await, 0.0);
+    assert_eq!(get(proxy.http(), "/").await.header("x-echo-version"), Some("stable"));
+    wait_until("it goes on", async || !events(&proxy, "Prewarmed").is_empty()).await;
+    assert_eq!(effective().await, 1.0);
+}

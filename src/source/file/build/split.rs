@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Attachment, Balance, Filter, GuardAction, Kind, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule,
-    Split,
+    Attachment, Balance, Filter, GuardAction, Kind, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule, Split,
 };
 
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
