@@ -7,6 +7,7 @@ mod accept;
 mod admission;
 mod attempt;
 mod budget;
+mod carrier;
 mod client;
 mod exchange;
 mod fault;
