@@ -94,6 +94,13 @@ impl Decision {
         &self.rule(snapshot).body.versions[self.version]
     }
 
+    /// Counts the client at its endpoint, if it keeps one that it does not follow from who it is.
+    pub fn settle(&self, snapshot: &Snapshot, clock: Clock) {
+        if let Some((client, returns)) = self.home.and_then(|home| home.resident()) {
+            self.endpoint(snapshot).residents().settle(client, returns, clock.now());
+        }
+    }
+
     /// Whether the version has another endpoint that is well and was not tried.
     pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
         let endpoints = self.version(snapshot).endpoints.iter().enumerate();
@@ -222,7 +229,11 @@ fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut
     if rule.body.versions.get(version).is_some_and(|version| version.invalid) {
         return Outcome::Reject(Refusal::Invalid { found, version });
     }
-    if let Some(endpoint) = at_home(rule, version, home, tried).or_else(|| pick(rule, (version, key), tried, cursors)) {
+    let anywhere = |cursors: &mut Cursors| match home {
+        Some(Home::Kept { .. }) => settle(rule, version, tried, cursors),
+        _ => pick(rule, (version, key), tried, cursors),
+    };
+    if let Some(endpoint) = at_home(rule, version, home, tried).or_else(|| anywhere(cursors)) {
         let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), home.filter(|_| why != Why::Guard)?));
         return Outcome::Forward(Decision { found, version, endpoint, why, cookie, home, key });
     }
@@ -282,6 +293,11 @@ fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut
         })?
     };
     Some((version, pick(rule, (version, key), tried, cursors)?))
+}
+
+fn settle(rule: &Rule, version: usize, tried: &Tried, cursors: &mut Cursors) -> Option<usize> {
+    let entry = rule.body.versions.get(version)?;
+    balance::settle(&entry.endpoints, &rule.body.split, tried, cursors.draw(entry.id, 0))
 }
 
 fn pick(rule: &Rule, (version, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<usize> {

@@ -36,6 +36,10 @@ pub enum EventKind {
     WeightGated,
     /// Connections to a version that is to get its first requests are open.
     Prewarmed,
+    /// A host name of endpoints has other addresses, or addresses again.
+    NameChanged,
+    /// A host name has no address any more: the last ones are kept.
+    NameLost,
     /// The process is ending.
     ShuttingDown,
 }
@@ -76,6 +80,7 @@ impl Events {
             EventKind::ConfigRejected
             | EventKind::GuardTripped
             | EventKind::EndpointEjected
+            | EventKind::NameLost
             | EventKind::EndpointUnhealthy => {
                 tracing::warn!(?kind, split, version, "{message}")
             }

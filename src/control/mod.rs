@@ -48,8 +48,8 @@ use self::outliers::Outliers;
 use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::trips::Trips;
-use crate::endpoint::SplitId;
-use crate::model::{Model, RouteKey, SocketKey, WeightError};
+use crate::endpoint::{Moment, SplitId};
+use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
@@ -57,6 +57,8 @@ use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weig
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
+/// Ticks after which clients are forgotten that have not been seen for long.
+const FORGET: u32 = 100;
 /// Ticks of a second, after which history takes a sample.
 const TICKS_PER_SECOND: u32 = 10;
 
@@ -313,6 +315,9 @@ impl Control {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
             self.look_at_loads(state);
         }
+        if state.ticks.is_multiple_of(FORGET) {
+            self.forget_residents();
+        }
     }
 
     fn move_ramps(&self, state: &mut State) {
@@ -352,6 +357,18 @@ impl Control {
         let versions = snapshot.rules.iter().filter(|rule| rule.body.split.limits.per_endpoint.is_some());
         let lines = versions.flat_map(|rule| rule.body.versions.iter().filter_map(|version| version.line.as_ref()));
         lines.for_each(|line| line.freed());
+    }
+
+    /// Forgets clients at endpoints that have not been seen there for long.
+    fn forget_residents(&self) {
+        let snapshot = self.served.load();
+        let keeps = |rule: &&Rule| {
+            let sticky = rule.body.split.sticky.as_ref();
+            sticky.is_some_and(|sticky| matches!(sticky.to, StickyTo::Endpoint { .. }))
+        };
+        let versions = snapshot.rules.iter().filter(keeps).flat_map(|rule| rule.body.versions.iter());
+        let endpoints = versions.flat_map(|version| version.endpoints.iter());
+        endpoints.filter(|e| e.resident_count() > 0).for_each(|e| e.residents().forget(Moment::now()));
     }
 
     /// Puts what the guards say about every version into force.

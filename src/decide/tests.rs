@@ -1,5 +1,6 @@
 mod home;
 mod mirrors;
+mod residents;
 
 use super::*;
 use crate::endpoint::EndpointId;

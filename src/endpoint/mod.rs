@@ -8,17 +8,19 @@ mod health;
 mod incident;
 mod latency;
 mod line;
+mod residents;
 
 pub use clock::{Clock, Moment};
 pub use health::Health;
 pub use incident::{Ejection, Incidents};
 pub use latency::Latency;
 pub use line::{Line, Place};
+pub use residents::Residents;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -65,6 +67,8 @@ pub struct Endpoint {
     pub health: Health,
     /// How long its answers take; known where it is balanced by.
     pub latency: Latency,
+    /// Clients that keep it; nobody counts them where none may.
+    residents: OnceLock<Box<Residents>>,
     /// What stands for its address in consistent hashes: the same in every replica.
     token: u64,
 }
@@ -84,8 +88,19 @@ impl Endpoint {
             in_flight: AtomicU32::new(0),
             health: Health::new(Moment::now()),
             latency: Latency::default(),
+            residents: OnceLock::new(),
             token,
         }
+    }
+
+    /// Clients that keep it.
+    pub fn residents(&self) -> &Residents {
+        self.residents.get_or_init(Box::default)
+    }
+
+    /// How many clients keep it.
+    pub fn resident_count(&self) -> u32 {
+        self.residents.get().map_or(0, |residents| residents.count())
     }
 
     /// The name that its certificate must have: the one configured, its own, or its address.

@@ -21,7 +21,7 @@ use super::upgrade::{self, Upgrade};
 use super::validate;
 use super::worker::{Phase, Worker};
 use crate::decide::{self, Decision, Outcome, Refusal};
-use crate::endpoint::VersionId;
+use crate::endpoint::{Clock, VersionId};
 use crate::head::RequestHead;
 use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request, Response, Size, Span};
@@ -237,6 +237,9 @@ impl<'a> Arrived<'a> {
         if rule.split.balance == Balance::Ewma {
             ledger.tell_latency();
         }
+        if decision.home.is_some() {
+            decision.settle(&self.snapshot, Clock::Real);
+        }
         let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
         let rewrite =
             |to: &PathRewrite, request: &Request| filter::rewritten(to, &self.original(decision.found, request));
@@ -326,6 +329,8 @@ impl Exchange {
         filter::edit(filter::response_edits(version.map_or(&[], |version| &version.filters)), fields);
         filter::share(&rule.body.filters, self.origin.as_deref(), fields);
         if let Some(cookie) = self.decision.cookie.take().and_then(|cookie| cookie.header(self.secure)) {
+            // Perhaps elsewhere than where it was first meant to be.
+            self.decision.settle(&self.snapshot, Clock::Real);
             fields.append(Field::SetCookie, cookie.as_bytes());
         }
         if self.snapshot.forwarding.decision_headers {

@@ -371,3 +371,45 @@ async fn weights_wait_for_connections_but_not_for_ever() {
     wait_until("it goes on", async || !events(&proxy, "Prewarmed").is_empty()).await;
     assert_eq!(effective().await, 1.0);
 }
+
+/// A client that keeps its cookies: the backend that answers it.
+async fn visit(proxy: &Proxy, cookie: &mut Option<String>) -> String {
+    let mut asked = request("GET", "/");
+    if let Some(cookie) = cookie {
+        asked = asked.header("cookie", &**cookie);
+    }
+    let answer = send(proxy.http(), asked.body(nothing()).unwrap()).await;
+    assert_eq!(answer.status, 200);
+    if let Some(given) = answer.header("set-cookie") {
+        *cookie = given.split(';').next().map(str::to_owned);
+    }
+    answer.header("x-echo-version").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn clients_that_keep_their_endpoint_stay_evenly_spread_over_a_rolling_update() {
+    const CLIENTS: usize = 60;
+    let mut backends = Vec::new();
+    for n in 1..=6 {
+        backends.push(echo(&format!("pod-{n}")).await);
+    }
+    let yaml = |range: std::ops::Range<usize>| {
+        let endpoints: Vec<SocketAddr> = backends[range].iter().map(Echo::address).collect();
+        shop(&endpoints, "    sticky: {cookie: weir, to: endpoint}\n")
+    };
+    let proxy = Proxy::start(&yaml(0..3)).await;
+    let mut cookies: Vec<Option<String>> = vec![None; CLIENTS];
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (first, last) in [(0, 3), (0, 4), (1, 4), (1, 5), (2, 5), (2, 6), (3, 6)] {
+        proxy.apply(&yaml(first..last));
+        counts.clear();
+        for cookie in &mut cookies {
+            let at = visit(&proxy, cookie).await;
+            assert_eq!(visit(&proxy, cookie).await, at, "a client stays");
+            *counts.entry(at).or_default() += 1;
+        }
+    }
+    assert_eq!(counts.len(), 3);
+    let most = *counts.values().max().unwrap();
+    assert!(most as f64 <= 1.3 * CLIENTS as f64 / 3.0, "{counts:?}");
+}

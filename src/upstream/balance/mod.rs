@@ -76,6 +76,19 @@ pub fn pick(endpoints: &[Arc<Endpoint>], split: &Split, tried: &Tried, draw: Dra
     }
 }
 
+/// Picks an endpoint for a client that is to keep it: the one that the fewest keep. Drawing would not do, since who moves once
+/// stays: after a rolling update some would have several times as many as others.
+pub fn settle(endpoints: &[Arc<Endpoint>], split: &Split, tried: &Tried, draw: Draw<'_>) -> Option<usize> {
+    if endpoints.is_empty() {
+        return None;
+    }
+    let (start, now) = (draw.turn.next(endpoints.len()), draw.clock.now());
+    let field = Field { endpoints, tried, split };
+    let load = |i: usize| (endpoints[i].resident_count() as f32 + 1.0) / field.warmth(i, now);
+    let loads = field.eligible().map(|i| (load(i), if i >= start { i } else { i + usize::MAX / 2 }, i));
+    loads.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, _, i)| i)
+}
+
 /// Whether so many endpoints are out that leaving them out would do more harm than using them. The rest would have to carry
 /// what is meant for all, and a version is never emptied.
 pub fn panics(endpoints: &[Arc<Endpoint>], threshold: f64) -> bool {

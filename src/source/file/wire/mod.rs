@@ -13,7 +13,7 @@ pub use endpoints::{Hash, Health, HealthKind, OutlierOn, Outliers};
 pub use mirror::Mirror;
 pub use policy::{
     Balance, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
-    StickyMode, Timeouts, Version, VersionTls,
+    StickyMode, StickyTo, Timeouts, Version, VersionTls,
 };
 pub use routing::{Cors, Filter, Match, PathMatch, Redirect, Scheme, ValueMatch};
 

@@ -80,12 +80,11 @@ pub struct Sticky {
     /// Life of the cookie. Default: the browser's session.
     pub ttl: Option<Time>,
     /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
-    /// Default: share.
+    /// Default: share; pin for a cookie to the endpoint.
     pub mode: Option<StickyMode>,
     /// File with keys that sign the cookie, one per line, each of 16 bytes or more; the first signs, all verify.
     pub key_file: Option<String>,
-    /// What is kept. Default: version.
-    #[expect(dead_code, reason = "there is one value, which is the default")]
+    /// What is kept: the version, or also the endpoint for as long as it is there. Default: version.
     pub to: Option<StickyTo>,
 }
 
@@ -102,6 +101,7 @@ pub enum StickyMode {
 #[serde(rename_all = "camelCase")]
 pub enum StickyTo {
     Version,
+    Endpoint,
 }
 
 /// What happens to requests for a version without a ready endpoint.

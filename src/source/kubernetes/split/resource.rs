@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::source::file::units::{Name, Percent, Time};
 use crate::source::file::wire::{
     self, Balance, Filter, Guard, Hash, Health, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol, Rescue,
-    Retry, StickyMode, Timeouts,
+    Retry, StickyMode, StickyTo, Timeouts,
 };
 
 /// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
@@ -168,8 +168,10 @@ pub struct SplitSticky {
     /// Life of the cookie. Default: the browser's session.
     pub ttl: Option<Time>,
     /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
-    /// Default: share.
+    /// Default: share; pin for a cookie to the endpoint.
     pub mode: Option<StickyMode>,
+    /// What is kept: the version, or also the endpoint for as long as it is there. Default: version.
+    pub to: Option<StickyTo>,
 }
 
 impl SplitSpec {
@@ -191,7 +193,7 @@ impl SplitSpec {
                 ttl: sticky.ttl,
                 mode: sticky.mode,
                 key_file: None,
-                to: None,
+                to: sticky.to,
             }),
             on_empty: self.on_empty,
             ramp: self.ramp,
