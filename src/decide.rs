@@ -60,6 +60,13 @@ pub enum Outcome {
     Forward(Decision),
     /// A filter of the rule answers it.
     Respond(Found),
+    /// It waits until its version has an endpoint; it is then decided anew.
+    Hold {
+        /// The rule that took it.
+        found: Found,
+        /// Index of the version.
+        version: usize,
+    },
     /// It is refused.
     Reject(Refusal),
 }
@@ -188,7 +195,7 @@ pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, trie
     let choice = Choice { version, why, cookie: before.cookie.clone(), home, key };
     match place(before.rule(snapshot), before.found, choice, tried, cursors) {
         Outcome::Forward(decision) => Some(decision),
-        Outcome::Respond(_) | Outcome::Reject(_) => None,
+        Outcome::Respond(_) | Outcome::Hold { .. } | Outcome::Reject(_) => None,
     }
 }
 
@@ -245,6 +252,9 @@ fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut
         let newcomer = home.filter(|home| matches!(home, Home::Kept { token: None, .. }));
         let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), newcomer?));
         return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie, home, key });
+    }
+    if matches!(split.on_empty, OnEmpty::Hold(_)) {
+        return Outcome::Hold { found, version };
     }
     Outcome::Reject(Refusal::NoEndpoint { found, version })
 }

@@ -40,7 +40,7 @@ impl Control {
             changed |= self.hold_to_capacity(rule, state);
         }
         if changed {
-            self.publish(next);
+            self.publish(next, &state.fleet);
         }
     }
 

@@ -55,7 +55,7 @@ impl Control {
             settle(rule, before, state);
             self.enter(rule, before, state);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
         self.served.load().rules_of(&route).for_each(|(_, rule)| self.tell_weights(rule));
         Ok(())
     }

@@ -9,6 +9,7 @@ mod gate;
 mod guards;
 mod hand;
 mod health;
+mod held;
 mod history;
 mod metrics;
 mod outliers;
@@ -27,7 +28,7 @@ pub use metrics::Metrics;
 pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -139,6 +140,8 @@ struct State {
     warming: Waiting,
     history: History,
     ticks: u32,
+    /// Splits of which requests wait for an endpoint.
+    holding: HashSet<SplitId>,
 }
 
 impl Control {
@@ -166,6 +169,7 @@ impl Control {
             warming: Waiting::new(),
             history: History::default(),
             ticks: 0,
+            holding: HashSet::new(),
         };
         let metrics = Metrics::default();
         Ok(Self {
@@ -285,6 +289,7 @@ impl Control {
         let snapshot = Arc::new(snapshot);
         let generation = snapshot.generation;
         self.served.store(Arc::clone(&snapshot));
+        state.fleet.look();
         // Workers find a listener's routes in the snapshot, so that one comes first.
         state.fleet.listen(&model.listeners, bound);
         state.model = model;
@@ -310,6 +315,7 @@ impl Control {
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
         self.wake_lines();
+        self.tell_held(&snapshot, state);
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
@@ -339,7 +345,7 @@ impl Control {
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
             }
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     /// What comes between the weights asked for and their being served: connections that are to be open first, and what
@@ -377,7 +383,7 @@ impl Control {
         for rule in &mut snapshot.rules {
             divert(rule, &state.trips);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     fn tell_weights(&self, rule: &Rule) {
@@ -387,10 +393,11 @@ impl Control {
         self.events.tell(EventKind::WeightsChanged, &rule.body.route.to_string(), "", message);
     }
 
-    fn publish(&self, mut snapshot: Snapshot) {
+    fn publish(&self, mut snapshot: Snapshot, fleet: &Fleet) {
         snapshot.generation += 1;
         self.metrics.published(snapshot.generation);
         self.served.store(Arc::new(snapshot));
+        fleet.look();
     }
 
     /// The route that a name means: `name`, or `namespace/name`.

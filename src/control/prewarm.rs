@@ -97,6 +97,6 @@ impl Control {
             self.hold_to_capacity(rule, state);
         }
         state.warming.retain(|_, warming| !warming.is_over(now));
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 }

@@ -1,5 +1,6 @@
 mod home;
 mod mirrors;
+mod repeats;
 mod residents;
 
 use super::*;

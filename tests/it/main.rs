@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accounts;
 mod admin_api;
 mod analysis;
 mod architecture;
@@ -23,6 +24,7 @@ mod gateway_rules;
 mod grpc;
 mod guards;
 mod handover;
+mod holds;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod large;
@@ -37,6 +39,7 @@ mod reload_files;
 mod repeats;
 mod shutdown;
 mod streaming;
+mod terminations;
 mod tls;
 mod upgrades;
 mod upstreams;
