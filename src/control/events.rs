@@ -44,6 +44,10 @@ pub enum EventKind {
     NameChanged,
     /// A host name has no address any more: the last ones are kept.
     NameLost,
+    /// Long-lived connections are asked to end.
+    DrainBegan,
+    /// They have ended.
+    DrainEnded,
     /// The process is ending.
     ShuttingDown,
 }

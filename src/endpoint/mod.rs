@@ -59,6 +59,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Name it was given by.
     pub host: Option<Arc<str>>,
+    /// The pod that runs there.
+    pub pod: Option<Arc<str>>,
     /// How it is spoken to.
     pub transport: Arc<Transport>,
     /// Beside the reference count of the `Arc`, which changes as often: a line of its own would be a second one to fetch.
@@ -84,6 +86,7 @@ impl Endpoint {
             id,
             address,
             host,
+            pod: None,
             transport,
             in_flight: AtomicU32::new(0),
             health: Health::new(Moment::now()),
@@ -91,6 +94,11 @@ impl Endpoint {
             residents: OnceLock::new(),
             token,
         }
+    }
+
+    /// The same, run by a pod.
+    pub fn run_by(self, pod: Option<Arc<str>>) -> Self {
+        Self { pod, ..self }
     }
 
     /// Clients that keep it.

@@ -102,6 +102,8 @@ reasons! {
     ShuttingDown = "shutting_down",
     /// Every endpoint of the version is at its limit, and too many requests wait.
     Overloaded = "overloaded",
+    /// A stream was ended because its endpoint drains.
+    Drained = "drained",
 }
 
 /// How a request ended.

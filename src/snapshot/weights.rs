@@ -24,6 +24,8 @@ pub struct Weights {
     pub diverted: Box<[bool]>,
     /// Versions that get less than was asked for, because their endpoints could not carry it.
     pub gated: Box<[bool]>,
+    /// Versions whose sticky clients have moved on, because they have drained.
+    pub retired: Box<[bool]>,
     /// Who asked.
     pub source: WeightSource,
 }
@@ -32,9 +34,9 @@ impl Weights {
     /// Weights in force at once.
     pub fn new(epoch: u64, desired: Box<[Weight]>, source: WeightSource) -> Self {
         let current = desired.iter().map(|w| w.get()).collect();
-        let diverted: Box<[bool]> = vec![false; desired.len()].into();
-        let gated = diverted.clone();
-        Self { epoch, desired, current, diverted, gated, source }
+        let none: Box<[bool]> = vec![false; desired.len()].into();
+        let (diverted, gated, retired) = (none.clone(), none.clone(), none);
+        Self { epoch, desired, current, diverted, gated, retired, source }
     }
 
     /// The share of new requests that a version was asked to have, 0 to 1.

@@ -90,6 +90,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let retry = policy::retry(wire.retry.as_ref(), &at.key("retry"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
+    let drain = optional(wire.drain.as_ref().map(|d| policy::drain(d, &at.key("drain"), problems)));
     let mirrors = mirror::mirrors(wire, names, at, problems);
     let endpoints = endpoints::policy(wire, at, problems);
     let limits = policy::limits(wire.limits.as_ref(), &at.key("limits"), problems);
@@ -111,6 +112,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         guard: guard.map(Box::new),
         limits: limits?,
         mirrors: mirrors?,
+        drain: drain?.map(Box::new),
     })
 }
 

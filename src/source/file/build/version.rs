@@ -94,7 +94,7 @@ fn endpoints(wire: &[String], at: &Pointer, context: &mut Context<'_>) -> (Optio
 
 fn resolve(written: &EndpointText<'_>, at: &Pointer, context: &mut Context<'_>) -> Option<Vec<Endpoint>> {
     if let Ok(address) = written.host.parse::<IpAddr>() {
-        return Some(vec![Endpoint { address: SocketAddr::new(address, written.port), host: None }]);
+        return Some(vec![Endpoint { address: SocketAddr::new(address, written.port), host: None, pod: None }]);
     }
     let host: Arc<str> = written.host.into();
     let question = (written.host.to_owned(), written.port);
@@ -110,5 +110,10 @@ fn resolve(written: &EndpointText<'_>, at: &Pointer, context: &mut Context<'_>) 
         let message = format!("host \"{host}\" has no address now: the last ones are kept");
         context.problems.warning(at, message);
     }
-    Some(addresses.iter().map(|address| Endpoint { address: *address, host: Some(Arc::clone(&host)) }).collect())
+    Some(
+        addresses
+            .iter()
+            .map(|address| Endpoint { address: *address, host: Some(Arc::clone(&host)), pod: None })
+            .collect(),
+    )
 }

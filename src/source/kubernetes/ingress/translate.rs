@@ -205,6 +205,7 @@ impl Maker<'_> {
             guard: None,
             limits: Limits { request_body: traffic.body_size, ..Limits::default() },
             mirrors: Vec::new(),
+            drain: None,
         }
     }
 

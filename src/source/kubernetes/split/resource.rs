@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::source::file::units::{Name, Percent, Time};
 use crate::source::file::wire::{
-    self, Balance, Filter, Guard, Hash, Health, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol, Rescue,
-    Retry, StickyMode, StickyTo, Timeouts,
+    self, Balance, Drain, Filter, Guard, Hash, Health, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol,
+    Rescue, Retry, StickyMode, StickyTo, Timeouts,
 };
 
 /// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
@@ -86,6 +86,8 @@ pub struct SplitSpec {
     pub guard: Option<Guard>,
     /// Limits of requests.
     pub limits: Option<Limits>,
+    /// How long-lived connections are let go.
+    pub drain: Option<Drain>,
     /// Sends copies of requests to a version. Default: off.
     pub mirror: Option<Mirror>,
     /// The same for several mirrors.
@@ -212,6 +214,7 @@ impl SplitSpec {
             rescue: self.rescue,
             guard: self.guard,
             limits: self.limits,
+            drain: self.drain,
             mirror: self.mirror,
             mirrors: self.mirrors,
         }
