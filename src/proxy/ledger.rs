@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::worker::Worker;
-use crate::endpoint::{Endpoint, InFlightGuard, VersionId};
+use crate::endpoint::{Endpoint, InFlightGuard, Moment, VersionId};
 use crate::record::{Cell, Classification, Ending, Reason, StreamProtocol};
 use crate::split::Why;
 
@@ -22,6 +22,10 @@ pub struct Ledger {
     answered: Option<StatusCode>,
     stream: Option<StreamProtocol>,
     in_flight: Option<InFlightGuard>,
+    /// Endpoints are told how long their answers take.
+    timed: bool,
+    /// When the try began that has no answer yet, where its endpoint is told.
+    asked: Option<Instant>,
     open: bool,
 }
 
@@ -39,8 +43,15 @@ impl Ledger {
             answered: None,
             stream: None,
             in_flight: None,
+            timed: false,
+            asked: None,
             open: true,
         }
+    }
+
+    /// Endpoints are told how long their answers take, since they are balanced by it.
+    pub fn tell_latency(&mut self) {
+        self.timed = true;
     }
 
     /// When the request arrived.
@@ -55,7 +66,32 @@ impl Ledger {
 
     /// A try at `endpoint` begins; it lasts until the next one or the end.
     pub fn trying(&mut self, endpoint: &Arc<Endpoint>) {
-        self.in_flight = Some(endpoint.begin());
+        self.try_ended();
+        self.try_begun(endpoint.begin());
+    }
+
+    /// A try has begun.
+    pub fn try_begun(&mut self, guard: InFlightGuard) {
+        if self.timed {
+            self.asked = Some(Instant::now());
+        }
+        self.in_flight = Some(guard);
+    }
+
+    /// The try that was going on has failed.
+    pub fn try_ended(&mut self) {
+        self.took(true);
+        self.in_flight = None;
+    }
+
+    /// Tells the endpoint how long the try took, if it has not been told.
+    fn took(&mut self, failed: bool) {
+        let (Some(asked), Some(guard)) = (self.asked.take(), &self.in_flight) else { return };
+        let latency = &guard.endpoint().latency;
+        match failed {
+            true => latency.penalize(asked.elapsed(), Moment::now()),
+            false => latency.observe(asked.elapsed(), Moment::now()),
+        }
     }
 
     /// Another endpoint of the same version is tried.
@@ -91,13 +127,14 @@ impl Ledger {
         self.cell = self.worker.cell(to);
         self.cell.active(1);
         self.answered = None;
-        self.in_flight = None;
+        self.try_ended();
     }
 
     /// The head of the answer has come.
     pub fn answered(&mut self, status: StatusCode) {
         self.first_byte = Some(self.started.elapsed());
         self.answered = Some(status);
+        self.took(status.is_server_error());
     }
 
     /// The answer is a long-lived stream, whose lifetime is no request duration.
@@ -122,6 +159,8 @@ impl Ledger {
             None => self.cell.ended(ending, Some(elapsed), self.first_byte),
         }
         self.cell.active(-1);
+        // A client that does not wait any longer says only that it is slow.
+        self.took(ending.classification == Classification::Failure);
         self.in_flight = None;
     }
 

@@ -4,6 +4,7 @@
 //! answer's head -> `relay`, whose end records the request; exactly once, also where it is dropped on the way.
 
 mod accept;
+mod admission;
 mod attempt;
 mod budget;
 mod carrier;
@@ -17,14 +18,17 @@ mod hold;
 mod ledger;
 mod limits;
 mod mirror;
+mod outliers;
 mod refusal;
 mod relay;
 mod replay;
 mod tries;
 mod upgrade;
 mod validate;
+mod warming;
 mod worker;
 
 pub use accept::{BindError, bind};
 pub use validate::host_of;
+pub use warming::Warming;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Rule, Snapshot};
-use crate::endpoint::{Endpoint, EndpointId, SplitId, VersionId};
+use crate::endpoint::{Endpoint, EndpointId, Line, SplitId, VersionId};
 use crate::model::{self, RouteKey, Transport};
 
 /// How many versions have series of their own; more are counted together (`route="_overflow"`).
@@ -58,6 +58,8 @@ pub struct Interner {
     busy: bool,
     /// Versions that had been given an id when it was last looked which can be forgotten.
     swept: u32,
+    /// Where requests wait, by version.
+    lines: HashMap<VersionId, Arc<Line>>,
     epoch: u64,
 }
 
@@ -136,6 +138,11 @@ impl Interner {
         made
     }
 
+    /// Where requests for a version wait.
+    pub fn line(&mut self, version: VersionId) -> Arc<Line> {
+        Arc::clone(self.lines.entry(version).or_default())
+    }
+
     /// A number for a set of weights, never given before.
     pub fn epoch(&mut self) -> u64 {
         self.epoch += 1;
@@ -173,6 +180,8 @@ impl Interner {
     }
 
     fn forget_versions(&mut self, snapshot: &Snapshot) {
+        // Who waits there, or is being answered, keeps a line.
+        self.lines.retain(|_, line| Arc::strong_count(line) > 1);
         if self.made > self.swept && self.versions.len() + self.mirrors.len() >= MAX_VERSIONS / 2 {
             self.swept = self.made;
             let bodies = snapshot.rules.iter().map(|rule| &rule.body);
