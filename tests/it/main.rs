@@ -12,6 +12,7 @@ mod analysis;
 mod architecture;
 #[cfg(feature = "kubernetes")]
 mod audit;
+mod bad_peers;
 mod basics;
 mod commands;
 mod counters;

@@ -33,7 +33,7 @@ impl Arrived<'_> {
         if !matches!(body.split.on_empty, OnEmpty::Hold(_)) {
             return None;
         }
-        let because = self.worker.queue.keeps(body.split_id)?;
+        let because = self.worker.queue.keeps(body.split_id, decision.version)?;
         Some(wanted(&self.snapshot, decision.found, decision.version, because))
     }
 
