@@ -14,6 +14,7 @@ use super::fault::{Fault, Origin};
 use super::filter::{self, Original};
 use super::forward::{self, Arrival, Target};
 use super::ledger::Ledger;
+use super::memo::Memo;
 use super::mirror;
 use super::refusal::{self, Manner};
 use super::relay;
@@ -66,6 +67,7 @@ struct Arrived<'a> {
     listener: usize,
     started: Instant,
     manner: Manner,
+    memo: Option<Box<Memo>>,
     /// Places in the bytes of the request.
     authority: Span,
     host: Span,
@@ -143,26 +145,31 @@ impl<'a> Arrived<'a> {
         let started = Instant::now();
         let snapshot = worker.snapshot();
         let manner = Manner::of(request, &snapshot);
-        let refused = |fault, close| {
-            let ledger = Ledger::open(worker, VersionId::UNROUTED, started);
+        let observer = worker.observer.as_ref();
+        let memo = observer.and_then(|observer| observer.memo(connection.peer, request, &snapshot));
+        let refused = |memo, fault, close| {
+            let ledger = Ledger::open(worker, VersionId::UNROUTED, started).with(memo);
             Box::new(Own::Fault { ledger, manner, fault, close })
         };
         let known = |entry: &ListenerEntry| entry.listener.is(&connection.listener);
         // A listener that has gone has no routes; its connections are on their way out.
         let listener = snapshot.listeners.iter().position(known);
         let (Some(listener), true) = (listener, worker.phase() < Phase::Refusing) else {
-            return Err(refused(Fault::ShuttingDown, true));
+            return Err(refused(memo, Fault::ShuttingDown, true));
         };
-        let authority = validate::authority(request).map_err(|error| refused(error.fault, error.close))?;
+        let authority = match validate::authority(request) {
+            Ok(authority) => authority,
+            Err(error) => return Err(refused(memo, error.fault, error.close)),
+        };
         if let Some(response) = refusal::own_answer(request) {
-            let ledger = Ledger::open(worker, VersionId::UNROUTED, started);
+            let ledger = Ledger::open(worker, VersionId::UNROUTED, started).with(memo);
             return Err(Box::new(Own::Answer { ledger, response }));
         }
         let host = host(request, authority);
         if connection.misdirects(&snapshot.listeners[listener], request.fields.text_at(host)) {
-            return Err(refused(Fault::Misdirected, false));
+            return Err(refused(memo, Fault::Misdirected, false));
         }
-        Ok(Self { snapshot, listener, started, manner, authority, host, worker, connection })
+        Ok(Self { snapshot, listener, started, manner, memo, authority, host, worker, connection })
     }
 
     fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
@@ -204,8 +211,11 @@ impl<'a> Arrived<'a> {
         }
     }
 
-    fn answer_by_filter(self, found: Found, request: &Request) -> Own {
-        let ledger = Ledger::open(self.worker, VersionId::UNROUTED, self.started);
+    fn answer_by_filter(mut self, found: Found, request: &Request) -> Own {
+        let mut ledger = Ledger::open(self.worker, VersionId::UNROUTED, self.started).with(self.memo.take());
+        if let Some(memo) = ledger.memo() {
+            memo.routed(&self.snapshot.rules[found.rule], None);
+        }
         let filters = &self.snapshot.rules[found.rule].body.filters;
         match filter::answer(filters, &self.original(found, request), request) {
             Some((status, fields)) => Own::Answer { ledger, response: Response { status, fields, size: Size::None } },
@@ -213,7 +223,14 @@ impl<'a> Arrived<'a> {
         }
     }
 
-    fn reject(self, refused: Refusal) -> Own {
+    fn reject(mut self, refused: Refusal) -> Own {
+        let place = match refused {
+            Refusal::NoEndpoint { found, version } | Refusal::Invalid { found, version } => Some((found, version)),
+            Refusal::NoRoute | Refusal::Forbidden | Refusal::Closed => None,
+        };
+        if let Some((memo, (found, version))) = self.memo.as_mut().zip(place) {
+            memo.routed(&self.snapshot.rules[found.rule], Some(version));
+        }
         let version = |found: Found, version: usize| self.snapshot.rules[found.rule].body.versions.get(version);
         let (version, fault) = match refused {
             Refusal::NoRoute => (None, Fault::NoRoute),
@@ -223,15 +240,19 @@ impl<'a> Arrived<'a> {
             Refusal::Invalid { found, version: index } => (version(found, index), Fault::InvalidBackend),
         };
         let version = version.map_or(VersionId::UNROUTED, |version| version.id);
-        let ledger = Ledger::open(self.worker, version, self.started);
+        let ledger = Ledger::open(self.worker, version, self.started).with(self.memo);
         Own::Fault { ledger, manner: self.manner, fault, close: false }
     }
 
     /// Opens the account and prepares the head for any endpoint.
-    fn begin(self, decision: Decision, request: &mut Request) -> Result<(Exchange, Target), Box<Own>> {
-        let ledger = Ledger::open(self.worker, decision.version(&self.snapshot).id, self.started);
+    fn begin(mut self, decision: Decision, request: &mut Request) -> Result<(Exchange, Target), Box<Own>> {
+        let mut ledger = Ledger::open(self.worker, decision.version(&self.snapshot).id, self.started);
         ledger.decided(decision.why);
         let rule = &decision.rule(&self.snapshot).body;
+        if let Some(mut memo) = self.memo.take() {
+            memo.routed(decision.rule(&self.snapshot), Some(decision.version));
+            ledger = ledger.with(Some(memo));
+        }
         let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
         let rewrite =
             |to: &PathRewrite, request: &Request| filter::rewritten(to, &self.original(decision.found, request));
@@ -256,6 +277,9 @@ impl<'a> Arrived<'a> {
             forward::via(&mut request.fields, request.version);
         }
         filter::edit(filter::request_edits(&rule.filters), &mut request.fields);
+        if let Some(memo) = ledger.memo() {
+            memo.traced(&request.fields);
+        }
         let exchange = Exchange {
             worker: Rc::clone(self.worker),
             ledger,

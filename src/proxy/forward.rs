@@ -219,6 +219,11 @@ fn hex<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
     out.extend_from_slice(digits.as_flattened());
 }
 
+/// The id of the trace that a `traceparent` belongs to.
+pub fn trace_id(value: &[u8]) -> Option<[u8; 32]> {
+    value.split(|b| *b == b'-').nth(1)?.try_into().ok()
+}
+
 fn is_traceparent(value: &[u8]) -> bool {
     let hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
     let zero = |part: &[u8]| part.iter().all(|b| *b == b'0');

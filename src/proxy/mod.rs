@@ -13,6 +13,7 @@ mod filter;
 mod forward;
 mod ledger;
 mod limits;
+mod memo;
 mod mirror;
 mod refusal;
 mod relay;
@@ -23,5 +24,6 @@ mod validate;
 mod worker;
 
 pub use accept::{BindError, bind};
+pub use memo::Observer;
 pub use validate::host_of;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

@@ -49,7 +49,11 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
         grpc_status: told,
         takes_trailers: *takes_trailers,
     };
-    match poll_fn(|context| relaying.poll(client, &mut lease.upstream, alarm, context)).await {
+    let relayed = poll_fn(|context| relaying.poll(client, &mut lease.upstream, alarm, context)).await;
+    if let Some(memo) = relaying.ledger.memo() {
+        memo.sent(relaying.download.moved());
+    }
+    match relayed {
         Ok(()) => {
             client.complete();
             if relaying.outbound.upload.is_done() {

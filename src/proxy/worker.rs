@@ -17,6 +17,7 @@ use super::accept;
 use super::attempt::Failed;
 use super::budget::Budgets;
 use super::exchange::{Exchange, Served};
+use super::memo::Observer;
 use super::replay::Room;
 use crate::decide::Cursors;
 use crate::endpoint::VersionId;
@@ -69,6 +70,8 @@ pub struct Worker {
     refusing: Rc<Closing>,
     in_flight: Arc<InFlight>,
     complaints: Cell<(Option<Instant>, u32)>,
+    /// Who is told of every request; mostly nobody.
+    pub observer: Option<Observer>,
     /// Copies of requests in flight.
     pub mirrors: Cell<usize>,
     /// Bytes of bodies that are kept for another try.
@@ -131,6 +134,7 @@ pub struct Parts {
     phase: watch::Receiver<Phase>,
     in_flight: Arc<InFlight>,
     commands: mpsc::UnboundedReceiver<Command>,
+    observer: Option<Observer>,
     seed: u64,
 }
 
@@ -140,17 +144,18 @@ impl Worker {
         served: Arc<ArcSwap<Snapshot>>,
         recorder: Arc<Recorder>,
         phase: watch::Receiver<Phase>,
+        observer: Option<Observer>,
         seed: u64,
     ) -> (WorkerHandle, Parts) {
         let (command_sender, commands) = mpsc::unbounded_channel();
         let in_flight = Arc::new(InFlight::default());
         let handle = WorkerHandle { commands: command_sender, in_flight: Arc::clone(&in_flight) };
-        (handle, Parts { served, recorder, phase, in_flight, commands, seed })
+        (handle, Parts { served, recorder, phase, in_flight, commands, observer, seed })
     }
 
     /// Runs a worker until its handle is dropped. To be called on a local runtime.
     pub async fn run(parts: Parts) {
-        let Parts { served, recorder, phase, in_flight, mut commands, seed } = parts;
+        let Parts { served, recorder, phase, in_flight, mut commands, observer, seed } = parts;
         let mut phases = phase.clone();
         let now = *phase.borrow();
         let worker = Rc::new(Self {
@@ -164,6 +169,7 @@ impl Worker {
             refusing: Rc::default(),
             in_flight,
             complaints: Cell::new((None, 0)),
+            observer,
             mirrors: Cell::new(0),
             replays: Room::default(),
             budgets: RefCell::new(Budgets::new(Instant::now())),
