@@ -9,7 +9,10 @@ mod join;
 mod keep;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod memory;
 mod replicas;
+
+pub use memory::collect_with;
 
 use std::io;
 use std::path::PathBuf;
@@ -251,7 +254,12 @@ fn access_log(settings: &Settings) -> Result<(Option<AccessLog>, Option<IntCount
 fn run_worker(parts: WorkerParts) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(Worker::run(parts)),
+        Ok(runtime) => runtime.block_on(async {
+            tokio::select! {
+                () = Worker::run(parts) => {}
+                never = memory::tidy() => match never {},
+            }
+        }),
         Err(error) => tracing::error!(%error, "a worker has no runtime: it serves nothing"),
     }
 }

@@ -84,6 +84,11 @@ pub(super) fn is_foreign(bytes: &[u8]) -> bool {
     matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1')
 }
 
+/// Whether a line that says so much ends in CRLF there.
+pub(super) fn ends_in_crlf(head: &[u8], line: usize) -> bool {
+    head.get(line..line + 2) == Some(b"\r\n")
+}
+
 /// Refuses a first line and an end that are not in CRLF; the parser forgives them, also for the lines of fields, which
 /// [`take_in`] looks at.
 pub(super) fn is_framed_in_crlf(head: &[u8]) -> Result<(), HeadError> {

@@ -4,8 +4,21 @@ use std::mem::MaybeUninit;
 
 use http::{Method, Version};
 
-use super::head::{HeadError, MOST_FIELDS, is_foreign, is_framed_in_crlf, span, take_in};
+use super::head::{HeadError, MOST_FIELDS, end_of_head, ends_in_crlf, is_foreign, is_framed_in_crlf, span, take_in};
 use crate::message::{FieldSection, Request, Size, Span, Target};
+
+/// The head of a request that `bytes` begin with, and its length; none as long as it is not whole, as far as is known.
+/// `seen`: how many of the bytes were looked at before.
+pub fn next_request(bytes: &[u8], seen: usize) -> Option<(usize, Result<Request, HeadError>)> {
+    // Most heads arrive whole, and need not be searched for their end before they are read.
+    if seen == 0
+        && let Ok(Some((length, request))) = read(bytes)
+    {
+        return Some((length, Ok(request)));
+    }
+    let end = end_of_head(bytes, seen.saturating_sub(3))?;
+    Some((end, request(&bytes[..end])))
+}
 
 /// Reads the head of a request, which `head` holds up to and with its empty line.
 ///
@@ -13,27 +26,41 @@ use crate::message::{FieldSection, Request, Size, Span, Target};
 ///
 /// See [`HeadError`]; where the next request begins is then in doubt.
 pub fn request(head: &[u8]) -> Result<Request, HeadError> {
+    match read(head)? {
+        Some((length, request)) if length == head.len() => Ok(request),
+        _ => Err(HeadError::Malformed("the head does not end where its empty line is")),
+    }
+}
+
+/// Reads the head that `bytes` begin with, if they hold all of it; also gives its length.
+fn read(bytes: &[u8]) -> Result<Option<(usize, Request)>, HeadError> {
     let mut parsed = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(head, &mut parsed) {
-        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-        Ok(_) => return Err(HeadError::Malformed("the head does not end where its empty line is")),
-        Err(httparse::Error::Version) if is_foreign(head) => return Err(HeadError::Version),
+    let length = match request.parse_with_uninit_headers(bytes, &mut parsed) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::Version) if is_foreign(bytes) => return Err(HeadError::Version),
         Err(error) => return Err(error.into()),
-    }
-    is_framed_in_crlf(head)?;
+    };
+    let head = &bytes[..length];
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Malformed("the first line is not one of HTTP"));
     };
+    let place = span(head, target.as_bytes());
+    let begins = head.starts_with(method.as_bytes());
+    if !(begins && ends_in_crlf(head, place.end() + " HTTP/1.1".len()) && head.ends_with(b"\r\n")) {
+        is_framed_in_crlf(head)?;
+    }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("the method is no token"))?;
     let mut fields = FieldSection::of_head(head);
     let framing = take_in(head, request.headers, &mut fields)?;
     if framing.chunked && minor == 0 {
         return Err(HeadError::Malformed("HTTP/1.0 has no transfer codings"));
     }
-    let target = self::target(&method, span(head, target.as_bytes()), target, &mut fields)?;
+    let target = self::target(&method, place, target, &mut fields)?;
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    Ok(Request { method, version, target, protocol: None, size: framing.size(Size::None)?, fields })
+    let request = Request { method, version, target, protocol: None, size: framing.size(Size::None)?, fields };
+    Ok(Some((length, request)))
 }
 
 /// Takes a target apart (RFC 9112 section 3.2).

@@ -4,8 +4,24 @@ use std::mem::MaybeUninit;
 
 use http::StatusCode;
 
-use super::head::{HeadError, MOST_FIELDS, is_framed_in_crlf, take_in};
+use super::head::{HeadError, MOST_FIELDS, end_of_head, ends_in_crlf, is_framed_in_crlf, span, take_in};
 use crate::message::{FieldSection, Response, Size};
+
+/// A head, and whether the sender takes another request on the connection.
+type Read = (Response, bool);
+
+/// The head of a response that `bytes` begin with, and its length; none as long as it is not whole, as far as is known.
+/// `seen`: how many of the bytes were looked at before.
+pub fn next_response(bytes: &[u8], seen: usize, to_head: bool) -> Option<(usize, Result<Read, HeadError>)> {
+    // Most heads arrive whole, and need not be searched for their end before they are read.
+    if seen == 0
+        && let Ok(Some((length, response))) = read(bytes, to_head)
+    {
+        return Some((length, Ok(response)));
+    }
+    let end = end_of_head(bytes, seen.saturating_sub(3))?;
+    Some((end, response(&bytes[..end], to_head)))
+}
 
 /// Reads the head of a response, which `head` holds up to and with its empty line. The second value: whether the sender
 /// takes another request on the connection as far as its version goes; HTTP/1.0 does not unless it says so.
@@ -13,15 +29,28 @@ use crate::message::{FieldSection, Response, Size};
 /// # Errors
 ///
 /// See [`HeadError`]; nothing that follows can be trusted.
-pub fn response(head: &[u8], to_head: bool) -> Result<(Response, bool), HeadError> {
+pub fn response(head: &[u8], to_head: bool) -> Result<Read, HeadError> {
+    match read(head, to_head)? {
+        Some((length, response)) if length == head.len() => Ok(response),
+        _ => Err(HeadError::Malformed("the head does not end where its empty line is")),
+    }
+}
+
+/// Reads the head that `bytes` begin with, if they hold all of it; also gives its length.
+fn read(bytes: &[u8], to_head: bool) -> Result<Option<(usize, Read)>, HeadError> {
     let mut parsed = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    match config.parse_response_with_uninit_headers(&mut response, head, &mut parsed)? {
-        httparse::Status::Complete(length) if length == head.len() => {}
-        _ => return Err(HeadError::Malformed("the head does not end where its empty line is")),
+    let length = match config.parse_response_with_uninit_headers(&mut response, bytes, &mut parsed)? {
+        httparse::Status::Complete(length) => length,
+        httparse::Status::Partial => return Ok(None),
+    };
+    let head = &bytes[..length];
+    let reason = response.reason.filter(|reason| !reason.is_empty());
+    let end = reason.map(|reason| span(head, reason.as_bytes()).end());
+    if !(end.is_some_and(|end| ends_in_crlf(head, end)) && head.ends_with(b"\r\n")) {
+        is_framed_in_crlf(head)?;
     }
-    is_framed_in_crlf(head)?;
     if !head.starts_with(b"HTTP/") {
         return Err(HeadError::Malformed("the answer does not begin with its status line"));
     }
@@ -39,8 +68,9 @@ pub fn response(head: &[u8], to_head: bool) -> Result<(Response, bool), HeadErro
         Size::Unknown if Response::is_bodiless(status, to_head) => Size::None,
         size => size,
     };
-    Ok((Response { status, fields, size }, framing.chunked || framing.length.is_some() || size == Size::None))
-        .map(|(head, delimited)| (head, delimited && response.version == Some(1)))
+    let delimited = framing.chunked || framing.length.is_some() || size == Size::None;
+    let persistent = delimited && response.version == Some(1);
+    Ok(Some((length, (Response { status, fields, size }, persistent))))
 }
 
 #[cfg(test)]

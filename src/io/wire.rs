@@ -6,7 +6,10 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWrite;
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::{AsyncWrite, Interest};
+use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use super::Stream;
@@ -43,8 +46,14 @@ impl Wire {
 
     /// Whether the other side, which has nothing to say now, is still there and silent.
     pub fn is_quiet(&mut self) -> bool {
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        self.inbox.unread().is_empty() && self.poll_fill(SMALL, &mut context).is_pending()
+        if !self.inbox.unread().is_empty() {
+            return false;
+        }
+        match self.stream.plain() {
+            // Nobody needs to be woken.
+            Some(socket) => would_block(&self.inbox.receive(socket, SMALL)),
+            None => self.poll_fill(SMALL, &mut Context::from_waker(std::task::Waker::noop())).is_pending(),
+        }
     }
 }
 
@@ -75,20 +84,51 @@ impl Inbox {
         capacity: usize,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.buffer.is_none() {
-            self.buffer = Buffer::of(capacity);
-        } else if self.buffer.len() == self.buffer.capacity() {
-            self.make_room(capacity);
+        if let Some(socket) = stream.plain() {
+            loop {
+                match self.receive(socket, capacity) {
+                    received if would_block(&received) => ready!(socket.poll_read_ready(context))?,
+                    received => return Poll::Ready(received),
+                }
+            }
         }
+        self.make_room(capacity);
         let result = poll_read_buf(Pin::new(stream), context, &mut *self.buffer);
-        if self.buffer.is_empty() {
-            *self = Self::default();
-        }
+        self.give_back();
         result
     }
 
-    /// Moves what is unread to the front; where there is no room even so, to a larger buffer.
+    /// Reads what has arrived, with a buffer only if something may have.
+    fn receive(&mut self, socket: &TcpStream, capacity: usize) -> io::Result<usize> {
+        let mut received = None;
+        let tried = socket.try_io(Interest::READABLE, || {
+            self.make_room(capacity);
+            let room = self.buffer.capacity() - self.buffer.len();
+            let (count, _) = rustix::net::recv(socket, spare_capacity(&mut self.buffer), RecvFlags::empty())?;
+            received = Some(count);
+            // What is empty now is not asked again before it says that there is more.
+            if count > 0 && count < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(0) }
+        });
+        self.give_back();
+        received.map_or(tried, Ok)
+    }
+
+    fn give_back(&mut self) {
+        if self.buffer.is_empty() {
+            *self = Self::default();
+        }
+    }
+
     fn make_room(&mut self, capacity: usize) {
+        if self.buffer.is_none() {
+            self.buffer = Buffer::of(capacity);
+        } else if self.buffer.len() == self.buffer.capacity() {
+            self.enlarge(capacity);
+        }
+    }
+
+    /// Moves what is unread to the front; where there is no room even so, to a larger buffer.
+    fn enlarge(&mut self, capacity: usize) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
@@ -136,7 +176,7 @@ impl Outbox {
     /// Writes what it holds, of which the last `data` bytes and what follows them have just been added: they are taken,
     /// whether they go out now or later.
     fn poll_copied(&mut self, stream: &mut Stream, data: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match Pin::new(stream).poll_write(context, &self.buffer[self.start..]) {
+        match poll_send(stream, &self.buffer[self.start..], context) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(written)) => {
                 self.written = true;
@@ -176,11 +216,10 @@ impl Outbox {
             slices[count] = IoSlice::new(part);
             count += 1;
         }
-        let mut stream = Pin::new(stream);
         let written = match count {
             0 => return Poll::Ready(Ok(0)),
-            1 => ready!(stream.as_mut().poll_write(context, &slices[0]))?,
-            _ => ready!(stream.as_mut().poll_write_vectored(context, &slices[..count]))?,
+            1 => ready!(poll_send(stream, &slices[0], context))?,
+            _ => ready!(Pin::new(stream).poll_write_vectored(context, &slices[..count]))?,
         };
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -201,5 +240,29 @@ impl Outbox {
             self.bytes().extend_from_slice(rest);
         }
         Poll::Ready(Ok(data.len()))
+    }
+}
+
+fn would_block<T>(result: &io::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Writes. What is short is not counted against the task's budget: nobody can send much of it before it has to wait.
+fn poll_send(stream: &mut Stream, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let Some(socket) = stream.plain().filter(|_| bytes.len() < SMALL) else {
+        return Pin::new(stream).poll_write(context, bytes);
+    };
+    loop {
+        let mut sent = None;
+        let tried = socket.try_io(Interest::WRITABLE, || {
+            let count = rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?;
+            sent = Some(count);
+            // What is full is not asked again before it says that there is room.
+            if count < bytes.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(0) }
+        });
+        match sent.map_or(tried, Ok) {
+            sent if would_block(&sent) => ready!(socket.poll_write_ready(context))?,
+            sent => return Poll::Ready(sent),
+        }
     }
 }

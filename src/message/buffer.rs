@@ -52,28 +52,35 @@ impl Buffer {
     }
 
     /// Whether there is no buffer.
+    #[inline]
     pub fn is_none(&self) -> bool {
         self.bytes.capacity() == 0
     }
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
-        let (capacity, most) = KEPT[usize::from(self.class)];
-        // One that has grown out of its kind is not kept.
-        if self.bytes.capacity() < capacity || self.bytes.capacity() >= 2 * capacity {
-            return;
+        if !self.is_none() {
+            give_back(std::mem::take(&mut self.bytes), self.class);
         }
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        // The thread may be ending.
-        let _ = POOL.try_with(|pool| {
-            let kept = &mut pool.borrow_mut()[usize::from(self.class)];
-            if kept.len() < most {
-                kept.push(bytes);
-            }
-        });
     }
+}
+
+fn give_back(mut bytes: Vec<u8>, class: u8) {
+    let (capacity, most) = KEPT[usize::from(class)];
+    // One that has grown out of its kind is not kept.
+    if bytes.capacity() < capacity || bytes.capacity() >= 2 * capacity {
+        return;
+    }
+    bytes.clear();
+    // The thread may be ending.
+    let _ = POOL.try_with(|pool| {
+        let kept = &mut pool.borrow_mut()[usize::from(class)];
+        if kept.len() < most {
+            kept.push(bytes);
+        }
+    });
 }
 
 impl Deref for Buffer {

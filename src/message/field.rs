@@ -142,8 +142,12 @@ impl Field {
 fn is_same(known: &[u8], name: &[u8]) -> bool {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) | CASE;
-    let ((known, rest), (name, last)) = (known.as_chunks::<8>(), name.as_chunks::<8>());
-    known.iter().zip(name).all(|(a, b)| word(a) == word(b)) && rest.iter().zip(last).all(|(a, b)| a | 32 == b | 32)
+    // The last eight bytes overlap those before them.
+    if let (Some(a), Some(b)) = (known.last_chunk::<8>(), name.last_chunk::<8>()) {
+        let (known, name) = (known.as_chunks::<8>().0, name.as_chunks::<8>().0);
+        return word(a) == word(b) && known.iter().zip(name).all(|(a, b)| word(a) == word(b));
+    }
+    known.iter().zip(name).all(|(a, b)| a | 32 == b | 32)
 }
 
 const _: () = assert!(NAMES.len() < 64, "a set of fields is one word");

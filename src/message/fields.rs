@@ -99,6 +99,26 @@ pub struct FieldSection {
     known: u64,
 }
 
+/// Lines that are added to many sections as they are.
+pub struct Block {
+    bytes: Box<[u8]>,
+    lines: Box<[Line]>,
+    known: u64,
+}
+
+impl Block {
+    /// The first value of a field.
+    pub fn first(&self, field: Field) -> Option<&[u8]> {
+        self.lines.iter().find(|line| line.field == field).map(|line| &self.bytes[line.value.range()])
+    }
+}
+
+impl From<&FieldSection> for Block {
+    fn from(section: &FieldSection) -> Self {
+        Self { bytes: section.bytes[..].into(), lines: section.lines[..].into(), known: section.known }
+    }
+}
+
 impl FieldSection {
     /// An empty section, with room from the thread's pool.
     pub fn new() -> Self {
@@ -226,6 +246,20 @@ impl FieldSection {
         let line = Line { field, name, value: Span::new(value, end), end: end as u32 + 2 };
         self.known |= field.bit();
         self.lines.push(line);
+    }
+
+    /// Adds the lines of a block.
+    pub fn append_block(&mut self, block: &Block) {
+        let start = self.bytes.len() as u32;
+        let moved = |span: Span| Span { start: span.start + start, end: span.end + start };
+        self.bytes.extend_from_slice(&block.bytes);
+        self.known |= block.known;
+        self.lines.extend(block.lines.iter().map(|line| Line {
+            field: line.field,
+            name: moved(line.name),
+            value: moved(line.value),
+            end: line.end + start,
+        }));
     }
 
     /// Adds a line whose value is formatted.

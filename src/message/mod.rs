@@ -9,7 +9,7 @@ mod fields;
 
 pub use buffer::{Buffer, LARGE, SMALL};
 pub use field::Field;
-pub use fields::{FieldSection, Name, Span};
+pub use fields::{Block, FieldSection, Name, Span};
 
 use http::{Method, StatusCode, Version};
 use thiserror::Error;

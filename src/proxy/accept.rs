@@ -19,6 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::client::{self, CLIENT_IDLE, HEAD_TIMEOUT};
 use super::exchange::ConnectionInfo;
+use super::forward::Told;
 use super::worker::{Connected, Worker};
 use crate::io::{Alarm, Closing, Stream, Wire};
 use crate::message::SMALL;
@@ -173,7 +174,8 @@ async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer:
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     let peer_text = peer.to_canonical().to_string().into();
-    let info = Rc::new(ConnectionInfo { listener: key, peer, peer_text, local, scheme, server_name });
+    let info =
+        Rc::new(ConnectionInfo { listener: key, peer, peer_text, local, scheme, server_name, told: Told::default() });
     drop(entry);
     match codec {
         Codec::Http1 => client::serve_http1(worker, info, wire, closing).await,

@@ -12,7 +12,7 @@ use super::attempt::Outbound;
 use super::client::Client;
 use super::fault::{Fault, Origin};
 use super::filter::{self, Original};
-use super::forward::{self, Arrival, Target};
+use super::forward::{self, Arrival, Target, Told};
 use super::ledger::Ledger;
 use super::memo::Memo;
 use super::mirror;
@@ -45,13 +45,15 @@ pub struct ConnectionInfo {
     pub scheme: Scheme,
     /// The name that TLS was asked for, lower case.
     pub server_name: Option<Box<str>>,
+    /// What its last request was told about where it came from.
+    pub told: Told,
 }
 
 impl ConnectionInfo {
     /// Whether a request for `host` belongs on another connection.
-    fn misdirects(&self, entry: &ListenerEntry, host: &str) -> bool {
+    fn misdirects<'h>(&self, entry: &ListenerEntry, host: impl FnOnce() -> &'h str) -> bool {
         let names = self.server_name.as_deref().zip(entry.listener.tls.as_ref());
-        names.is_some_and(|(server_name, tls)| tls.is_misdirected(server_name, host))
+        names.is_some_and(|(server_name, tls)| tls.is_misdirected(server_name, host()))
     }
 }
 
@@ -166,7 +168,7 @@ impl<'a> Arrived<'a> {
             return Err(Box::new(Own::Answer { ledger, response }));
         }
         let host = host(request, authority);
-        if connection.misdirects(&snapshot.listeners[listener], request.fields.text_at(host)) {
+        if connection.misdirects(&snapshot.listeners[listener], || request.fields.text_at(host)) {
             return Err(refused(memo, Fault::Misdirected, false));
         }
         Ok(Self { snapshot, listener, started, manner, memo, authority, host, worker, connection })
@@ -270,6 +272,7 @@ impl<'a> Arrived<'a> {
             port: self.port(),
             scheme: &self.connection.scheme,
             authority: self.authority,
+            told: &self.connection.told,
         };
         let rng = &mut self.worker.cursors.borrow_mut().rng;
         forward::prepare(&mut request.fields, &arrival, &self.snapshot.trusted_proxies, rng);

@@ -1,12 +1,13 @@
 //! A message's head on its way through: hop-by-hop fields out, what the proxy knows in.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
 use http::Version;
 use http::uri::{PathAndQuery, Scheme};
 
 use crate::http1;
-use crate::message::{Field, FieldSection, Request, Span};
+use crate::message::{Block, Field, FieldSection, Request, Span};
 use crate::model::{Filter, PathRewrite, TrustedProxies};
 use crate::split::Why;
 
@@ -23,6 +24,10 @@ const OWN: [&str; 9] = [
     "x-weir-why",
 ];
 
+/// Where proxies say that a request came from.
+const SAID: [Field; 5] =
+    [Field::Forwarded, Field::XForwardedFor, Field::XForwardedHost, Field::XForwardedPort, Field::XForwardedProto];
+
 /// Where a request came from.
 pub struct Arrival<'a> {
     /// The other end of the connection.
@@ -35,7 +40,13 @@ pub struct Arrival<'a> {
     pub scheme: &'a Scheme,
     /// The authority that the client asked for, in the bytes of the request.
     pub authority: Span,
+    /// What the request before was told.
+    pub told: &'a Told,
 }
+
+/// What requests on a connection are told about where they came from, kept for the next one with the same authority.
+#[derive(Default)]
+pub struct Told(RefCell<Option<(u16, Block)>>);
 
 /// The client's address: the peer's, or what a chain of trusted proxies says it is (the right-most that is not trusted).
 pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, fields: &FieldSection) -> IpAddr {
@@ -112,16 +123,7 @@ pub fn strip_trailers(trailers: &mut FieldSection) {
 /// Prepares a request's fields for any endpoint: everything but the version and its `Host`.
 pub fn prepare(fields: &mut FieldSection, arrival: &Arrival<'_>, trusted: &TrustedProxies, rng: &mut fastrand::Rng) {
     let trusted = trusted.contains(arrival.peer);
-    let anew = |field| {
-        matches!(
-            field,
-            Field::Forwarded
-                | Field::XForwardedFor
-                | Field::XForwardedHost
-                | Field::XForwardedPort
-                | Field::XForwardedProto
-        )
-    };
+    let anew = |field| SAID.contains(&field);
     let ours = |field| matches!(field, Field::Host | Field::Expect | Field::XWeirVersion | Field::XWeirWhy);
     strip(fields, |field, name| ours(field) || (!trusted && anew(field)) || is_twin(field, name));
     join_cookies(fields);
@@ -149,14 +151,27 @@ fn join_cookies(fields: &mut FieldSection) {
 /// Says where the request came from (RFC 7239 and its de-facto predecessors). What a trusted peer says about that is kept
 /// and added to; what an untrusted one says has been taken out.
 fn forwarded(fields: &mut FieldSection, arrival: &Arrival<'_>) {
+    if SAID.into_iter().any(|field| fields.has(field)) {
+        let host = fields.bytes_at(arrival.authority).to_vec();
+        return tell(fields, arrival, &host);
+    }
+    let host = fields.bytes_at(arrival.authority);
+    let told = &mut *arrival.told.0.borrow_mut();
+    let fits = |(port, block): &(u16, Block)| {
+        *port == arrival.port && block.first(Field::XForwardedHost).unwrap_or_default() == host
+    };
+    if !told.as_ref().is_some_and(fits) {
+        let mut lines = FieldSection::new();
+        tell(&mut lines, arrival, host);
+        *told = Some((arrival.port, Block::from(&lines)));
+    }
+    if let Some((_, block)) = told {
+        fields.append_block(block);
+    }
+}
+
+fn tell(fields: &mut FieldSection, arrival: &Arrival<'_>, host: &[u8]) {
     let peer = arrival.peer_text.as_bytes();
-    let authority = arrival.authority;
-    // The authority stands in the bytes that are added to, so it is copied out of their way.
-    let mut host = [0; 256];
-    let length = authority.len().min(host.len());
-    host[..length].copy_from_slice(&fields.bytes_at(authority)[..length]);
-    let long = (authority.len() > host.len()).then(|| fields.bytes_at(authority).to_vec());
-    let host = long.as_deref().unwrap_or(&host[..length]);
     add(fields, Field::Forwarded, |out| {
         let [open, close]: [&[u8]; 2] = if peer.contains(&b':') { [b"\"[", b"]\""] } else { [b"", b""] };
         [b"for=", open, peer, close].into_iter().for_each(|part| out.extend_from_slice(part));
@@ -196,27 +211,39 @@ fn add(fields: &mut FieldSection, field: Field, element: impl FnOnce(&mut Vec<u8
 fn identify(fields: &mut FieldSection, rng: &mut fastrand::Rng) {
     if !fields.first(Field::XRequestId).is_some_and(|id| (1..=128).contains(&id.len())) {
         fields.remove(Field::XRequestId);
-        let id = rng.u128(..);
-        fields.append_with(Field::XRequestId, |out| hex(out, id.to_be_bytes()));
+        let id = hex([rng.u64(..), rng.u64(..)]);
+        fields.append(Field::XRequestId, id.as_flattened());
     }
     if !fields.first(Field::Traceparent).is_some_and(is_traceparent) {
         fields.remove_if(|field, _| matches!(field, Field::Traceparent | Field::Tracestate));
-        let (trace, span) = (rng.u128(1..), rng.u64(1..));
-        fields.append_with(Field::Traceparent, |out| {
-            out.extend_from_slice(b"00-");
-            hex(out, trace.to_be_bytes());
-            out.push(b'-');
-            hex(out, span.to_be_bytes());
-            out.extend_from_slice(b"-01");
-        });
+        let [upper, lower, span] = hex([rng.u64(..), rng.u64(1..), rng.u64(1..)]);
+        let mut context = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+        for (at, digits) in [(3, upper), (19, lower), (36, span)] {
+            context[at..at + 16].copy_from_slice(&digits);
+        }
+        fields.append(Field::Traceparent, &context);
     }
 }
 
-/// Appends bytes in hexadecimal digits, lower case.
-fn hex<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    out.extend_from_slice(digits.as_flattened());
+/// Numbers in hexadecimal digits, lower case.
+fn hex<const N: usize>(numbers: [u64; N]) -> [[u8; 16]; N] {
+    let mut digits = [[0; 16]; N];
+    for (digits, number) in digits.iter_mut().zip(numbers) {
+        for (half, number) in digits.as_chunks_mut::<8>().0.iter_mut().zip([number >> 32, number]) {
+            *half = eight_digits(number & 0xffff_ffff).to_be_bytes();
+        }
+    }
+    digits
+}
+
+/// The eight digits of a number, a byte for each: all of them are made at once.
+fn eight_digits(number: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let pairs = (number | number << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (bytes | bytes << 4) & (15 * ONES);
+    let letters = (nibbles + 6 * ONES) >> 4 & ONES;
+    nibbles + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'9' - 1)
 }
 
 /// The id of the trace that a `traceparent` belongs to.

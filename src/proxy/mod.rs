@@ -6,6 +6,7 @@
 mod accept;
 mod attempt;
 mod budget;
+mod carrier;
 mod client;
 mod exchange;
 mod fault;

@@ -78,7 +78,9 @@ fn agreed_authority(request: &Request) -> Result<Span, HeadError> {
     let old = request.version <= Version::HTTP_10;
     let host = request.fields.place_of(Field::Host);
     let bytes = |span: Span| request.fields.bytes_at(span);
-    if host.is_some_and(|host| !bytes(host).iter().all(|byte| (b' '..=b'~').contains(byte))) {
+    let printable = |host: &[u8]| host.iter().all(|byte| (b' '..=b'~').contains(byte));
+    let plain = host.is_some_and(|host| is_plain(bytes(host)));
+    if !plain && host.is_some_and(|host| !printable(bytes(host))) {
         return Err(bad);
     }
     let authority = match (request.target.authority, host) {
@@ -89,7 +91,8 @@ fn agreed_authority(request: &Request) -> Result<Span, HeadError> {
         (None, None) => return Err(bad),
     };
     let absent = authority.is_empty() && old;
-    if absent || is_plain(bytes(authority)) { Ok(authority) } else { Err(HeadError::keeping(Fault::BadRequest)) }
+    let plain = if request.target.authority.is_some() { is_plain(bytes(authority)) } else { plain };
+    if absent || plain { Ok(authority) } else { Err(HeadError::keeping(Fault::BadRequest)) }
 }
 
 /// Whether it is a host, perhaps with a port, and nothing else. Of the characters of a registered name (RFC 3986 section

@@ -47,11 +47,10 @@ impl Http1Upstream {
     pub fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Response, Broken>> {
         loop {
             let unread = self.body.wire.inbox.unread();
-            if let Some(end) = http1::end_of_head(unread, self.seen.saturating_sub(3)) {
+            if let Some((length, response)) = http1::next_response(unread, self.seen, self.to_head) {
                 self.seen = 0;
-                let (response, persistent) =
-                    http1::response(&unread[..end], self.to_head).map_err(|error| malformed(&error))?;
-                self.body.wire.inbox.consume(end);
+                let (response, persistent) = response.map_err(|error| malformed(&error))?;
+                self.body.wire.inbox.consume(length);
                 return Poll::Ready(self.take(response, persistent));
             }
             self.seen = unread.len();

@@ -223,3 +223,13 @@ fn the_unspecified_ipv6_address_takes_ipv4_too() {
     let port = sockets[0].local_addr().unwrap().port();
     assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
 }
+
+/// What a connection holds as long as it idles; an exchange, of several kilobytes, is none of it.
+#[test]
+fn a_connection_that_idles_is_small() {
+    fn future<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = future(connection);
+    assert!(size < 1024, "{size} bytes");
+}

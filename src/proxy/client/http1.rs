@@ -10,7 +10,8 @@ use http::{Method, StatusCode, Version};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use super::super::exchange::{self, ConnectionInfo};
+use super::super::carrier::{Errand, Sender, carry};
+use super::super::exchange::ConnectionInfo;
 use super::super::fault::Fault;
 use super::super::ledger::Ledger;
 use super::super::refusal::{self, Manner};
@@ -35,6 +36,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// at once, it could lose the answer (RFC 9112 section 9.6).
 const LINGERED: usize = 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Requests that a client may have answered in a row before others have their turn.
+const IN_A_ROW: usize = 64;
 
 /// A client's connection.
 pub struct Http1Client {
@@ -67,18 +71,25 @@ enum Next {
 
 /// Serves a connection to its end.
 pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, closing: Rc<Closing>) {
-    let mut client = Http1Client::new(wire);
+    let mut client = Box::new(Http1Client::new(wire));
     let mut waiting =
         Waiting { alarm: Alarm::default(), watch: Watch::new(closing), first: true, seen: 0, since: None };
-    loop {
+    for number in 1.. {
+        if number % IN_A_ROW == 0 {
+            tokio::task::yield_now().await;
+        }
         match poll_fn(|context| waiting.poll(&mut client, context)).await {
             Next::Request(request) => {
                 if waiting.watch.sees_it_closed() {
                     client.close();
                 }
-                exchange::exchange(&worker, &info, Client::Http1(&mut client), request).await;
+                let (worker, info) = (Rc::clone(&worker), Rc::clone(&info));
+                let errand = Errand { worker, info, sender: Sender::Http1(client), request };
+                let Sender::Http1(back) = carry(errand).await else { return };
+                client = back;
             }
-            Next::Refused(fault) => refuse(&worker, &info, &mut client, fault).await,
+            // Boxed, since it is rare.
+            Next::Refused(fault) => Box::pin(refuse(&worker, &info, &mut client, fault)).await,
             Next::End => return,
         }
         if !client.is_free(&mut waiting.alarm).await {
@@ -145,12 +156,11 @@ impl Waiting {
         }
         let unread = inbox.unread();
         let fresh = self.seen == 0 && !unread.is_empty();
-        if let Some(end) = http1::end_of_head(unread, self.seen.saturating_sub(3)) {
-            if end > LONGEST_HEAD {
+        if let Some((length, request)) = http1::next_request(unread, self.seen) {
+            if length > LONGEST_HEAD {
                 return Some(Next::Refused(Fault::HeadTooLarge));
             }
-            let request = http1::request(&unread[..end]);
-            inbox.consume(end);
+            inbox.consume(length);
             return Some(match request {
                 Ok(request) => {
                     client.takes(&request);

@@ -11,10 +11,11 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{Method, header};
 
-use super::super::exchange::{self, ConnectionInfo};
+use super::super::carrier::{Errand, Sender, carry};
+use super::super::exchange::ConnectionInfo;
 use super::super::worker::Worker;
+use super::LONGEST_HEAD;
 use super::http1::HEAD_TIMEOUT;
-use super::{Client, LONGEST_HEAD};
 use crate::io::{self, Closing, Coalesced, Drain, Http2, KeepAlive, Stream, Watch, Wire, broken};
 use crate::message::{Broken, Field, FieldSection, Request, Response, Size, Target};
 
@@ -108,11 +109,12 @@ impl Serving {
 
     fn begin(&self, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) {
         let (worker, info) = (Rc::clone(&self.worker), Rc::clone(&self.info));
+        let (request, recv) = received(request);
+        let head_request = request.method == Method::HEAD;
+        let client = Http2Client { respond, body: Http2::new(None, Some(recv)), head_request };
+        let carrying = carry(Errand { worker, info, sender: Sender::Http2(Box::new(client)), request });
         tokio::task::spawn_local(async move {
-            let (head, recv) = received(request);
-            let head_request = head.method == Method::HEAD;
-            let mut client = Http2Client { respond, body: Http2::new(None, Some(recv)), head_request };
-            exchange::exchange(&worker, &info, Client::Http2(&mut client), head).await;
+            carrying.await;
         });
     }
 }

@@ -75,7 +75,12 @@ fn prepare_as(fields: &mut FieldSection, peer: IpAddr, authority: &str, scheme: 
     let authority = fields.store(authority.as_bytes());
     // As whoever accepts a connection writes it.
     let peer_text = &*peer.to_canonical().to_string();
-    prepare(fields, &Arrival { peer, peer_text, port: 8080, scheme, authority }, &trusted(), rng);
+    prepare(
+        fields,
+        &Arrival { peer, peer_text, port: 8080, scheme, authority, told: &Told::default() },
+        &trusted(),
+        rng,
+    );
 }
 
 /// What goes on from `peer`.
@@ -94,6 +99,40 @@ fn stripped<'a>(lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> Lines {
 /// Every value of a field, as text.
 fn all<'a>(fields: &'a FieldSection, name: &'a str) -> Vec<&'a str> {
     fields.all(name).map(|value| std::str::from_utf8(value).expect("text")).collect()
+}
+
+#[test]
+fn a_connection_tells_each_request_its_own_authority_and_port() {
+    let told = Told::default();
+    let told_of = |authority: &str, port: u16| {
+        let mut fields = fields([("accept", "a"), ("x-forwarded-host", "forged.example")]);
+        let authority = fields.store(authority.as_bytes());
+        let arrival =
+            Arrival { peer: PEER, peer_text: "192.0.2.1", port, scheme: &Scheme::HTTP, authority, told: &told };
+        prepare(&mut fields, &arrival, &trusted(), &mut rng());
+        let lines =
+            |name| fields.all(name).map(|value| String::from_utf8_lossy(value).into_owned()).collect::<Vec<_>>();
+        [lines("x-forwarded-host"), lines("x-forwarded-port"), lines("forwarded"), lines("x-forwarded-for")].concat()
+    };
+    let of = |host: &str, port: &str| {
+        [host, port, &format!("for=192.0.2.1;host={host};proto=http"), "192.0.2.1"].map(str::to_owned).to_vec()
+    };
+    for _ in 0..2 {
+        assert_eq!(told_of("a.example", 80), of("a.example", "80"));
+        assert_eq!(told_of("a.example", 80), of("a.example", "80"));
+        assert_eq!(told_of("a.example", 81), of("a.example", "81"));
+        assert_eq!(told_of("b.example", 81), of("b.example", "81"));
+    }
+    assert_eq!(told_of("", 80), ["80", "for=192.0.2.1;proto=http", "192.0.2.1"]);
+}
+
+#[test]
+fn numbers_in_hexadecimal_digits_are_as_the_library_writes_them() {
+    let mut rng = rng();
+    let random: Vec<u64> = (0..100).map(|_| rng.u64(..)).collect();
+    for number in [0, 1, 9, 10, 15, 16, 0x9a9a_9a9a_a9a9_a9a9, u64::MAX].into_iter().chain(random) {
+        assert_eq!(String::from_utf8_lossy(&hex([number])[0]), format!("{number:016x}"));
+    }
 }
 
 // Hop by hop.

@@ -79,25 +79,28 @@ impl Reader {
             self.seen = 0;
         }
         let fresh = self.seen == 0 && !self.inbox.is_empty();
-        let Some(end) = http1::end_of_head(&self.inbox, self.seen.saturating_sub(3)) else {
-            self.seen = self.inbox.len();
-            if self.answers.is_none() && fresh && http1::starts_wrong(&self.inbox) {
-                return self.refuses("it starts wrong");
-            }
-            return false;
-        };
-        self.seen = 0;
-        let head: Vec<u8> = self.inbox.drain(..end).collect();
+        let seen = std::mem::replace(&mut self.seen, self.inbox.len());
         match self.answers {
-            None => match http1::request(&head) {
-                Ok(request) => self.asked(&request),
-                Err(error) => self.refuses(error),
+            None => match http1::next_request(&self.inbox, seen) {
+                Some((length, Ok(request))) => self.takes(length).asked(&request),
+                Some((_, Err(error))) => self.refuses(error),
+                None if fresh && http1::starts_wrong(&self.inbox) => self.refuses("it starts wrong"),
+                None => false,
             },
-            Some(to_head) => match http1::response(&head, to_head) {
-                Ok((response, persistent)) => self.answered(&response, persistent, to_head),
-                Err(error) => self.refuses(error),
+            Some(to_head) => match http1::next_response(&self.inbox, seen, to_head) {
+                Some((length, Ok((response, persistent)))) => {
+                    self.takes(length).answered(&response, persistent, to_head)
+                }
+                Some((_, Err(error))) => self.refuses(error),
+                None => false,
             },
         }
+    }
+
+    fn takes(&mut self, length: usize) -> &mut Self {
+        self.seen = 0;
+        self.inbox.drain(..length);
+        self
     }
 
     fn asked(&mut self, request: &Request) -> bool {

@@ -1,0 +1,26 @@
+//! Giving memory back to the system after a peak. An allocator keeps what was freed until it is asked for more, which a
+//! worker that has become idle never does.
+
+use std::convert::Infallible;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How often a worker gives back what it has not needed meanwhile.
+const PERIOD: Duration = Duration::from_secs(5);
+
+static COLLECT: OnceLock<fn()> = OnceLock::new();
+
+/// Says how the program's allocator gives back what the calling thread has freed. The first call counts.
+pub fn collect_with(collect: fn()) {
+    COLLECT.get_or_init(|| collect);
+}
+
+/// Gives back what the thread has freed, again and again.
+pub async fn tidy() -> Infallible {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        if let Some(collect) = COLLECT.get() {
+            collect();
+        }
+    }
+}
