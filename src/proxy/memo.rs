@@ -26,7 +26,7 @@ pub struct Observer {
 
 /// What is known of a request.
 pub struct Memo {
-    entry: Box<Entry>,
+    entry: Entry,
     logged: bool,
     spans: Option<Spans>,
 }
@@ -47,7 +47,7 @@ impl Observer {
     pub fn memo(&self, peer: IpAddr, request: &Request, snapshot: &Snapshot) -> Option<Box<Memo>> {
         let logged = self.is_logged()?;
         let client = forward::client_address(peer, &snapshot.trusted_proxies, &request.fields);
-        let mut entry = Box::new(Entry::new(client, Some(request.method.clone()), request.version));
+        let mut entry = Entry::new(client, Some(request.method.clone()), request.version);
         let host = request.authority().or_else(|| request.fields.first(Field::Host)).unwrap_or_default();
         entry.target.extend_from_slice(host);
         entry.host_end = host.len();
@@ -62,7 +62,7 @@ impl Observer {
     /// The same for a request whose head could not be read.
     pub fn memo_unread(&self, peer: IpAddr) -> Option<Box<Memo>> {
         let logged = self.is_logged()?;
-        let entry = Box::new(Entry::new(peer.to_canonical(), None, Version::HTTP_11));
+        let entry = Entry::new(peer.to_canonical(), None, Version::HTTP_11);
         Some(Box::new(Memo { spans: self.traced.then(|| Spans::new(&entry)), entry, logged }))
     }
 
@@ -141,8 +141,8 @@ impl Memo {
     }
 
     /// Nothing more will be known of it.
-    pub fn tell(self: Box<Self>, observer: &Observer, elapsed: Duration) {
-        let Self { mut entry, logged, spans } = *self;
+    pub fn tell(self, observer: &Observer, elapsed: Duration) {
+        let Self { mut entry, logged, spans } = self;
         if entry.total.is_zero() {
             entry.total = elapsed;
         }

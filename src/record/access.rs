@@ -31,7 +31,7 @@ impl Pen {
     }
 
     /// Gives the log a request that has ended.
-    pub fn write(&self, entry: Box<Entry>) {
+    pub fn write(&self, entry: Entry) {
         self.list.push(entry);
     }
 }

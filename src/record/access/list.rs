@@ -13,7 +13,7 @@ pub const MOST: usize = 8192;
 
 /// A worker's list.
 pub struct List {
-    entries: Mutex<Vec<Box<Entry>>>,
+    entries: Mutex<Vec<Entry>>,
     /// Called when there is something.
     writer: Thread,
     dropped: IntCounter,
@@ -22,11 +22,11 @@ pub struct List {
 impl List {
     /// An empty list for the thread `writer`.
     pub fn new(writer: Thread, dropped: IntCounter) -> Self {
-        Self { entries: Mutex::new(Vec::with_capacity(MOST / 8)), writer, dropped }
+        Self { entries: Mutex::new(Vec::new()), writer, dropped }
     }
 
     /// Adds an entry, or drops it where too many wait.
-    pub fn push(&self, entry: Box<Entry>) {
+    pub fn push(&self, entry: Entry) {
         let mut entries = self.lock();
         let before = entries.len();
         if before >= MOST {
@@ -40,11 +40,11 @@ impl List {
     }
 
     /// Takes all entries; `into` is empty and becomes the list.
-    pub fn take(&self, into: &mut Vec<Box<Entry>>) {
+    pub fn take(&self, into: &mut Vec<Entry>) {
         std::mem::swap(&mut *self.lock(), into);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Box<Entry>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

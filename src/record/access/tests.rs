@@ -123,7 +123,7 @@ fn whatever_was_written_is_in_the_file_at_the_end() {
     let (log, dropped) = log(&folder, 1.0);
     let pens = [log.pen(), log.pen()];
     for _ in 0..1000 {
-        pens.iter().for_each(|pen| pen.write(Box::new(whole())));
+        pens.iter().for_each(|pen| pen.write(whole()));
     }
     drop(log);
     assert_eq!((lines(&folder, "access.log"), dropped.get()), (2000, 0));
@@ -135,13 +135,13 @@ fn a_full_list_drops_and_counts() {
     // This thread never takes them.
     let list = List::new(std::thread::current(), dropped.clone());
     for _ in 0..MOST + 3 {
-        list.push(Box::new(whole()));
+        list.push(whole());
     }
     assert_eq!(dropped.get(), 3);
     let mut taken = Vec::new();
     list.take(&mut taken);
     assert_eq!(taken.len(), MOST);
-    list.push(Box::new(whole()));
+    list.push(whole());
     assert_eq!(dropped.get(), 3, "there is room again");
 }
 
@@ -150,7 +150,7 @@ fn a_file_that_was_moved_away_is_made_anew() {
     let folder = TempDir::new().unwrap();
     let (log, _) = log(&folder, 1.0);
     let pen = log.pen();
-    pen.write(Box::new(whole()));
+    pen.write(whole());
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
     while lines(&folder, "access.log") == 0 {
         assert!(std::time::Instant::now() < deadline, "nothing was written");
@@ -158,7 +158,7 @@ fn a_file_that_was_moved_away_is_made_anew() {
     }
     std::fs::rename(folder.path().join("access.log"), folder.path().join("access.log.1")).unwrap();
     log.reopen();
-    pen.write(Box::new(whole()));
+    pen.write(whole());
     drop(log);
     let (old, new) = (lines(&folder, "access.log.1"), lines(&folder, "access.log"));
     assert_eq!((old, new), (1, 1));
@@ -170,7 +170,7 @@ fn a_disk_that_is_full_costs_lines_which_are_counted() {
     let dropped = IntCounter::new("dropped", "dropped").unwrap();
     let log = AccessLog::open(&settings, dropped.clone()).unwrap();
     let pen = log.pen();
-    (0..10).for_each(|_| pen.write(Box::new(whole())));
+    (0..10).for_each(|_| pen.write(whole()));
     drop(log);
     assert_eq!(dropped.get(), 10);
 }
