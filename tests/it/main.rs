@@ -36,6 +36,7 @@ mod reload;
 mod reload_files;
 mod repeats;
 mod shutdown;
+mod strategies;
 mod streaming;
 mod tls;
 mod upgrades;
