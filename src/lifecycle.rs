@@ -101,8 +101,7 @@ impl Process {
         let recorder = Arc::new(Recorder::default());
         let (phase, phases) = watch::channel(Phase::Starting);
         let (access, dropped) = access_log(settings)?;
-        let serving = (&served, &recorder);
-        let (workers, threads) = start_workers(settings.workers, serving, &phases, access.as_ref())?;
+        let (workers, threads) = start_workers(settings, (&served, &recorder), &phases, access.as_ref())?;
         let control = Control::new(
             served,
             recorder,
@@ -223,19 +222,24 @@ impl Process {
 }
 
 fn start_workers(
-    count: usize,
+    settings: &Settings,
     (served, recorder): (&Arc<ArcSwap<Snapshot>>, &Arc<Recorder>),
     phases: &watch::Receiver<Phase>,
     access: Option<&AccessLog>,
 ) -> Result<(Vec<WorkerHandle>, Vec<std::thread::JoinHandle<()>>), StartError> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let count = if count == 0 { cores() } else { count };
+    let count = if settings.workers == 0 { cores() } else { settings.workers };
     let mut handles = Vec::with_capacity(count);
     let mut threads = Vec::with_capacity(count);
     for index in 0..count {
         let observer = Observer::new(access.map(AccessLog::pen));
-        let (served, recorder) = (Arc::clone(served), Arc::clone(recorder));
-        let (handle, parts) = Worker::prepare(served, recorder, phases.clone(), observer, fastrand::u64(..));
+        let (handle, parts) = Worker::prepare(
+            Arc::clone(served),
+            Arc::clone(recorder),
+            phases.clone(),
+            observer,
+            (fastrand::u64(..), settings.most_held),
+        );
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
         threads.push(thread.spawn(move || run_worker(parts)).map_err(StartError::Worker)?);
         handles.push(handle);
@@ -437,7 +441,7 @@ async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut S
     watcher.watch(&loaded.watched);
     if *settings != loaded.settings {
         tracing::warn!(
-            "admin, ops, peers, workers, shutdown, upgrade, accessLog, state and metrics are read at the start only: restart to change them"
+            "admin, ops, peers, workers, shutdown, upgrade, accessLog, state, hold and metrics are read at the start only: restart to change them"
         );
         *settings = loaded.settings;
     }

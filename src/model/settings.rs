@@ -27,6 +27,8 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Families of other proxies that `/metrics` has beside its own, each once.
     pub dialects: Vec<Dialect>,
+    /// Requests that may wait for endpoints at a time.
+    pub most_held: usize,
 }
 
 /// A line for each request.
@@ -82,6 +84,7 @@ impl Default for Settings {
             access_log: None,
             state: None,
             dialects: Vec::new(),
+            most_held: 10_000,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod support;
 
 mod access_log;
+mod accounts;
 mod admin_api;
 mod analysis;
 mod architecture;
@@ -23,6 +24,7 @@ mod gateway_rules;
 mod grpc;
 mod guards;
 mod handover;
+mod holds;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod large;
@@ -38,6 +40,7 @@ mod repeats;
 mod shutdown;
 mod strategies;
 mod streaming;
+mod terminations;
 mod tls;
 mod upgrades;
 mod upstreams;
