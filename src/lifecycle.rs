@@ -169,6 +169,7 @@ impl Process {
         tokio::time::sleep(delay).await;
         self.phase.send_replace(Phase::Refusing);
         let deadline = Instant::now() + timeout;
+        self.control.drain_all(timeout);
         let cut = idle(&self.control, deadline).await;
         // What the kernel has accepted in our name is still answered.
         self.control.stop_listening();
@@ -186,6 +187,8 @@ impl Process {
         self.phase.send_replace(Phase::Leaving);
         self.admin.clear();
         self.control.stop_listening();
+        // What stays is asked to go, and comes again to the other process.
+        self.control.drain_all(timeout);
         let deadline = Instant::now() + timeout;
         let mut interval = tokio::time::interval(LOOK);
         while self.control.connections() > 0 && Instant::now() < deadline {
