@@ -83,7 +83,7 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     let mut play = Play::new(plan, stage, Arc::clone(process.control()), screen, (book.clone(), step));
     let played = tokio::select! {
         played = play.release() => played,
-        _ = signals.next() => return Err(DemoError::Impatient),
+        _ = signals.next() => return Err(DemoError::Shown("a signal ended it before it was over".to_owned())),
     };
     let (story, stage, mut screen) = play.end();
     let connections = stage.connections() - story.connections_before;

@@ -85,7 +85,9 @@ impl Arrived<'_> {
     /// The end of a request that waited in vain.
     pub(super) fn refuse(mut self, fault: Fault) -> Own {
         let ledger = self.ledger.take();
-        let ledger = ledger.unwrap_or_else(|| Ledger::open(self.worker, VersionId::UNROUTED, self.started));
+        let memo = self.memo.take();
+        let opened = || Ledger::open(self.worker, VersionId::UNROUTED, self.started).with(memo);
+        let ledger = ledger.unwrap_or_else(opened);
         Own::Fault { ledger, manner: self.manner, fault, close: fault == Fault::ShuttingDown }
     }
 }
