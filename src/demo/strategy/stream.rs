@@ -20,8 +20,8 @@ use crate::demo::load::describe;
 
 /// How often a WebSocket sends a message.
 const PACE: Duration = Duration::from_millis(100);
-/// Events, ten a second, longer than any demo.
-const EVENTS: &str = "/events?n=1000000&ms=100";
+/// Events, ten a second, without an end: a server that ends lets go of them.
+const EVENTS: &str = "/events?ms=100";
 /// How long a client waits that could not begin.
 const AGAIN: Duration = Duration::from_millis(100);
 
