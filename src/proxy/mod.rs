@@ -16,6 +16,7 @@ mod goodbye;
 mod hold;
 mod ledger;
 mod limits;
+mod memo;
 mod mirror;
 mod refusal;
 mod relay;
@@ -26,5 +27,6 @@ mod validate;
 mod worker;
 
 pub use accept::{BindError, bind};
+pub use memo::Observer;
 pub use validate::host_of;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

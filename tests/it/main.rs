@@ -6,6 +6,7 @@
 
 mod support;
 
+mod access_log;
 mod accounts;
 mod admin_api;
 mod analysis;
@@ -39,6 +40,7 @@ mod reload;
 mod reload_files;
 mod repeats;
 mod shutdown;
+mod strategies;
 mod streaming;
 mod terminations;
 mod tls;
