@@ -6,6 +6,7 @@
 
 mod support;
 
+mod access_log;
 mod accounts;
 mod admin_api;
 mod analysis;
@@ -41,6 +42,7 @@ mod reload;
 mod reload_files;
 mod repeats;
 mod shutdown;
+mod strategies;
 mod streaming;
 mod terminations;
 mod tls;
