@@ -23,6 +23,14 @@ mod upgrade;
 mod validate;
 mod worker;
 
+/// Lets half of what the calling thread keeps for requests to come go: it is called again and again, so that what a peak
+/// needed is not kept.
+pub fn trim() {
+    carrier::trim();
+    crate::io::trim();
+    crate::message::trim();
+}
+
 pub use accept::{BindError, bind};
 pub use validate::host_of;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};
