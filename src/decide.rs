@@ -55,6 +55,13 @@ pub enum Outcome {
     Forward(Decision),
     /// A filter of the rule answers it.
     Respond(Found),
+    /// It waits until its version has an endpoint; it is then decided anew.
+    Hold {
+        /// The rule that took it.
+        found: Found,
+        /// Index of the version.
+        version: usize,
+    },
     /// It is refused.
     Reject(Refusal),
 }
@@ -168,7 +175,7 @@ pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, trie
     let choice = Choice { version: before.version, why: before.why, cookie: before.cookie.clone(), home: before.home };
     match place(before.rule(snapshot), before.found, choice, tried, cursors) {
         Outcome::Forward(decision) => Some(decision),
-        Outcome::Respond(_) | Outcome::Reject(_) => None,
+        Outcome::Respond(_) | Outcome::Hold { .. } | Outcome::Reject(_) => None,
     }
 }
 
@@ -221,6 +228,9 @@ fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut
         let newcomer = home.filter(|home| matches!(home, Home::Kept { token: None, .. }));
         let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), newcomer?));
         return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie, home });
+    }
+    if matches!(split.on_empty, OnEmpty::Hold(_)) {
+        return Outcome::Hold { found, version };
     }
     Outcome::Reject(Refusal::NoEndpoint { found, version })
 }

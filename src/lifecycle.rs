@@ -94,7 +94,7 @@ impl Process {
         let served = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
         let recorder = Arc::new(Recorder::default());
         let (phase, phases) = watch::channel(Phase::Starting);
-        let (workers, threads) = start_workers(settings.workers, &served, &recorder, &phases)?;
+        let (workers, threads) = start_workers(settings, &served, &recorder, &phases)?;
         let control = Control::new(
             served,
             recorder,
@@ -203,18 +203,22 @@ impl Process {
 }
 
 fn start_workers(
-    count: usize,
+    settings: &Settings,
     served: &Arc<ArcSwap<Snapshot>>,
     recorder: &Arc<Recorder>,
     phases: &watch::Receiver<Phase>,
 ) -> Result<(Vec<WorkerHandle>, Vec<std::thread::JoinHandle<()>>), StartError> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let count = if count == 0 { cores() } else { count };
+    let count = if settings.workers == 0 { cores() } else { settings.workers };
     let mut handles = Vec::with_capacity(count);
     let mut threads = Vec::with_capacity(count);
     for index in 0..count {
-        let (handle, parts) =
-            Worker::prepare(Arc::clone(served), Arc::clone(recorder), phases.clone(), fastrand::u64(..));
+        let (handle, parts) = Worker::prepare(
+            Arc::clone(served),
+            Arc::clone(recorder),
+            phases.clone(),
+            (fastrand::u64(..), settings.most_held),
+        );
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
         threads.push(thread.spawn(move || run_worker(parts)).map_err(StartError::Worker)?);
         handles.push(handle);

@@ -22,6 +22,10 @@ pub enum EventKind {
     RampFinished,
     /// A version was found bad.
     GuardTripped,
+    /// Requests wait for an endpoint.
+    Held,
+    /// None does any more.
+    Released,
     /// An operator re-armed a guard.
     GuardReset,
     /// The process is ending.

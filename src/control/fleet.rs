@@ -104,6 +104,11 @@ impl Fleet {
         self.workers.iter().map(|worker| worker.in_flight.count()).sum()
     }
 
+    /// Tells the workers that something else is served: requests may wait for it.
+    pub fn look(&self) {
+        self.tell(|| Command::Look);
+    }
+
     /// Connections of clients, over all workers.
     pub fn connections(&self) -> usize {
         self.workers.iter().map(|worker| worker.in_flight.connections()).sum()

@@ -54,7 +54,7 @@ impl Control {
             let before = previous.rules.iter().find(|before| before.body.split_id == rule.body.split_id);
             settle(rule, before, state);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
         self.served.load().rules_of(&route).for_each(|(_, rule)| self.tell_weights(rule));
         Ok(())
     }

@@ -7,6 +7,7 @@ mod fleet;
 mod gate;
 mod guards;
 mod hand;
+mod held;
 mod history;
 mod metrics;
 mod ramp;
@@ -23,7 +24,7 @@ pub use metrics::Metrics;
 pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -125,6 +126,8 @@ struct State {
     trips: Trips,
     history: History,
     ticks: u32,
+    /// Splits of which requests wait for an endpoint.
+    holding: HashSet<SplitId>,
 }
 
 impl Control {
@@ -149,6 +152,7 @@ impl Control {
             trips: Trips::open(state)?,
             history: History::default(),
             ticks: 0,
+            holding: HashSet::new(),
         };
         let metrics = Metrics::default();
         Ok(Self {
@@ -266,6 +270,7 @@ impl Control {
         let snapshot = Arc::new(snapshot);
         let generation = snapshot.generation;
         self.served.store(Arc::clone(&snapshot));
+        state.fleet.look();
         // Workers find a listener's routes in the snapshot, so that one comes first.
         state.fleet.listen(&model.listeners, bound);
         state.model = model;
@@ -287,6 +292,7 @@ impl Control {
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
+        self.tell_held(&snapshot, state);
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
@@ -310,7 +316,7 @@ impl Control {
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
             }
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     /// Puts what the guards say about every version into force.
@@ -319,7 +325,7 @@ impl Control {
         for rule in &mut snapshot.rules {
             divert(rule, &state.trips);
         }
-        self.publish(snapshot);
+        self.publish(snapshot, &state.fleet);
     }
 
     fn tell_weights(&self, rule: &Rule) {
@@ -329,10 +335,11 @@ impl Control {
         self.events.tell(EventKind::WeightsChanged, &rule.body.route.to_string(), "", message);
     }
 
-    fn publish(&self, mut snapshot: Snapshot) {
+    fn publish(&self, mut snapshot: Snapshot, fleet: &Fleet) {
         snapshot.generation += 1;
         self.metrics.published(snapshot.generation);
         self.served.store(Arc::new(snapshot));
+        fleet.look();
     }
 
     /// The route that a name means: `name`, or `namespace/name`.

@@ -97,7 +97,15 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
     let told = |status: u16, share: f64, reason: &str| format!("{status} for {}%: {reason}", share * 100.0);
     let answers = [
         (invalid > 0.0).then(|| told(500, invalid, "the version points to what does not exist or may not be used")),
-        (refused > 0.0).then(|| told(503, refused, "the version has no endpoint, and none takes its place")),
+        (refused > 0.0).then(|| match rule.body.split.on_empty {
+            OnEmpty::Hold(timeout) => {
+                let share = refused * 100.0;
+                format!("held for {share}%: the version has no endpoint, and requests wait {timeout:?} for one, then get 503")
+            }
+            OnEmpty::Sibling | OnEmpty::Reject => {
+                told(503, refused, "the version has no endpoint, and none takes its place")
+            }
+        }),
     ];
     explanation.answer = answers.into_iter().flatten().reduce(|all, one| format!("{all}; {one}"));
     explanation.versions = (rule.body.versions.iter().zip(shares))

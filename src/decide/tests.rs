@@ -1,5 +1,6 @@
 mod home;
 mod mirrors;
+mod repeats;
 
 use super::*;
 use crate::endpoint::EndpointId;

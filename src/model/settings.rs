@@ -25,6 +25,8 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Families of other proxies that `/metrics` has beside its own, each once.
     pub dialects: Vec<Dialect>,
+    /// Requests that may wait for endpoints at a time.
+    pub most_held: usize,
 }
 
 /// How replicas of this proxy hear one another.
@@ -59,6 +61,7 @@ impl Default for Settings {
             upgrade: None,
             state: None,
             dialects: Vec::new(),
+            most_held: 10_000,
         }
     }
 }

@@ -246,8 +246,15 @@ pub enum OnEmpty {
     /// The other versions take its share.
     #[default]
     Sibling,
+    /// They wait this long for one, then 503 with `Retry-After`.
+    Hold(Duration),
     /// 503 with `Retry-After`.
     Reject,
+}
+
+impl OnEmpty {
+    /// How long requests wait if nothing is said.
+    pub const HOLD: Duration = Duration::from_secs(30);
 }
 
 /// How an endpoint of a version is chosen.

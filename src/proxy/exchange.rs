@@ -1,5 +1,7 @@
 //! One request and its answer, whatever codec carries them.
 
+mod held;
+
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use super::client::Client;
 use super::fault::{Fault, Origin};
 use super::filter::{self, Original};
 use super::forward::{self, Arrival, Target, Told};
+use super::hold::Place;
 use super::ledger::Ledger;
 use super::mirror;
 use super::refusal::{self, Manner};
@@ -67,6 +70,10 @@ struct Arrived<'a> {
     /// Index of the listener in the snapshot.
     listener: usize,
     started: Instant,
+    /// Opened before it is decided, where it had to wait.
+    ledger: Option<Ledger>,
+    /// Its place among those that wait.
+    place: Option<Box<Place>>,
     manner: Manner,
     /// Places in the bytes of the request.
     authority: Span,
@@ -85,6 +92,10 @@ pub struct Exchange {
     pub ledger: Ledger,
     /// Endpoints that failed it.
     pub tried: Tried,
+    /// When its time began: as it arrived, or when it had waited for an endpoint.
+    pub begun: Instant,
+    /// Its place among those that wait for an endpoint, until it has its answer.
+    pub place: Option<Box<Place>>,
     /// How a refusal is told.
     pub manner: Manner,
     /// Its deadlines.
@@ -100,13 +111,26 @@ pub struct Exchange {
 /// Answers a request, or leaves the client without an answer where it has gone.
 pub async fn exchange(worker: &Rc<Worker>, connection: &ConnectionInfo, mut client: Client<'_>, mut request: Request) {
     let client = &mut client;
-    let arrived = match Arrived::check(worker, connection, &mut request) {
+    let mut arrived = match Arrived::check(worker, connection, &mut request) {
         Ok(arrived) => arrived,
         Err(refused) => return refused.tell(client).await,
     };
     let upgrade = upgrade::asked(&request);
-    let decision = match arrived.decide(&request, upgrade.as_ref()) {
+    let mut outcome = arrived.decide(&request, upgrade.as_ref());
+    if let Some(wanted) = arrived.waits(&outcome) {
+        // Boxed, since few do.
+        match Box::pin(arrived.hold(client, (&request, upgrade.as_ref()), wanted)).await {
+            Ok(decided) => outcome = decided,
+            // Nobody is left to be told.
+            Err(Fault::ClientGone) => return client.abort().await,
+            Err(fault) => return arrived.refuse(fault).tell(client).await,
+        }
+    }
+    let decision = match outcome {
         Outcome::Forward(decision) => decision,
+        Outcome::Hold { found, version } => {
+            return arrived.reject(Refusal::NoEndpoint { found, version }).tell(client).await;
+        }
         Outcome::Respond(found) => return arrived.answer_by_filter(found, &request).tell(client).await,
         Outcome::Reject(refusal) => return arrived.reject(refusal).tell(client).await,
     };
@@ -164,7 +188,8 @@ impl<'a> Arrived<'a> {
         if connection.misdirects(&snapshot.listeners[listener], || request.fields.text_at(host)) {
             return Err(refused(Fault::Misdirected, false));
         }
-        Ok(Self { snapshot, listener, started, manner, authority, host, worker, connection })
+        let (ledger, place) = (None, None);
+        Ok(Self { snapshot, listener, started, ledger, place, manner, authority, host, worker, connection })
     }
 
     fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
@@ -206,8 +231,8 @@ impl<'a> Arrived<'a> {
         }
     }
 
-    fn answer_by_filter(self, found: Found, request: &Request) -> Own {
-        let ledger = Ledger::open(self.worker, VersionId::UNROUTED, self.started);
+    fn answer_by_filter(mut self, found: Found, request: &Request) -> Own {
+        let ledger = self.account(VersionId::UNROUTED);
         let filters = &self.snapshot.rules[found.rule].body.filters;
         match filter::answer(filters, &self.original(found, request), request) {
             Some((status, fields)) => Own::Answer { ledger, response: Response { status, fields, size: Size::None } },
@@ -215,7 +240,18 @@ impl<'a> Arrived<'a> {
         }
     }
 
-    fn reject(self, refused: Refusal) -> Own {
+    /// Opens the account for a version, or takes it there.
+    fn account(&mut self, version: VersionId) -> Ledger {
+        match self.ledger.take() {
+            Some(mut ledger) => {
+                ledger.goes_to(version);
+                ledger
+            }
+            None => Ledger::open(self.worker, version, self.started),
+        }
+    }
+
+    fn reject(mut self, refused: Refusal) -> Own {
         let version = |found: Found, version: usize| self.snapshot.rules[found.rule].body.versions.get(version);
         let (version, fault) = match refused {
             Refusal::NoRoute => (None, Fault::NoRoute),
@@ -225,13 +261,13 @@ impl<'a> Arrived<'a> {
             Refusal::Invalid { found, version: index } => (version(found, index), Fault::InvalidBackend),
         };
         let version = version.map_or(VersionId::UNROUTED, |version| version.id);
-        let ledger = Ledger::open(self.worker, version, self.started);
+        let ledger = self.account(version);
         Own::Fault { ledger, manner: self.manner, fault, close: false }
     }
 
     /// Opens the account and prepares the head for any endpoint.
-    fn begin(self, decision: Decision, request: &mut Request) -> Result<(Exchange, Target), Box<Own>> {
-        let ledger = Ledger::open(self.worker, decision.version(&self.snapshot).id, self.started);
+    fn begin(mut self, decision: Decision, request: &mut Request) -> Result<(Exchange, Target), Box<Own>> {
+        let ledger = self.account(decision.version(&self.snapshot).id);
         ledger.decided(decision.why);
         let rule = &decision.rule(&self.snapshot).body;
         let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
@@ -263,6 +299,8 @@ impl<'a> Arrived<'a> {
             worker: Rc::clone(self.worker),
             ledger,
             tried: Tried::default(),
+            begun: if self.place.is_some() { Instant::now() } else { self.started },
+            place: self.place.take(),
             alarm: Alarm::default(),
             head_request: request.method == Method::HEAD,
             takes_trailers: request.version == Version::HTTP_2 || request.fields.has(Field::Te),

@@ -59,6 +59,10 @@ pub enum Fault {
     NoRoute,
     /// No endpoint.
     NoEndpoint,
+    /// No endpoint while the request waited.
+    HoldTimeout,
+    /// Too many requests wait.
+    HoldFull,
     /// The version points to what does not exist or may not be used.
     InvalidBackend,
     /// The client may not ask.
@@ -109,6 +113,8 @@ impl Fault {
             Self::ClientGone => (Client, Never, 0, Reason::ClientGone),
             Self::NoRoute => (Proxy, Never, 404, Reason::NoRoute),
             Self::NoEndpoint => (Proxy, Never, 503, Reason::NoEndpoint),
+            Self::HoldTimeout => (Proxy, Never, 503, Reason::HoldTimeout),
+            Self::HoldFull => (Proxy, Never, 503, Reason::HoldFull),
             Self::InvalidBackend => (Proxy, Never, 500, Reason::InvalidBackend),
             Self::Forbidden => (Client, Never, 403, Reason::Forbidden),
             Self::Closed => (Proxy, Never, 503, Reason::Closed),

@@ -63,6 +63,11 @@ impl Ledger {
         self.cell.retried(reason);
     }
 
+    /// It is at no endpoint for now.
+    pub fn rests(&mut self) {
+        self.in_flight = None;
+    }
+
     /// It is not retried, since the budget is used up.
     pub fn denied(&self) {
         self.cell.denied();

@@ -23,6 +23,8 @@ pub enum Moved {
     Retry,
     /// To the first version.
     Rescue,
+    /// Nowhere, until an endpoint may take it.
+    Hold,
 }
 
 impl Exchange {
@@ -47,6 +49,7 @@ impl Exchange {
                     Some(moved) => moved,
                     None => {
                         outbound.settles();
+                        self.arrived_at_last();
                         return Ok(answer);
                     }
                 },
@@ -65,13 +68,19 @@ impl Exchange {
                 Moved::Retry if !split.retry.backoff.is_zero() => self.pause(client, &limits, split).await?,
                 Moved::Retry => {}
                 Moved::Rescue => limits.begun = Instant::now(),
+                Moved::Hold => {
+                    // Boxed, since few do.
+                    let held = Box::pin(self.hold(client)).await;
+                    held.map_err(|fault| Failed::new(fault, "no endpoint takes it"))?;
+                    limits.begun = Instant::now();
+                }
             }
         }
     }
 
     fn limits(&self, split: &Split) -> Limits {
         Limits {
-            begun: self.ledger.started(),
+            begun: self.begun,
             timeouts: split.timeouts,
             // A gRPC stream may be silent for as long as it likes, both ways: its deadlines are its own.
             unlimited: self.manner.grpc,
@@ -108,9 +117,12 @@ impl Exchange {
             return Some(Moved::Retry);
         }
         let refusals = *left > 0 && retry.on.contains(&RetryOn::Refused);
-        if refusals && self.is_leaving(answer, from) && self.moved_on(from, refusal()) {
-            *left -= 1;
-            return Some(Moved::Retry);
+        if refusals && self.is_leaving(answer, from) {
+            let moved = if self.moved_on(from, refusal()) { Some(Moved::Retry) } else { self.holds() };
+            if moved.is_some() {
+                *left -= 1;
+                return moved;
+            }
         }
         if !status.is_server_error() {
             return None;
@@ -149,8 +161,29 @@ impl Exchange {
         }
         // A version that is being tried out may have begun to work on it: that is what idempotent means.
         let rescuable = repeatable || outbound.is_repeatable();
-        let cause = failed.fault.rescue_cause().filter(|_| rescuable)?;
-        self.rescued(cause, failure).then_some(Moved::Rescue)
+        let cause = failed.fault.rescue_cause().filter(|_| rescuable);
+        if cause.is_some_and(|cause| self.rescued(cause, failure)) {
+            return Some(Moved::Rescue);
+        }
+        // What may have been worked on is not tried for as long as it may wait.
+        if !(allowed && repeatable && (free || *left > 0)) {
+            return None;
+        }
+        let moved = self.holds()?;
+        *left = left.saturating_sub(u8::from(!free));
+        Some(moved)
+    }
+
+    /// Where a request goes that no endpoint takes.
+    fn holds(&self) -> Option<Moved> {
+        self.patience().map(|_| Moved::Hold)
+    }
+
+    /// An endpoint has answered.
+    fn arrived_at_last(&mut self) {
+        if let Some(place) = self.place.take() {
+            place.succeeded(self.decision.rule(&self.snapshot).body.split_id);
+        }
     }
 
     /// Whether the budget of the split has a retry left, which is then taken.
@@ -164,7 +197,7 @@ impl Exchange {
     }
 
     /// What is served by now, and the decision in its terms; both as they were where the version has gone.
-    fn renewed(&self) -> (Served, Decision) {
+    pub fn renewed(&self) -> (Served, Decision) {
         let now = self.worker.snapshot();
         match self.decision.renewed(&self.snapshot, &now).filter(|_| !Rc::ptr_eq(&now, &self.snapshot)) {
             Some(decision) => (now, decision),

@@ -17,6 +17,7 @@ use super::accept;
 use super::attempt::Failed;
 use super::budget::Budgets;
 use super::exchange::{Exchange, Served};
+use super::hold::Queue;
 use super::replay::Room;
 use crate::decide::Cursors;
 use crate::endpoint::VersionId;
@@ -49,6 +50,8 @@ pub enum Command {
     Listen(SocketKey, std::net::TcpListener),
     /// Stop accepting, and let the connections go.
     Unlisten(SocketKey),
+    /// Something else is served than before.
+    Look,
     /// Tell that all this is done.
     Tell(oneshot::Sender<()>),
 }
@@ -74,6 +77,8 @@ pub struct Worker {
     /// Bytes of bodies that are kept for another try.
     pub replays: Room,
     budgets: RefCell<Budgets>,
+    /// Requests that wait for an endpoint.
+    pub queue: Rc<Queue>,
 }
 
 /// What the rest of the process keeps of a worker.
@@ -132,25 +137,28 @@ pub struct Parts {
     in_flight: Arc<InFlight>,
     commands: mpsc::UnboundedReceiver<Command>,
     seed: u64,
+    most_held: usize,
 }
 
 impl Worker {
-    /// A worker's two halves: what stays, and what goes to its thread and is run there with [`Worker::run`].
+    /// A worker's two halves: what stays, and what goes to its thread and is run there with [`Worker::run`]. `most_held`:
+    /// requests that may wait for an endpoint, over all workers.
     pub fn prepare(
         served: Arc<ArcSwap<Snapshot>>,
         recorder: Arc<Recorder>,
         phase: watch::Receiver<Phase>,
-        seed: u64,
+        (seed, most_held): (u64, usize),
     ) -> (WorkerHandle, Parts) {
         let (command_sender, commands) = mpsc::unbounded_channel();
         let in_flight = Arc::new(InFlight::default());
         let handle = WorkerHandle { commands: command_sender, in_flight: Arc::clone(&in_flight) };
-        (handle, Parts { served, recorder, phase, in_flight, commands, seed })
+        (handle, Parts { served, recorder, phase, in_flight, commands, seed, most_held })
     }
 
     /// Runs a worker until its handle is dropped. To be called on a local runtime.
     pub async fn run(parts: Parts) {
-        let Parts { served, recorder, phase, in_flight, mut commands, seed } = parts;
+        let Parts { served, recorder, phase, in_flight, mut commands, seed, most_held } = parts;
+        let queue = Rc::new(Queue::new(Arc::clone(&recorder), most_held));
         let mut phases = phase.clone();
         let now = *phase.borrow();
         let worker = Rc::new(Self {
@@ -167,6 +175,7 @@ impl Worker {
             mirrors: Cell::new(0),
             replays: Room::default(),
             budgets: RefCell::new(Budgets::new(Instant::now())),
+            queue,
         });
         let mut listening: HashMap<SocketKey, Vec<accept::Listening>> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
@@ -183,6 +192,7 @@ impl Worker {
                     Some(Command::Unlisten(key)) => {
                         listening.remove(&key).into_iter().flatten().for_each(accept::Listening::end);
                     }
+                    Some(Command::Look) => worker.queue.look(&worker.snapshot()),
                     // Who asked may have gone.
                     Some(Command::Tell(done)) => _ = done.send(()),
                     None => return,
@@ -190,6 +200,7 @@ impl Worker {
                 _ = sweep.tick() => worker.sweep(),
                 _ = phases.wait_for(|phase| *phase >= Phase::Refusing), if !worker.refusing.is_closed() => {
                     worker.refusing.close();
+                    worker.queue.dissolve();
                 }
             }
         }

@@ -40,6 +40,8 @@ pub struct Cell {
     retries: Counts,
     rescues: Counts,
     denied: AtomicU64,
+    held: AtomicU64,
+    holding: AtomicI64,
     decisions: [AtomicU64; Why::ALL.len()],
     active_requests: AtomicI64,
     active_streams: [AtomicI64; StreamProtocol::ALL.len()],
@@ -78,6 +80,22 @@ impl Cell {
     /// A request was not tried again, since the budget of its split was used up.
     pub fn denied(&self) {
         bump(&self.denied, 1);
+    }
+
+    /// A request waits for an endpoint.
+    pub fn held(&self) {
+        bump(&self.held, 1);
+        self.holding.fetch_add(1, Relaxed);
+    }
+
+    /// It waits no more.
+    pub fn let_go(&self) {
+        self.holding.fetch_sub(1, Relaxed);
+    }
+
+    /// Requests that wait for an endpoint of the version.
+    pub(super) fn holding(&self) -> i64 {
+        self.holding.load(Relaxed)
     }
 
     /// Decisions for the version so far.
@@ -119,6 +137,8 @@ impl Cell {
         self.retries.each(|key, count| add_count(&mut totals.retries, reason(key), count));
         self.rescues.each(|key, count| add_count(&mut totals.rescues, reason(key), count));
         totals.denied += self.denied.load(Relaxed);
+        totals.held += self.held.load(Relaxed);
+        totals.holding += self.holding();
         for (sum, count) in totals.decisions.iter_mut().zip(&self.decisions) {
             *sum += count.load(Relaxed);
         }
@@ -157,6 +177,10 @@ pub struct Totals {
     pub rescues: Vec<(Reason, u64)>,
     /// Retries that the budget did not allow.
     pub denied: u64,
+    /// Requests that waited for an endpoint.
+    pub held: u64,
+    /// Requests that do so now.
+    pub holding: i64,
     /// Decisions by [`Why::index`].
     pub decisions: [u64; Why::ALL.len()],
     /// Requests in flight.

@@ -116,7 +116,7 @@ const DENIED: &str = "weir_retry_budget_exhausted_total";
 const MIRRORED: &str = "weir_mirrored_requests_total";
 const MIRRORED_DURATIONS: &str = "weir_mirrored_request_duration_seconds";
 
-const FAMILIES: [(&str, &str, MetricType); 14] = [
+const FAMILIES: [(&str, &str, MetricType); 16] = [
     (REQUESTS, "Requests by version and how they ended.", MetricType::COUNTER),
     (DURATIONS, "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
     ("weir_time_to_first_byte_seconds", "From the request's head to the answer's.", MetricType::HISTOGRAM),
@@ -127,6 +127,8 @@ const FAMILIES: [(&str, &str, MetricType); 14] = [
     ("weir_upstream_endpoints", "Endpoints by state.", MetricType::GAUGE),
     ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
     (DENIED, "Failed requests that were not tried again, since the budget was used up.", MetricType::COUNTER),
+    ("weir_held_total", "Requests that waited for an endpoint.", MetricType::COUNTER),
+    ("weir_held_requests", "Requests that wait for an endpoint.", MetricType::GAUGE),
     ("weir_rescues_total", "Requests repeated on another version, by cause.", MetricType::COUNTER),
     ("weir_stream_duration_seconds", "Lifetimes of long-lived connections.", MetricType::HISTOGRAM),
     (MIRRORED, "Copies of requests by where they went and how they ended.", MetricType::COUNTER),
@@ -242,6 +244,10 @@ impl Families {
         }
         if totals.denied > 0 {
             self.number(DENIED, labels.with(&[]), totals.denied as f64);
+        }
+        if totals.held > 0 {
+            self.number("weir_held_total", labels.with(&[]), totals.held as f64);
+            self.number("weir_held_requests", labels.with(&[]), totals.holding as f64);
         }
         for (reason, count) in &totals.rescues {
             self.number("weir_rescues_total", labels.with(&[("reason", reason.as_str())]), *count as f64);

@@ -58,6 +58,10 @@ reasons! {
     Filter = "filter",
     /// No version has an endpoint.
     NoEndpoint = "no_endpoint",
+    /// No endpoint appeared while the request waited for one.
+    HoldTimeout = "hold_timeout",
+    /// As many requests wait for endpoints as may.
+    HoldFull = "hold_full",
     /// The version points to what does not exist or may not be used.
     InvalidBackend = "invalid_backend",
     /// The client may not ask.

@@ -1,6 +1,7 @@
 //! Where all cells are: workers take theirs once, readers add them up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dashmap::DashMap;
 
@@ -12,6 +13,8 @@ use crate::endpoint::VersionId;
 #[derive(Default)]
 pub struct Recorder {
     cells: DashMap<VersionId, Vec<Arc<Cell>>>,
+    /// Requests that wait for an endpoint, over all versions.
+    holding: AtomicUsize,
 }
 
 impl Recorder {
@@ -29,6 +32,27 @@ impl Recorder {
             cells.iter().for_each(|cell| cell.add_to(&mut totals));
         }
         totals
+    }
+
+    /// Takes a place among the requests that wait for an endpoint, if fewer than `most` do.
+    pub fn hold(&self, most: usize) -> bool {
+        self.holding.fetch_update(Relaxed, Relaxed, |count| (count < most).then_some(count + 1)).is_ok()
+    }
+
+    /// Gives such a place back.
+    pub fn let_go(&self) {
+        self.holding.fetch_sub(1, Relaxed);
+    }
+
+    /// Requests that wait for an endpoint.
+    pub fn holding(&self) -> usize {
+        self.holding.load(Relaxed)
+    }
+
+    /// Those that wait for an endpoint of this version.
+    pub fn holding_for(&self, version: VersionId) -> usize {
+        let holding = self.cells.get(&version).map_or(0, |cells| cells.iter().map(|cell| cell.holding()).sum());
+        usize::try_from(holding).unwrap_or(0)
     }
 
     /// The versions that had a request.

@@ -47,6 +47,7 @@ fn behaviour(snapshot: &Snapshot, requests: &[Asked]) -> Vec<String> {
             let endpoint = decision.endpoint(snapshot).address;
             format!("{} {} {endpoint} {:?} {:?}", rule.body.route, version.name, decision.why, decision.cookie)
         }
+        Outcome::Hold { version, .. } => format!("version {version} is waited for"),
         Outcome::Respond(found) => format!("answered by {}", snapshot.rules[found.rule].body.route),
         Outcome::Reject(refusal) => format!("{refusal:?}"),
     };

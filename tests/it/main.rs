@@ -6,6 +6,7 @@
 
 mod support;
 
+mod accounts;
 mod admin_api;
 mod analysis;
 mod architecture;
@@ -22,6 +23,7 @@ mod gateway_rules;
 mod grpc;
 mod guards;
 mod handover;
+mod holds;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod large;
@@ -36,6 +38,7 @@ mod reload_files;
 mod repeats;
 mod shutdown;
 mod streaming;
+mod terminations;
 mod tls;
 mod upgrades;
 mod upstreams;

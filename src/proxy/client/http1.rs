@@ -32,6 +32,8 @@ const LET_GO: Duration = Duration::from_secs(1);
 /// What of an unwanted body is read to keep the connection, bytes, and how long that may take.
 const DRAINED: u64 = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// What is read ahead of a request that waits, bytes.
+const AHEAD: usize = SMALL / 2;
 /// How much a client may still send after the last answer before its connection is cut, bytes, and for how long. Closed
 /// at once, it could lose the answer (RFC 9112 section 9.6).
 const LINGERED: usize = 1024 * 1024;
@@ -264,6 +266,18 @@ impl Http1Client {
             // Its next request.
             Ok(_) => Poll::Pending,
         }
+    }
+
+    /// Ready once the client has gone, whose body nobody reads yet: a part of that is read ahead, since the end of the
+    /// connection lies behind it.
+    pub fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.body.wire.inbox.unread().len() < AHEAD {
+            match ready!(self.body.wire.poll_fill(SMALL, context)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
     }
 
     /// The body of the request, which the client may want to be asked for (RFC 9110 section 10.1.1).

@@ -56,6 +56,14 @@ impl Client<'_> {
         }
     }
 
+    /// The same while the request waits and its body is not read: so much is read ahead as is needed to notice.
+    pub fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(client) => client.poll_left(context),
+            Self::Http2(client) => client.poll_gone(context),
+        }
+    }
+
     /// The answer came to its end.
     pub fn complete(&mut self) {
         if let Self::Http1(client) = self {

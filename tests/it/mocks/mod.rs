@@ -9,6 +9,7 @@ pub mod answers_early;
 pub mod answers_garbage;
 pub mod closes_after_each_answer;
 pub mod dies_on_reuse;
+pub mod fails_at_random;
 pub mod goes_away;
 pub mod leaves_politely;
 pub mod lies_about_length;
@@ -139,12 +140,11 @@ impl Connection {
         Some(String::from_utf8_lossy(&head).into_owned())
     }
 
-    /// Reads a request's body, if its head gives a length.
-    pub async fn body_of(&mut self, head: &str) {
+    /// Reads a request's body, if its head gives a length; false if that breaks off.
+    pub async fn body_of(&mut self, head: &str) -> bool {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
         let mut body = vec![0; length.unwrap_or(0)];
-        // A client that has gone is noticed at the next head.
-        let _ = self.stream.read_exact(&mut body).await;
+        self.stream.read_exact(&mut body).await.is_ok()
     }
 
     /// Writes text; a client that has gone does not matter.

@@ -52,6 +52,7 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         upgrade: upgrade?,
         state: wire.state.as_ref().map(|state| context.path(state)),
         dialects: wire.metrics.as_ref().map(dialects).unwrap_or_default(),
+        most_held: wire.hold.as_ref().and_then(|hold| hold.most).map_or(default.most_held, |most| most as usize),
     })
 }
 

@@ -87,6 +87,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let (names, problems) = (Versions(&wire.versions), &mut context.problems);
     let overrides = policy::overrides(&wire.overrides, names, &at.key("overrides"), problems);
     let timeouts = policy::timeouts(wire.timeouts.as_ref(), &at.key("timeouts"), problems);
+    let on_empty = on_empty(wire, at, problems);
     let retry = policy::retry(wire.retry.as_ref(), &at.key("retry"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
@@ -99,7 +100,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         overrides: overrides?,
         order: Order::OverridesFirst,
         sticky: sticky?.map(Box::new),
-        on_empty: on_empty(wire.on_empty),
+        on_empty: on_empty?,
         ramp: wire.ramp.map_or(Duration::ZERO, |time| time.0),
         balance: balance(wire.balance),
         timeouts: timeouts?,
@@ -111,11 +112,19 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     })
 }
 
-fn on_empty(wire: Option<wire::OnEmpty>) -> OnEmpty {
-    match wire {
+fn on_empty(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Option<OnEmpty> {
+    let on_empty = match wire.on_empty {
+        Some(wire::OnEmpty::Hold) => OnEmpty::Hold(wire.hold_timeout.map_or(OnEmpty::HOLD, |time| time.0)),
         Some(wire::OnEmpty::Reject) => OnEmpty::Reject,
         Some(wire::OnEmpty::Sibling) | None => OnEmpty::Sibling,
-    }
+    };
+    let error = match (on_empty, wire.hold_timeout) {
+        (OnEmpty::Hold(Duration::ZERO), _) => "leaves no time at all: write a duration above 0, like 30s",
+        (OnEmpty::Sibling | OnEmpty::Reject, Some(_)) => "is for onEmpty: hold: write that, too, or remove it",
+        _ => return Some(on_empty),
+    };
+    problems.error(&at.key("holdTimeout"), error);
+    None
 }
 
 fn balance(wire: Option<wire::Balance>) -> Balance {

@@ -40,6 +40,8 @@ pub struct File {
     pub state: Option<String>,
     /// What `/metrics` has beside its own families.
     pub metrics: Option<Metrics>,
+    /// Requests that wait for endpoints, of splits that hold them.
+    pub hold: Option<Hold>,
     /// Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. Default: none.
     #[serde(default)]
     pub trusted_proxies: Vec<String>,
@@ -90,6 +92,15 @@ pub struct Shutdown {
     pub delay: Option<Time>,
     /// How long what is in flight may take after that. Default: 60s.
     pub timeout: Option<Time>,
+}
+
+/// Requests that wait for endpoints.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hold {
+    /// How many may wait at a time, over all splits; more are refused. Default: 10000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub most: Option<u32>,
 }
 
 /// How a new process takes over from the running one.
@@ -209,6 +220,8 @@ pub struct Split {
     pub sticky: Option<Sticky>,
     /// What happens to requests for a version without a ready endpoint. Default: sibling.
     pub on_empty: Option<OnEmpty>,
+    /// How long such requests wait for one with onEmpty: hold. Default: 30s.
+    pub hold_timeout: Option<Time>,
     /// A weight change is spread over this long. Default: 0s.
     pub ramp: Option<Time>,
     /// How an endpoint of a version is chosen. Default: roundRobin.

@@ -109,6 +109,7 @@ pub enum StickyTo {
 #[serde(rename_all = "camelCase")]
 pub enum OnEmpty {
     Sibling,
+    Hold,
     Reject,
 }
 

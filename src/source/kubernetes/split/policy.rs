@@ -94,7 +94,7 @@ impl<'s> Kept<'s> {
         Self {
             split,
             sticky: spec.sticky.is_none(),
-            on_empty: spec.on_empty.is_none(),
+            on_empty: spec.on_empty.is_none() && spec.hold_timeout.is_none(),
             ramp: spec.ramp.is_none(),
             balance: spec.balance.is_none(),
             timeouts: spec.timeouts.is_none(),

@@ -57,6 +57,8 @@ pub struct SplitSpec {
     pub sticky: Option<SplitSticky>,
     /// What happens to requests for a version without a ready endpoint. Default: sibling.
     pub on_empty: Option<OnEmpty>,
+    /// How long such requests wait for one with onEmpty: hold. Default: 30s.
+    pub hold_timeout: Option<Time>,
     /// A weight change is spread over this long. Default: 0s.
     pub ramp: Option<Time>,
     /// How an endpoint of a version is chosen. Default: roundRobin.
@@ -181,6 +183,7 @@ impl SplitSpec {
                 to: None,
             }),
             on_empty: self.on_empty,
+            hold_timeout: self.hold_timeout,
             ramp: self.ramp,
             balance: self.balance,
             timeouts: self.timeouts,

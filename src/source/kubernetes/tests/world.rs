@@ -200,6 +200,7 @@ impl World {
     fn decide(&mut self, asked: &Asked) -> String {
         match self.outcome(asked) {
             Outcome::Forward(decision) => decision.version(&self.snapshot).name.to_string(),
+            Outcome::Hold { .. } => "held".to_owned(),
             Outcome::Respond(_) => "answered".to_owned(),
             Outcome::Reject(refusal @ (Refusal::Forbidden | Refusal::Closed)) => format!("{refusal:?}"),
             Outcome::Reject(Refusal::NoRoute) => "404".to_owned(),

@@ -172,6 +172,15 @@ fn a_policy_for_a_named_rule_leaves_the_others_alone() {
 }
 
 #[test]
+fn requests_may_wait_for_pods() {
+    let on_empty = |more: Value| world(&[policy("behaviour", &more)]).route("shop").rules[0].split.on_empty;
+    let seconds = |seconds| crate::model::OnEmpty::Hold(Duration::from_secs(seconds));
+    assert_eq!(on_empty(json!({"onEmpty": "hold"})), seconds(30));
+    assert_eq!(on_empty(json!({"onEmpty": "hold", "holdTimeout": "10s"})), seconds(10));
+    assert_eq!(on_empty(json!({"versions": names()})), crate::model::OnEmpty::Sibling);
+}
+
+#[test]
 fn mirrors_go_beside_those_of_the_route_to_versions_by_their_names() {
     let filter = json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "shop-canary", "port": 80}}});
     let mut rule = to(&[("shop-primary", 90), ("shop-canary", 10)]);
