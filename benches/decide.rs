@@ -126,8 +126,11 @@ impl Case {
 
 fn split(weights: &[i64]) -> Split {
     let transport = Arc::new(Transport::default());
-    let endpoint =
-        |version: usize, n: u8| Endpoint { address: SocketAddr::from(([10, 0, version as u8, n], 80)), host: None };
+    let endpoint = |version: usize, n: u8| Endpoint {
+        address: SocketAddr::from(([10, 0, version as u8, n], 80)),
+        host: None,
+        pod: None,
+    };
     let version = |(index, weight): (usize, &i64)| Version {
         name: format!("v{index}").into(),
         revision: format!("r{index}").into(),
@@ -152,6 +155,7 @@ fn split(weights: &[i64]) -> Split {
         guard: None,
         limits: Limits::default(),
         mirrors: Vec::new(),
+        drain: None,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod control;
 pub mod decide;
 pub mod demo;
+pub mod drain;
 pub mod echo;
 pub mod endpoint;
 pub mod head;

@@ -152,6 +152,7 @@ impl Process {
         tokio::time::sleep(delay).await;
         self.phase.send_replace(Phase::Refusing);
         let deadline = Instant::now() + timeout;
+        self.control.drain_all(timeout);
         let cut = idle(&self.control, deadline).await;
         // What the kernel has accepted in our name is still answered.
         self.control.stop_listening();

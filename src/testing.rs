@@ -143,12 +143,13 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         guard: None,
         limits: Limits::default(),
         mirrors: Vec::new(),
+        drain: None,
     }
 }
 
 /// An endpoint at port 80 of an address.
 pub fn endpoint(address: [u8; 4]) -> Endpoint {
-    Endpoint { address: SocketAddr::from((address, 80)), host: None }
+    Endpoint { address: SocketAddr::from((address, 80)), host: None, pod: None }
 }
 
 impl Split {

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, watch};
 use super::change::{self, Refused};
 use super::hooks::{self, Hook};
 use super::reply::{self, Reply, json, text};
-use super::{Access, query, view};
+use super::{Access, drain, query, view};
 use crate::control::Control;
 use crate::proxy::Phase;
 use crate::record::Format;
@@ -21,7 +21,7 @@ const STYLE: &str = include_str!("dashboard/dashboard.css");
 const SCRIPT: &str = include_str!("dashboard/dashboard.js");
 
 /// What the ops listener says to everything else.
-const OPS_ONLY: &str = "there is /livez, /readyz, /metrics, /hooks, /api/v1/analysis and /api/v1/query here; the rest is on \
+const OPS_ONLY: &str = "there is /livez, /readyz, /metrics, /hooks, /drain, /api/v1/analysis and /api/v1/query here; the rest is on \
                         the admin listener";
 /// What is said to another hook.
 const NO_HOOK: &str = "there is /hooks/confirm-traffic-increase, /hooks/confirm-promotion and /hooks/rollback";
@@ -50,6 +50,7 @@ impl Api {
             (true, ["livez"]) => text(StatusCode::OK, "ok"),
             (true, ["readyz"]) => self.ready(),
             (true, ["metrics"]) => self.metrics(request.headers()).await,
+            (true, ["drain", pod]) => drain::answer(&self.control, pod, request.uri().query()).await,
             (true, ["api", "v1", "query"]) => query::answer(&self.control, request.uri().query().unwrap_or_default()),
             (true, ["api", "v1", "analysis", namespace, name]) => self.analysis(namespace, name, request.uri().query()),
             (false, ["api", "v1", "query"] | ["hooks", _]) if *request.method() == Method::POST => {

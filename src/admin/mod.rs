@@ -3,6 +3,7 @@
 
 mod api;
 mod change;
+mod drain;
 mod hooks;
 mod query;
 mod reply;

@@ -69,6 +69,11 @@ pub fn table(status: &Status) -> String {
         _ = writeln!(text, "{}", line.trim_end());
     }
     for split in &status.splits {
+        for version in &split.versions {
+            let Some(seconds) = version.drain_seconds else { continue };
+            let (name, left) = (name(split), version.draining);
+            _ = writeln!(text, "{name}/{}: drains: {left} connections left, cut in {seconds:.0} s", version.name);
+        }
         for (version, guard) in split.versions.iter().filter_map(|v| v.guard.as_ref().map(|guard| (v, guard))) {
             if guard.state == "tripped" {
                 let name = name(split);

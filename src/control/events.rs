@@ -28,6 +28,10 @@ pub enum EventKind {
     Released,
     /// An operator re-armed a guard.
     GuardReset,
+    /// Long-lived connections are asked to end.
+    DrainBegan,
+    /// They have ended.
+    DrainEnded,
     /// The process is ending.
     ShuttingDown,
 }

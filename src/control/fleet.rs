@@ -57,12 +57,13 @@ impl Fleet {
         Ok(Bound(bound.collect::<Result<_, _>>()?))
     }
 
-    /// Stops accepting for listeners that are not in `listeners`, and begins for what was bound.
-    pub fn listen(&mut self, listeners: &[Arc<Listener>], bound: Bound) {
+    /// Stops accepting for listeners that are not in `listeners`, which it returns, and begins for what was bound.
+    pub fn listen(&mut self, listeners: &[Arc<Listener>], bound: Bound) -> Vec<SocketKey> {
         let (kept, gone): (Vec<_>, Vec<_>) =
             self.listening.drain(..).partition(|known| listeners.iter().any(|listener| listener.is(&known.key)));
         self.listening = kept;
         self.inherited.clear();
+        let keys = gone.iter().map(|listening| listening.key.clone()).collect();
         self.unlisten(gone);
         for (listening, sockets) in bound.0 {
             // A process that had more workers has left more sockets.
@@ -72,6 +73,12 @@ impl Fleet {
             }
             self.listening.push(listening);
         }
+        keys
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
     }
 
     /// The sockets of all listeners, for another process.
@@ -133,7 +140,8 @@ impl Fleet {
         self.workers.clear();
     }
 
-    fn tell(&self, command: impl Fn() -> Command) {
+    /// Tells every worker.
+    pub fn tell(&self, command: impl Fn() -> Command) {
         for worker in &self.workers {
             let _ = worker.commands.send(command());
         }

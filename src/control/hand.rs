@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::events::lock;
-use super::{Control, WeightsError, join, settle};
+use super::{Control, WeightsError, join, look, settle};
 use crate::model::{Model, RouteKey, Weight};
 use crate::snapshot::{WeightSource, Weights};
 
@@ -55,6 +55,7 @@ impl Control {
             settle(rule, before, state);
         }
         self.publish(snapshot, &state.fleet);
+        look(state, &previous, &self.served.load_full(), tokio::time::Instant::now());
         self.served.load().rules_of(&route).for_each(|(_, rule)| self.tell_weights(rule));
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! serve from their next request on; a change that cannot be served changes nothing.
 
 mod analysis;
+mod drains;
 mod events;
 mod fleet;
 mod gate;
@@ -36,13 +37,14 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::drains::{Change, Drains};
 use self::events::lock;
 use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
 use self::history::History;
 use self::ramp::Ramp;
 use self::trips::Trips;
-use crate::endpoint::SplitId;
+use crate::endpoint::{Endpoint, SplitId};
 use crate::model::{Model, RouteKey, SocketKey, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
@@ -102,6 +104,17 @@ pub enum WeightsError {
     AllZero(String),
 }
 
+/// How far an endpoint is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// It gets what comes.
+    Serving,
+    /// It gets nothing new; so many long-lived connections are left, or it is not certain yet that it goes.
+    Draining(u64),
+    /// Nothing goes to it.
+    Gone,
+}
+
 /// The control side of a process.
 pub struct Control {
     served: Arc<ArcSwap<Snapshot>>,
@@ -124,6 +137,7 @@ struct State {
     ramps: HashMap<SplitId, Ramp>,
     guards: Guards,
     trips: Trips,
+    drains: Drains,
     history: History,
     ticks: u32,
     /// Splits of which requests wait for an endpoint.
@@ -150,6 +164,7 @@ impl Control {
             ramps: HashMap::new(),
             guards: Guards::default(),
             trips: Trips::open(state)?,
+            drains: Drains::default(),
             history: History::default(),
             ticks: 0,
             holding: HashSet::new(),
@@ -198,6 +213,32 @@ impl Control {
         lock(&self.state).fleet.in_flight()
     }
 
+    /// Asks every long-lived connection to end within `timeout`.
+    pub fn drain_all(&self, timeout: Duration) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        state.drains.shutdown(timeout, &state.fleet, Instant::now());
+    }
+
+    /// Whether an endpoint has nothing left and gets nothing new: `pod` is its pod, or its address.
+    pub fn leaving(&self, pod: &str) -> Leaving {
+        let is_meant = |endpoint: &Endpoint| {
+            endpoint.pod.as_deref() == Some(pod)
+                || pod.parse() == Ok(endpoint.address.ip())
+                || pod.parse() == Ok(endpoint.address)
+        };
+        let state = lock(&self.state);
+        let waiting = state.drains.waiting(is_meant);
+        let snapshot = self.served.load();
+        let versions = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter());
+        let mut endpoints = versions.flat_map(|version| version.endpoints.iter()).filter(|endpoint| is_meant(endpoint));
+        match (endpoints.next(), waiting) {
+            (Some(_), None) => Leaving::Serving,
+            (_, Some(left)) => Leaving::Draining(left),
+            (None, None) => Leaving::Gone,
+        }
+    }
+
     /// Connections of clients that are open.
     pub fn connections(&self) -> usize {
         lock(&self.state).fleet.connections()
@@ -238,6 +279,7 @@ impl Control {
             snapshot: self.snapshot(),
             versions: state.interner.known_versions(),
             mirrors: state.interner.known_mirrors(),
+            drains: state.drains.figures(Instant::now()),
         }
     }
 
@@ -272,8 +314,11 @@ impl Control {
         self.served.store(Arc::clone(&snapshot));
         state.fleet.look();
         // Workers find a listener's routes in the snapshot, so that one comes first.
-        state.fleet.listen(&model.listeners, bound);
+        let gone = state.fleet.listen(&model.listeners, bound);
+        let now = Instant::now();
+        state.drains.listeners(gone, &state.fleet, now);
         state.model = model;
+        look(state, &previous, &snapshot, now);
         for rule in &snapshot.rules {
             let before = before.get(&rule.body.split_id);
             if before.is_some_and(|before| before.weights.desired != rule.weights.desired) {
@@ -292,6 +337,11 @@ impl Control {
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
+        let now = Instant::now();
+        state.drains.tick(&state.fleet, &self.events, now);
+        if state.drains.retire(now) {
+            self.retire(state);
+        }
         self.tell_held(&snapshot, state);
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
@@ -315,6 +365,17 @@ impl Control {
                 let split = rule.body.route.to_string();
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
             }
+        }
+        let previous = self.served.load_full();
+        self.publish(snapshot, &state.fleet);
+        look(state, &previous, &self.served.load_full(), now);
+    }
+
+    /// Lets the sticky clients of versions that have drained move on.
+    fn retire(&self, state: &State) {
+        let mut snapshot = (*self.served.load_full()).clone();
+        for rule in &mut snapshot.rules {
+            retire(rule, &state.drains);
         }
         self.publish(snapshot, &state.fleet);
     }
@@ -374,6 +435,20 @@ fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
         _ => _ = state.ramps.remove(&id),
     }
     divert(rule, &state.trips);
+    retire(rule, &state.drains);
+}
+
+/// Drains look at a change of what is served.
+fn look(state: &mut State, before: &Snapshot, after: &Snapshot, now: Instant) {
+    let change = Change { before, after, leaving: &state.model.leaving };
+    state.drains.changed(change, &state.fleet, now);
+}
+
+fn retire(rule: &mut Rule, drains: &Drains) {
+    let retired = drains.retired(&rule.body);
+    if retired != rule.weights.retired {
+        rule.weights = Arc::new(Weights { retired, ..(*rule.weights).clone() });
+    }
 }
 
 fn divert(rule: &mut Rule, trips: &Trips) {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::events::lock;
 use super::{Control, Point, State};
 use crate::model::{Kind, Route, RouteKey};
-use crate::record::Classification;
-use crate::record::Totals;
+use crate::record::{Classification, DrainFigures, Totals};
 use crate::snapshot::{Rule, Snapshot};
 
 /// Everything that is served.
@@ -81,6 +81,12 @@ pub struct VersionStatus {
     pub active_requests: i64,
     /// Long-lived connections.
     pub connections: i64,
+    /// Those of them that drain.
+    #[serde(default)]
+    pub draining: u64,
+    /// Until those are cut, seconds; none: nothing drains.
+    #[serde(default)]
+    pub drain_seconds: Option<f64>,
     /// Endpoints.
     pub endpoints: usize,
     /// What its guard says; none: it has none.
@@ -144,7 +150,8 @@ impl Control {
         for route in state.model.routes.iter().filter(|route| wanted(&route.key)) {
             configured.entry(&route.key).or_insert(route);
         }
-        rules.map(|rule| self.split_status(rule, configured.get(&rule.body.route).copied(), state)).collect()
+        let drains = state.drains.figures(Instant::now());
+        rules.map(|rule| self.split_status(rule, configured.get(&rule.body.route).copied(), state, &drains)).collect()
     }
 
     /// The last minutes.
@@ -165,10 +172,16 @@ impl Control {
         self.served.load().rules.iter().map(split).collect()
     }
 
-    fn split_status(&self, rule: &Rule, configured: Option<&Route>, state: &State) -> SplitStatus {
+    fn split_status(
+        &self,
+        rule: &Rule,
+        configured: Option<&Route>,
+        state: &State,
+        drains: &[DrainFigures],
+    ) -> SplitStatus {
         let route = &rule.body.route;
         let mut versions: Vec<VersionStatus> =
-            (0..rule.body.versions.len()).map(|i| self.version_status(rule, i, state)).collect();
+            (0..rule.body.versions.len()).map(|i| self.version_status(rule, i, state, drains)).collect();
         let rate: f64 = versions.iter().filter_map(|version| version.rate).sum();
         for version in &mut versions {
             version.share = version.rate.filter(|_| rate > 0.0).map(|own| own / rate);
@@ -184,10 +197,11 @@ impl Control {
         }
     }
 
-    fn version_status(&self, rule: &Rule, index: usize, state: &State) -> VersionStatus {
+    fn version_status(&self, rule: &Rule, index: usize, state: &State, drains: &[DrainFigures]) -> VersionStatus {
         let version = &rule.body.versions[index];
         let totals: Totals = self.recorder.totals(version.id);
         let recent = state.history.recent(version.id);
+        let drain = drains.iter().find(|drain| drain.route == rule.body.route && drain.version == version.name);
         let some = |value: f64| (recent.requests > 0).then_some(value);
         VersionStatus {
             name: version.name.to_string(),
@@ -206,6 +220,8 @@ impl Control {
             p99: recent.durations.quantile(0.99),
             active_requests: totals.active_requests,
             connections: totals.active_streams.iter().sum(),
+            draining: drain.map_or(0, |drain| drain.remaining),
+            drain_seconds: drain.filter(|drain| drain.draining > 0).map(|drain| drain.left.as_secs_f64()),
             endpoints: version.endpoints.len(),
             guard: state
                 .guards

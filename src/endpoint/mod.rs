@@ -42,6 +42,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Name it was given by.
     pub host: Option<Arc<str>>,
+    /// The pod that runs there.
+    pub pod: Option<Arc<str>>,
     /// How it is spoken to.
     pub transport: Arc<Transport>,
     /// Beside the reference count of the `Arc`, which changes as often: a line of its own would be a second one to fetch.
@@ -51,7 +53,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint without load.
     pub fn new(id: EndpointId, address: SocketAddr, host: Option<Arc<str>>, transport: Arc<Transport>) -> Self {
-        Self { id, address, host, transport, in_flight: AtomicU32::new(0) }
+        Self { id, address, host, pod: None, transport, in_flight: AtomicU32::new(0) }
+    }
+
+    /// The same, run by a pod.
+    pub fn run_by(self, pod: Option<Arc<str>>) -> Self {
+        Self { pod, ..self }
     }
 
     /// Requests in flight to it, over all workers.

@@ -114,7 +114,7 @@ fn tell_figures(process: &Process, cluster: &mut Cluster) {
 fn figures_of(split: &SplitStatus) -> serde_json::Value {
     let percent = |share: Option<f64>| share.map(|share| format!("{:.2}", share * 100.0));
     let version = |version: &VersionStatus| {
-        json!({
+        let mut figures = json!({
             "name": version.name,
             "revision": version.revision,
             "desired": version.desired,
@@ -124,9 +124,20 @@ fn figures_of(split: &SplitStatus) -> serde_json::Value {
             "success": percent(version.success).unwrap_or_default(),
             "p99": version.p99.map_or_else(String::new, |p99| format!("{:.0}ms", p99 * 1000.0)),
             "connections": version.connections,
-        })
+            "draining": version.draining,
+        });
+        if let Some(end) = version.drain_seconds.and_then(drain_ends_at) {
+            figures["drainEndsAt"] = end.into();
+        }
+        figures
     };
     split.versions.iter().map(version).collect()
+}
+
+/// The moment, to the second, so that it does not seem to change all the time.
+fn drain_ends_at(seconds: f64) -> Option<String> {
+    let end = jiff::Timestamp::now().as_second().checked_add(seconds.round() as i64)?;
+    Some(jiff::Timestamp::from_second(end).ok()?.to_string())
 }
 
 /// A listener that cannot be bound is left out, and all else comes into force.

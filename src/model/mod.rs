@@ -20,8 +20,8 @@ pub use mirror::{Fraction, FractionError, Mirror, MirrorTarget};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 pub use split::{
-    Balance, ClientId, CookieAttributes, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin, Override,
-    OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,
+    Balance, ClientId, CookieAttributes, Drain, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin,
+    Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,
     TlsClient, Transport, UpstreamProtocol, Version,
 };
 pub use weight::{MAX_WEIGHT, Weight, WeightError};
@@ -39,4 +39,6 @@ pub struct Model {
     pub trusted_proxies: TrustedProxies,
     /// What the proxy says about itself to upstreams and clients.
     pub forwarding: Forwarding,
+    /// Endpoints that say themselves that they are on their way out; of no version.
+    pub leaving: Vec<std::net::SocketAddr>,
 }

@@ -37,6 +37,8 @@ pub struct Split {
     pub limits: Limits,
     /// Copies of requests.
     pub mirrors: Vec<Mirror>,
+    /// How long-lived connections are let go; none: as [`Drain::default`] says. Boxed, since few splits have one.
+    pub drain: Option<Box<Drain>>,
 }
 
 /// One arm of a split.
@@ -93,6 +95,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Host name it was given by, for TLS and for messages.
     pub host: Option<Arc<str>>,
+    /// The pod that runs there; another pod at the same address is another endpoint.
+    pub pod: Option<Arc<str>>,
 }
 
 /// How an endpoint is spoken to.
@@ -393,11 +397,39 @@ pub enum GuardAction {
     Report,
 }
 
+/// How the long-lived connections of an endpoint are let go that is not to have any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Those that are left after this long are cut.
+    pub timeout: Duration,
+    /// They are asked to end within this time, evenly.
+    pub spread: Duration,
+    /// How long an endpoint must not be wanted before it drains; none: 10 s in a cluster, where a change arrives in parts,
+    /// and no time in a file.
+    pub settle: Option<Duration>,
+    /// What WebSockets are told (RFC 6455 section 7.4.1; 1012 is of its registry).
+    pub close_code: u16,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self { timeout: s(60), spread: s(20), settle: None, close_code: 1001 }
+    }
+}
+
 /// Size limits of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request's body; none: unlimited.
     pub request_body: Option<u64>,
+}
+
+impl Split {
+    /// How its long-lived connections are let go.
+    pub fn drain(&self) -> Drain {
+        self.drain.as_deref().copied().unwrap_or_default()
+    }
 }
 
 impl OverrideMatch {

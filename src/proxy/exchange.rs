@@ -24,11 +24,13 @@ use super::upgrade::{self, Upgrade};
 use super::validate;
 use super::worker::{Phase, Worker};
 use crate::decide::{self, Decision, Outcome, Refusal};
+use crate::drain::{Registered, Resident};
 use crate::endpoint::VersionId;
 use crate::head::RequestHead;
 use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request, Response, Size, Span};
-use crate::model::{PathRewrite, SocketKey, Split};
+use crate::model::{Drain, PathRewrite, SocketKey, Split};
+use crate::record::StreamProtocol;
 use crate::route::Found;
 use crate::snapshot::{ListenerEntry, Snapshot};
 use crate::upstream::balance::Tried;
@@ -106,6 +108,8 @@ pub struct Exchange {
     pub takes_trailers: bool,
     origin: Option<Vec<u8>>,
     secure: bool,
+    /// Where the client came in.
+    listener: SocketKey,
 }
 
 /// Answers a request, or leaves the client without an answer where it has gone.
@@ -306,6 +310,7 @@ impl<'a> Arrived<'a> {
             takes_trailers: request.version == Version::HTTP_2 || request.fields.has(Field::Te),
             origin,
             secure: self.connection.scheme == Scheme::HTTPS,
+            listener: self.connection.listener.clone(),
             manner: self.manner,
             decision,
             snapshot: Rc::clone(&self.snapshot),
@@ -344,6 +349,9 @@ impl Exchange {
             },
             Err(failed) => failed,
         };
+        if outbound.upgrade.is_some() && self.worker.registry.is_draining() {
+            self.opened(false);
+        }
         if failed.fault == Fault::ClientGone {
             // Nobody is left to be told.
             return client.abort().await;
@@ -351,6 +359,34 @@ impl Exchange {
         self.worker.complain(self, &failed);
         let close = failed.fault.origin() == Origin::Client;
         refusal::refuse(client, &mut self.ledger, &self.manner, failed.fault, close).await;
+    }
+
+    /// How its connection is let go, if it lives long.
+    pub fn drain(&self) -> Drain {
+        self.decision.rule(&self.snapshot).body.split.drain()
+    }
+
+    /// Makes its connection known as one that lives long. What it was decided by is given up: it is not kept for as long.
+    pub fn settle_in(&mut self, protocol: StreamProtocol) -> Registered {
+        if self.worker.registry.is_draining() {
+            self.opened(true);
+        }
+        let resident = Resident {
+            route: self.decision.rule(&self.snapshot).body.route.clone(),
+            version: self.decision.version(&self.snapshot).id,
+            endpoint: self.decision.endpoint(&self.snapshot).id,
+            listener: self.listener.clone(),
+            protocol,
+            generation: self.snapshot.generation,
+        };
+        self.snapshot = self.worker.nothing();
+        self.worker.registry.register(resident)
+    }
+
+    /// Tells drains of this route whether a long-lived connection found a place.
+    fn opened(&self, ok: bool) {
+        let route = &self.decision.rule(&self.snapshot).body.route;
+        self.worker.registry.opened(route, ok, self.ledger.started().elapsed());
     }
 
     /// What the proxy adds to the head of every answer of an endpoint.

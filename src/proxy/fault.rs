@@ -93,6 +93,8 @@ pub enum Fault {
     Truncated,
     /// The upgrade was not granted as asked.
     UpgradeFailed,
+    /// The stream was cut because its endpoint drains, and it did not end when it was asked.
+    Drained,
 }
 
 impl Fault {
@@ -130,6 +132,7 @@ impl Fault {
             Self::IdleTimeout => (Upstream, Never, 504, Reason::IdleTimeout),
             Self::Truncated => (Upstream, Never, 502, Reason::Truncated),
             Self::UpgradeFailed => (Upstream, Never, 502, Reason::UpgradeFailed),
+            Self::Drained => (Proxy, Never, 503, Reason::Drained),
         }
     }
 
@@ -162,7 +165,8 @@ impl Fault {
     pub fn ending(self, code: u16, grpc_status: Option<u8>) -> Ending {
         let classification = match (self, self.origin()) {
             (Self::ClientGone, _) => Classification::ClientGone,
-            (Self::NoRoute, _) | (_, Origin::Client) => Classification::Success,
+            // What ends as it was meant to is no failure either.
+            (Self::NoRoute | Self::Drained, _) | (_, Origin::Client) => Classification::Success,
             _ => Classification::Failure,
         };
         Ending { code, grpc_status, classification, reason: self.reason() }

@@ -131,6 +131,17 @@ impl Ledger {
         self.close(Ending::of_answer(status, grpc_status));
     }
 
+    /// Closes the account of a stream that ended because its endpoint drains.
+    pub fn drained(&mut self, grpc_status: Option<u8>) {
+        let code = self.answered.map_or(0, |status| status.as_u16());
+        self.close(Ending { code, grpc_status, classification: Classification::Success, reason: Reason::Drained });
+    }
+
+    /// How long ago the head of the answer came.
+    pub fn answered_for(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.first_byte.unwrap_or_default())
+    }
+
     /// Turns the account of a request that was granted its upgrade into that of a tunnel: the request ends here, its
     /// connection goes on.
     pub fn become_tunnel(&mut self, status: StatusCode, protocol: StreamProtocol) -> Tunnel {

@@ -12,6 +12,7 @@ mod exchange;
 mod fault;
 mod filter;
 mod forward;
+mod goodbye;
 mod hold;
 mod ledger;
 mod limits;

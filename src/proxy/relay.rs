@@ -1,5 +1,6 @@
 //! The answer of an endpoint on its way to the client, while the rest of the request goes the other way.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,12 +12,16 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::forward;
-use super::ledger::Ledger;
+use super::goodbye::Parting;
 use super::worker::Phase;
-use crate::io::{Alarm, Pump, Side};
-use crate::message::{Field, FieldSection, Response};
+use crate::drain::{Asked, Registered};
+use crate::io::{Alarm, Pump, Side, Stopped};
+use crate::message::{Field, FieldSection, Response, Size};
 use crate::record::StreamProtocol;
 use crate::upstream::Upstream;
+
+/// A gRPC answer of one message that is not over after this long is that of a stream.
+const A_CALL: Duration = Duration::from_secs(1);
 
 /// Relays the answer to its end, and closes the account with what became of it.
 pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Answer, outbound: &mut Outbound) {
@@ -25,9 +30,6 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
     let grpc = exchange.manner.grpc;
     let told = grpc_status(&response.fields).filter(|_| grpc);
     let stream = stream_in(&response.fields);
-    if let Some(protocol) = stream {
-        exchange.ledger.streams(protocol);
-    }
     forward::strip(&mut response.fields, |_, _| false);
     exchange.finish_head(&mut response.fields);
     if exchange.worker.phase() >= Phase::Leaving {
@@ -37,19 +39,23 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
     if client.begin(&response, bodiless).is_err() {
         return client.abort().await;
     }
-    drop(response);
     let idle = exchange.decision.rule(&exchange.snapshot).body.split.timeouts.idle;
-    let Exchange { ledger, alarm, takes_trailers, .. } = exchange;
     let mut relaying = Relaying {
-        ledger,
         outbound,
         download: Pump::new(None),
         idle: (stream.is_none() && !grpc).then_some(idle),
         since: None,
         grpc_status: told,
-        takes_trailers: *takes_trailers,
+        resident: None,
+        parting: if grpc { Some(Parting::grpc()) } else { stream.map(|_| parting_of(&response)) },
     };
-    match poll_fn(|context| relaying.poll(client, &mut lease.upstream, alarm, context)).await {
+    drop(response);
+    if let Some(protocol) = stream {
+        exchange.ledger.streams(protocol);
+        relaying.resident = Some(exchange.settle_in(protocol));
+    }
+    let ended = relaying.run(exchange, client, &mut lease.upstream, grpc).await;
+    match ended {
         Ok(()) => {
             client.complete();
             if relaying.outbound.upload.is_done() {
@@ -61,7 +67,7 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
         Err(fault) => {
             // A client that has gone is recorded as such when its account is dropped.
             if fault != Fault::ClientGone {
-                relaying.ledger.broke(fault);
+                exchange.ledger.broke(fault);
             }
             client.abort().await;
         }
@@ -70,7 +76,6 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
 
 /// Both bodies on their way.
 struct Relaying<'e> {
-    ledger: &'e mut Ledger,
     outbound: &'e mut Outbound,
     download: Pump,
     /// How long nothing may move; none: a stream, which may be silent for as long as it likes.
@@ -78,17 +83,48 @@ struct Relaying<'e> {
     /// When something last moved, as far as anybody had to wait.
     since: Option<Instant>,
     grpc_status: Option<u8>,
-    takes_trailers: bool,
+    /// Its place among the long-lived connections.
+    resident: Option<Registered>,
+    /// How it says goodbye; none: it ends by itself soon enough.
+    parting: Option<Parting>,
 }
 
 impl Relaying<'_> {
-    fn poll(
+    async fn run(
         &mut self,
+        exchange: &mut Exchange,
         client: &mut Client<'_>,
         upstream: &mut Upstream,
-        alarm: &mut Alarm,
+        grpc: bool,
+    ) -> Result<(), Fault> {
+        if grpc {
+            // Most calls are over at once; one that has to be waited for may be a stream.
+            let first = poll_fn(|context| Poll::Ready(self.poll(exchange, client, upstream, context))).await;
+            if let Poll::Ready(ended) = first {
+                return ended;
+            }
+            self.resident = Some(exchange.settle_in(StreamProtocol::Grpc));
+        }
+        poll_fn(|context| self.poll(exchange, client, upstream, context)).await
+    }
+
+    fn poll(
+        &mut self,
+        exchange: &mut Exchange,
+        client: &mut Client<'_>,
+        upstream: &mut Upstream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
+        match self.resident.as_ref().and_then(|resident| resident.asked(context)) {
+            None => {}
+            Some(Asked::ToEnd(code)) => self.parting.iter_mut().for_each(|parting| parting.ask(code)),
+            Some(Asked::Cut) => return Poll::Ready(Err(Fault::Drained)),
+        }
+        if let Some(parting) = self.parting.as_ref().filter(|parting| self.resident.is_some() && parting.is_grpc())
+            && (parting.messages() > 1 || exchange.ledger.answered_for() > A_CALL)
+        {
+            exchange.ledger.streams(StreamProtocol::Grpc);
+        }
         if !self.outbound.upload.is_done() {
             match self.outbound.move_body(client, upstream, context) {
                 // It has answered, and takes no more: the answer counts.
@@ -97,19 +133,7 @@ impl Relaying<'_> {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
         }
-        let Self { ledger, grpc_status: status, takes_trailers, .. } = self;
-        // A client that has its answer finds it counted, so the account is closed before the last bytes go.
-        let mut ends = |trailers: Option<&mut FieldSection>| {
-            if let Some(trailers) = trailers {
-                forward::strip_trailers(trailers);
-                *status = grpc_status(trailers).or(*status);
-                if !*takes_trailers {
-                    trailers.clear();
-                }
-            }
-            ledger.complete(*status);
-        };
-        match self.download.poll(upstream, client, &mut ends, context) {
+        match self.download(exchange, client, upstream, context) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(stopped)) => {
                 let fault = if stopped.side == Side::Source { Fault::Truncated } else { Fault::ClientGone };
@@ -120,7 +144,34 @@ impl Relaying<'_> {
         if client.poll_gone(context).is_ready() {
             return Poll::Ready(Err(Fault::ClientGone));
         }
-        self.wait(alarm, context)
+        self.wait(&mut exchange.alarm, context)
+    }
+
+    fn download(
+        &mut self,
+        exchange: &mut Exchange,
+        client: &mut Client<'_>,
+        upstream: &mut Upstream,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Stopped>> {
+        let Self { grpc_status: status, download, parting, .. } = self;
+        let Exchange { ledger, takes_trailers, .. } = exchange;
+        let parted = Cell::new(false);
+        // A client that has its answer finds it counted, so the account is closed before the last bytes go.
+        let mut ends = |trailers: Option<&mut FieldSection>| {
+            if let Some(trailers) = trailers {
+                forward::strip_trailers(trailers);
+                *status = grpc_status(trailers).or(*status);
+                if !*takes_trailers {
+                    trailers.clear();
+                }
+            }
+            if parted.get() { ledger.drained(*status) } else { ledger.complete(*status) }
+        };
+        match parting {
+            None => download.poll(upstream, client, &mut ends, context),
+            Some(parting) => download.poll(&mut parting.speak(upstream, &parted), client, &mut ends, context),
+        }
     }
 
     /// Limits how long nothing moves: an endpoint that stalls, or a client that takes nothing.
@@ -151,4 +202,10 @@ pub fn grpc_status(fields: &FieldSection) -> Option<u8> {
 /// Server-sent events are a stream by their type (HTML standard, section 9.2).
 fn stream_in(fields: &FieldSection) -> Option<StreamProtocol> {
     fields.first(Field::ContentType)?.starts_with(b"text/event-stream").then_some(StreamProtocol::Sse)
+}
+
+/// How a stream of events says goodbye: not where its length was announced, nor where its events cannot be told apart.
+fn parting_of(response: &Response) -> Parting {
+    let plain = response.size == Size::Unknown && !response.fields.has(Field::ContentEncoding);
+    if plain { Parting::events() } else { Parting::foreign() }
 }

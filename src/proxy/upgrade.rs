@@ -3,20 +3,25 @@
 //!
 //! A tunnel begins only when both sides agreed to the same protocol; any other answer is an ordinary one.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{StatusCode, Version};
+use tokio::time::Instant;
 
 use super::attempt::{Answer, Failed, Outbound};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::forward;
-use crate::io::{Pump, Sink, Source};
+use super::goodbye::Parting;
+use crate::drain::{Asked, Registered};
+use crate::io::{Alarm, Pump, Sink, Source};
 use crate::message::{Field, FieldSection, Request, Response, Size};
 use crate::record::StreamProtocol;
 use crate::upstream::Upstream;
@@ -129,9 +134,14 @@ pub async fn tunnel(exchange: &mut Exchange, client: &mut Client<'_>, answer: An
     drop(response);
     client.become_tunnel();
     lease.upstream.become_tunnel();
-    let (mut up, mut down) = (Pump::new(None), Pump::new(None));
+    let goodbye = |code| if upgrade.is_websocket() { Parting::websocket(code) } else { Parting::foreign() };
+    let code = exchange.drain().close_code;
+    let resident = exchange.settle_in(protocol);
+    let mut open =
+        Open { resident, up: (Pump::new(None), goodbye(code)), down: (Pump::new(None), goodbye(code)), answered: None };
     // An error is one side that has gone; there is nobody left to tell.
-    let ended = poll_fn(|context| both(client, &mut lease.upstream, (&mut up, &mut down), context)).await;
+    let alarm = &mut exchange.alarm;
+    let ended = poll_fn(|context| open.poll(client, &mut lease.upstream, alarm, context)).await;
     if ended.is_err() {
         client.abort().await;
     }
@@ -148,19 +158,69 @@ fn switching(upgrade: &Upgrade, response: &mut Response) {
     }
 }
 
-/// Moves what can be moved, both ways.
-fn both(
-    client: &mut (impl Source + Sink),
-    upstream: &mut (impl Source + Sink),
-    (up, down): (&mut Pump, &mut Pump),
+/// How long both sides may take to end once the client has answered the goodbye.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A tunnel.
+struct Open {
+    resident: Registered,
+    up: (Pump, Parting),
+    down: (Pump, Parting),
+    /// When the client answered the goodbye.
+    answered: Option<Instant>,
+}
+
+impl Open {
+    /// Moves what can be moved, both ways, until both have ended; a tunnel that is asked to end says goodbye to the client,
+    /// whose own Close frame then ends the endpoint's side.
+    fn poll(
+        &mut self,
+        client: &mut Client<'_>,
+        upstream: &mut Upstream,
+        alarm: &mut Alarm,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), ()>> {
+        match self.resident.asked(context) {
+            Some(Asked::ToEnd(code)) => self.down.1.ask(code),
+            Some(Asked::Cut) => return Poll::Ready(Err(())),
+            None => {}
+        }
+        let mut up = step(&mut self.up, client, upstream, context);
+        let mut down = step(&mut self.down, upstream, client, context);
+        if self.down.1.is_said() {
+            // From here on, whoever breaks off has ended.
+            up = up.map(|_| Ok(()));
+            if self.up.1.is_closed() || down.is_ready() {
+                let answered = *self.answered.get_or_insert_with(Instant::now);
+                if alarm.poll(answered + GRACE, context).is_ready() {
+                    up = Poll::Ready(Ok(()));
+                    self.down.1.finish();
+                    down = step(&mut self.down, upstream, client, context);
+                }
+            }
+        }
+        if self.up.0.has_moved() | self.down.0.has_moved() {
+            self.resident.moved();
+        }
+        match (up, down) {
+            (Poll::Ready(Err(())), _) | (_, Poll::Ready(Err(()))) => Poll::Ready(Err(())),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+/// Moves what can be moved in one direction.
+fn step(
+    (pump, parting): &mut (Pump, Parting),
+    from: &mut impl Source,
+    to: &mut impl Sink,
     context: &mut Context<'_>,
 ) -> Poll<Result<(), ()>> {
-    let mut ends = |_: Option<&mut FieldSection>| {};
-    let up = if up.is_done() { Poll::Ready(Ok(())) } else { up.poll(client, upstream, &mut ends, context) };
-    let down = if down.is_done() { Poll::Ready(Ok(())) } else { down.poll(upstream, client, &mut ends, context) };
-    match (up, down) {
-        (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(Err(())),
-        (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-        _ => Poll::Pending,
+    if pump.is_done() {
+        return Poll::Ready(Ok(()));
     }
+    let parted = Cell::new(false);
+    let mut spoken = parting.speak(from, &parted);
+    pump.poll(&mut spoken, to, &mut |_| {}, context).map_err(drop)
 }

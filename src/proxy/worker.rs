@@ -20,6 +20,7 @@ use super::exchange::{Exchange, Served};
 use super::hold::Queue;
 use super::replay::Room;
 use crate::decide::Cursors;
+use crate::drain::{Order, Registry, Subject};
 use crate::endpoint::VersionId;
 use crate::io::Closing;
 use crate::model::SocketKey;
@@ -29,6 +30,8 @@ use crate::upstream::{Pool, SWEEP};
 
 /// Failures that a worker logs in a second; more are counted in the next line.
 const COMPLAINTS: u32 = 5;
+/// How often it is looked whose turn it is to be asked to end.
+const PACE: Duration = Duration::from_millis(20);
 
 /// How far the process is with ending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,10 @@ pub enum Command {
     Listen(SocketKey, std::net::TcpListener),
     /// Stop accepting, and let the connections go.
     Unlisten(SocketKey),
+    /// Ask long-lived connections to end.
+    Drain(Order),
+    /// Ask no more of them.
+    Recall(Subject),
     /// Something else is served than before.
     Look,
     /// Tell that all this is done.
@@ -74,6 +81,10 @@ pub struct Worker {
     complaints: Cell<(Option<Instant>, u32)>,
     /// Copies of requests in flight.
     pub mirrors: Cell<usize>,
+    /// Its long-lived connections.
+    pub registry: Rc<Registry>,
+    /// What those keep in place of the snapshot that they were decided by.
+    nothing: Served,
     /// Bytes of bodies that are kept for another try.
     pub replays: Room,
     budgets: RefCell<Budgets>,
@@ -173,12 +184,16 @@ impl Worker {
             in_flight,
             complaints: Cell::new((None, 0)),
             mirrors: Cell::new(0),
+            registry: Rc::default(),
+            nothing: Rc::default(),
             replays: Room::default(),
             budgets: RefCell::new(Budgets::new(Instant::now())),
             queue,
         });
         let mut listening: HashMap<SocketKey, Vec<accept::Listening>> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
@@ -192,12 +207,17 @@ impl Worker {
                     Some(Command::Unlisten(key)) => {
                         listening.remove(&key).into_iter().flatten().for_each(accept::Listening::end);
                     }
+                    Some(Command::Drain(order)) => worker.drain(order),
+                    Some(Command::Recall(subject)) => worker.registry.recall(&subject),
                     Some(Command::Look) => worker.queue.look(&worker.snapshot()),
                     // Who asked may have gone.
                     Some(Command::Tell(done)) => _ = done.send(()),
                     None => return,
                 },
                 _ = sweep.tick() => worker.sweep(),
+                _ = pace.tick(), if worker.registry.is_draining() => {
+                    worker.registry.tick(Instant::now(), &mut worker.cursors.borrow_mut().rng);
+                }
                 _ = phases.wait_for(|phase| *phase >= Phase::Refusing), if !worker.refusing.is_closed() => {
                     worker.refusing.close();
                     worker.queue.dissolve();
@@ -215,6 +235,19 @@ impl Worker {
             *kept = Rc::new(Arc::clone(now));
         }
         Rc::clone(&kept)
+    }
+
+    /// What a connection that lives long keeps in place of a snapshot, so that an old one is not kept for as long.
+    pub fn nothing(&self) -> Served {
+        Rc::clone(&self.nothing)
+    }
+
+    /// Begins a drain: idle connections to what drains are closed, the long-lived ones are asked in their turn.
+    fn drain(&self, order: Order) {
+        if let Subject::Place(_, endpoint) = &order.subject {
+            self.pool.evict(*endpoint);
+        }
+        self.registry.begin(order, Instant::now(), &mut self.cursors.borrow_mut().rng);
     }
 
     /// The worker's counters of a version.
@@ -287,5 +320,6 @@ impl Worker {
         let versions = || snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter());
         let named: std::collections::HashSet<_> = versions().flat_map(|v| v.endpoints.iter().map(|e| e.id)).collect();
         self.pool.sweep(|endpoint| named.contains(&endpoint));
+        self.registry.sweep(Instant::now());
     }
 }

@@ -15,6 +15,7 @@ use super::outcome::{Classification, Ending, Reason};
 use super::recorder::Recorder;
 use super::wire::{self, Buckets};
 use crate::endpoint::VersionId;
+use crate::model::RouteKey;
 use crate::snapshot::{Rule, Snapshot, VersionEntry, VersionKey};
 use crate::split::Why;
 
@@ -36,6 +37,25 @@ pub struct Served {
     pub versions: Vec<(VersionId, VersionKey)>,
     /// What every id of a mirror's target stands for.
     pub mirrors: Vec<(VersionId, VersionKey)>,
+    /// How far drains are.
+    pub drains: Vec<DrainFigures>,
+}
+
+/// How far the drains of a version are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrainFigures {
+    /// The route.
+    pub route: RouteKey,
+    /// The version that its endpoints are, or were, of.
+    pub version: Arc<str>,
+    /// Endpoints that drain.
+    pub draining: usize,
+    /// Connections that are left.
+    pub remaining: u64,
+    /// Until what is left is cut.
+    pub left: Duration,
+    /// Connections that have ended since the start, by how.
+    pub closed: [(&'static str, u64); 3],
 }
 
 /// Text form of an export.
@@ -116,7 +136,7 @@ const DENIED: &str = "weir_retry_budget_exhausted_total";
 const MIRRORED: &str = "weir_mirrored_requests_total";
 const MIRRORED_DURATIONS: &str = "weir_mirrored_request_duration_seconds";
 
-const FAMILIES: [(&str, &str, MetricType); 16] = [
+const FAMILIES: &[(&str, &str, MetricType)] = &[
     (REQUESTS, "Requests by version and how they ended.", MetricType::COUNTER),
     (DURATIONS, "From the request's head to the end of the answer.", MetricType::HISTOGRAM),
     ("weir_time_to_first_byte_seconds", "From the request's head to the answer's.", MetricType::HISTOGRAM),
@@ -125,6 +145,9 @@ const FAMILIES: [(&str, &str, MetricType); 16] = [
     ("weir_active_requests", "Requests in flight.", MetricType::GAUGE),
     ("weir_active_connections", "Long-lived connections by protocol.", MetricType::GAUGE),
     ("weir_upstream_endpoints", "Endpoints by state.", MetricType::GAUGE),
+    ("weir_drain_remaining", "Long-lived connections that drain.", MetricType::GAUGE),
+    ("weir_drain_deadline_seconds", "Time until those that are left are cut.", MetricType::GAUGE),
+    ("weir_drain_closed_total", "Long-lived connections that ended while they drained, by how.", MetricType::COUNTER),
     ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
     (DENIED, "Failed requests that were not tried again, since the budget was used up.", MetricType::COUNTER),
     ("weir_held_total", "Requests that waited for an endpoint.", MetricType::COUNTER),
@@ -165,6 +188,9 @@ impl Collector for Exporter {
         families.version(&Labels::unrouted(""), &self.recorder.totals(VersionId::UNROUTED));
         families.version(&Labels::unrouted("_overflow"), &self.recorder.totals(VersionId::OVERFLOW));
         families.configured(&served.snapshot);
+        for drain in &served.drains {
+            families.drain(drain);
+        }
         families.finish()
     }
 }
@@ -287,6 +313,21 @@ impl Families {
         }
     }
 
+    fn drain(&mut self, figures: &DrainFigures) {
+        let labels = Labels::of(&VersionKey {
+            route: figures.route.clone(),
+            version: Arc::clone(&figures.version),
+            revision: "".into(),
+        });
+        self.number("weir_drain_remaining", labels.with(&[]), figures.remaining as f64);
+        self.number("weir_drain_deadline_seconds", labels.with(&[]), figures.left.as_secs_f64());
+        for (how, count) in figures.closed {
+            self.number("weir_drain_closed_total", labels.with(&[("reason", how)]), count as f64);
+        }
+        let draining = figures.draining as f64;
+        self.number("weir_upstream_endpoints", labels.with(&[("state", "draining")]), draining);
+    }
+
     fn requests(&mut self, family: &'static str, labels: &Labels, ending: Ending, count: u64) {
         let code = if ending.code == 0 { String::new() } else { ending.code.to_string() };
         let grpc = ending.grpc_status.map_or_else(String::new, |status| status.to_string());
@@ -338,7 +379,7 @@ impl Families {
 
     fn finish(mut self) -> Vec<MetricFamily> {
         let mut families = Vec::new();
-        for (name, help, kind) in FAMILIES {
+        for (name, help, kind) in FAMILIES.iter().copied() {
             let numbers = self.numbers.remove(name).into_iter().flatten();
             let numbers = numbers.map(|(series, value)| wire::number(kind, &series.0, value));
             let histograms = self.histograms.remove(name).into_iter().flatten();

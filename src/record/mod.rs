@@ -13,7 +13,7 @@ mod tally;
 mod wire;
 
 pub use cell::{Cell, StreamProtocol, Totals};
-pub use export::{Exporter, Format, Served};
+pub use export::{DrainFigures, Exporter, Format, Served};
 pub use histogram::{BOUNDS_MICROS, Distribution};
 pub use outcome::{Classification, Ending, Reason, Timed};
 pub use recorder::{Recorder, Shard};

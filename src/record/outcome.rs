@@ -100,6 +100,8 @@ reasons! {
     ClientBody = "client_body",
     /// The process is ending.
     ShuttingDown = "shutting_down",
+    /// A stream was ended because its endpoint drains.
+    Drained = "drained",
 }
 
 /// How a request ended.

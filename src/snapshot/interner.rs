@@ -118,14 +118,19 @@ impl Interner {
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
         let hash = FixedState::default().hash_one(endpoint);
-        let is_it =
-            |e: &&Arc<Endpoint>| e.address == endpoint.address && e.host == endpoint.host && e.transport == *transport;
+        let is_it = |e: &&Arc<Endpoint>| {
+            e.address == endpoint.address
+                && e.host == endpoint.host
+                && e.pod == endpoint.pod
+                && e.transport == *transport
+        };
         if let Some(found) = self.endpoints.get(&hash).and_then(|known| known.all().iter().find(is_it)) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
-        let made = Arc::new(Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport)));
+        let made = Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport));
+        let made = Arc::new(made.run_by(endpoint.pod.clone()));
         match self.endpoints.entry(hash) {
             Entry::Vacant(place) => _ = place.insert(Known::One(Arc::clone(&made))),
             Entry::Occupied(mut place) => {
@@ -147,7 +152,8 @@ impl Interner {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Forgets endpoints that `snapshot` does not name, and versions, too, once half of their number is taken: until then
+    /// Forgets endpoints that `snapshot` does not name and nothing in flight goes to: one that comes back finds what it has.
+    /// Versions are forgotten once half of their number is taken: until then
     /// what a version that has gone has counted can still be read.
     pub fn keep_only(&mut self, snapshot: &Snapshot) {
         let named: std::collections::HashSet<EndpointId> = snapshot
@@ -156,10 +162,11 @@ impl Interner {
             .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)))
             .flat_map(|version| version.endpoints.iter().map(|e| e.id))
             .collect();
+        let kept = |endpoint: &Arc<Endpoint>| named.contains(&endpoint.id) || Arc::strong_count(endpoint) > 1;
         self.endpoints.retain(|_, known| match known {
-            Known::One(endpoint) => named.contains(&endpoint.id),
+            Known::One(endpoint) => kept(endpoint),
             Known::Many(endpoints) => {
-                *endpoints = endpoints.iter().filter(|e| named.contains(&e.id)).cloned().collect();
+                *endpoints = endpoints.iter().filter(|e| kept(e)).cloned().collect();
                 !endpoints.is_empty()
             }
         });

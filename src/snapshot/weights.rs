@@ -22,6 +22,8 @@ pub struct Weights {
     pub current: Box<[u32]>,
     /// Versions whose share goes to the first, because a guard tripped.
     pub diverted: Box<[bool]>,
+    /// Versions whose sticky clients have moved on, because they have drained.
+    pub retired: Box<[bool]>,
     /// Who asked.
     pub source: WeightSource,
 }
@@ -30,8 +32,8 @@ impl Weights {
     /// Weights in force at once.
     pub fn new(epoch: u64, desired: Box<[Weight]>, source: WeightSource) -> Self {
         let current = desired.iter().map(|w| w.get()).collect();
-        let diverted = vec![false; desired.len()].into();
-        Self { epoch, desired, current, diverted, source }
+        let none: Box<[bool]> = vec![false; desired.len()].into();
+        Self { epoch, desired, current, diverted: none.clone(), retired: none, source }
     }
 
     /// The share of new requests that a version was asked to have, 0 to 1.

@@ -147,7 +147,10 @@ fn returning(rule: &Rule, sticky: &Sticky, cookie: &StickyCookie<'_>) -> Option<
             (version, Home::kept(sticky, cookie.id, cookie.endpoint))
         }
     };
-    version.filter(|version| !sticky.forgets.contains(version)).map(|version| Stickiness::Known(version, home))
+    let moved_on = |version: usize| rule.weights.retired.get(version).copied().unwrap_or(false);
+    version
+        .filter(|version| !sticky.forgets.contains(version) && !moved_on(*version))
+        .map(|version| Stickiness::Known(version, home))
 }
 
 fn by_id(rule: &Rule, id: &[u8]) -> Option<usize> {

@@ -148,6 +148,13 @@ impl Pool {
         }
     }
 
+    /// Closes what idles towards an endpoint, and lets shared connections go after the streams that they have.
+    pub fn evict(&self, endpoint: EndpointId) {
+        if let Some(place) = self.shelves.borrow_mut().get_mut(endpoint.0 as usize) {
+            *place = None;
+        }
+    }
+
     /// Idle connections, for tests and status.
     pub fn idle(&self) -> usize {
         self.shelves.borrow().iter().flatten().map(|shelf| shelf.idle.borrow().len()).sum()

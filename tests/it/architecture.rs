@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Module, and the modules of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("head", &[]),
     ("endpoint", &["model"]),
@@ -17,17 +17,18 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("decide", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream"]),
     ("record", &["model", "endpoint", "snapshot", "split"]),
     ("rollout", &["model"]),
+    ("drain", &["model", "endpoint", "record"]),
     (
         "proxy",
         &[
             "model", "endpoint", "head", "snapshot", "route", "split", "upstream", "decide", "record", "message",
-            "http1", "io",
+            "http1", "io", "drain",
         ],
     ),
     ("cluster", &["rollout"]),
     ("source", &["model", "cluster"]),
     ("echo", &[]),
-    ("control", &["model", "endpoint", "snapshot", "split", "decide", "record", "rollout", "proxy", "source"]),
+    ("control", &["model", "endpoint", "snapshot", "split", "decide", "record", "rollout", "drain", "proxy", "source"]),
     ("admin", &["model", "head", "snapshot", "decide", "record", "proxy", "control"]),
 ];
 

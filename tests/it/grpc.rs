@@ -372,3 +372,38 @@ async fn echo_answers_grpc_too() {
     assert_eq!(double(&mut client, 7).await.unwrap_err().code(), Code::Internal);
     counted(&proxy, "13", "failure", 1.0).await;
 }
+
+/// A stream of a version that loses its weight ends between two messages, with a status that lets the client call again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_asked_to_end_when_its_version_drains() {
+    let backend = adder().await;
+    let yaml = |weights: [u32; 2]| {
+        format!(
+            "splits:
+  - name: shop
+    versions:
+      - {{name: old, weight: {}, endpoints: [\"h2c://{backend}\"]}}
+      - {{name: new, weight: {}, endpoints: [\"h2c://127.0.0.1:9\"]}}
+    drain: {{timeout: 5s, spread: 0s}}
+",
+            weights[0], weights[1]
+        )
+    };
+    let proxy = Proxy::start(&yaml([1, 0])).await;
+    let mut client = connect(proxy.http()).await;
+    within(client.ready()).await.unwrap();
+    let (sender, numbers) = mpsc::unbounded_channel();
+    let numbers = stream::unfold(numbers, |mut numbers| async move { Some((numbers.recv().await?, numbers)) });
+    sender.send(Number { value: 1 }).unwrap();
+    let response = within(client.streaming(Request::new(numbers), path("Running"), codec())).await.unwrap();
+    let mut sums = response.into_inner();
+    assert_eq!(within(sums.message()).await.unwrap(), Some(Number { value: 1 }));
+    proxy.apply(&yaml([0, 1]));
+    let status = within(sums.message()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.metadata().contains_key("grpc-retry-pushback-ms"));
+    let labels = [("version", "old"), ("grpc_status", "14"), ("classification", "success"), ("reason", "drained")];
+    wait_until("it is counted", async || proxy.metric("weir_requests_total", &labels).await == 1.0).await;
+    let asked = [("version", "old"), ("reason", "asked")];
+    wait_until("the drain is over", async || proxy.metric("weir_drain_closed_total", &asked).await == 1.0).await;
+}

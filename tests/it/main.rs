@@ -18,6 +18,7 @@ mod counters;
 mod deploy;
 mod dialects;
 mod differential;
+mod drains;
 mod forwarding;
 mod gateway_rules;
 mod grpc;

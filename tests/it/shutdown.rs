@@ -91,7 +91,7 @@ async fn the_deadline_cuts_what_never_ends() {
     let echo = echo("v1").await;
     let mut binary = Binary::start(&config(echo.address(), "{delay: 0s, timeout: 1s}")).await;
     let mut stream = within(TcpStream::connect(binary.http())).await.unwrap();
-    stream.write_all(b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    stream.write_all(b"GET /stream/1000/100 HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     within(stream.read_u8()).await.unwrap();
     let signalled = Instant::now();
     binary.signal("TERM");

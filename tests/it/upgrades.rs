@@ -18,7 +18,7 @@ fn endpoints(echo: &weir::echo::Echo) -> [String; 2] {
     [echo.address().to_string(), format!("h2c://{}", echo.address())]
 }
 
-async fn websocket_h1(
+pub async fn websocket_h1(
     address: std::net::SocketAddr,
     protocols: Option<&str>,
 ) -> (WebSocketStream<TcpStream>, HeaderMap) {
@@ -31,7 +31,7 @@ async fn websocket_h1(
     (socket, response.headers().clone())
 }
 
-async fn websocket_h2(
+pub async fn websocket_h2(
     address: std::net::SocketAddr,
 ) -> (WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, HeaderMap) {
     let mut client = h2(address).await;

@@ -279,9 +279,11 @@ function updateRow({ cells, badge, note }, v) {
   const trouble = v.success == null || v.success >= 0.99 ? "" : v.success >= 0.95 ? "low" : "fail";
   [[v.revision || NONE, "revision"], [moved ? `${v.desired} → ${v.effective}` : `${v.desired}`, moved ? "moved" : ""],
     [share(v.share)], [rate(v.rate)], [success(v.success), trouble], [latency(v.p50)], [latency(v.p99)], [integer(v.activeRequests)],
-    [integer(v.connections)], [integer(v.endpoints), v.endpoints ? "" : "fail"],
+    [v.drainSeconds == null ? integer(v.connections) : `${integer(v.connections)} (${integer(v.draining)} drain)`,
+      v.drainSeconds == null ? "" : "moved"], [integer(v.endpoints), v.endpoints ? "" : "fail"],
   ].forEach(([text, tone = ""], column) => { setText(cells[column], text); setClass(cells[column], tone); });
   cells[0].title = v.revision;
+  cells[8].title = v.drainSeconds == null ? "" : `${integer(v.draining)} connections are asked to end; those left are cut in ${Math.ceil(v.drainSeconds)} s`;
   cells[4].title = `${integer(v.requests)} requests, ${integer(v.failures)} failed, ${integer(v.clientGone)} left by the client, since the start`;
   setText(badge, state ?? "none");
   setClass(badge, state ? `badge ${state}` : "muted");

@@ -46,7 +46,12 @@ fn grown(idle: bool) -> Grown {
         let ending = Ending { code, grpc_status: None, classification, reason: Reason::None };
         (0..count).for_each(|_| shard.cell(id).ended(ending, Some(Duration::from_millis(ms)), None));
     }
-    let served = Served { snapshot: Arc::new(snapshot), versions: interner.known_versions(), mirrors: Vec::new() };
+    let served = Served {
+        snapshot: Arc::new(snapshot),
+        versions: interner.known_versions(),
+        mirrors: Vec::new(),
+        drains: Vec::new(),
+    };
     Grown(subjects(&served, |id| if idle { Tally::default() } else { recorder.tally(id) }))
 }
 

@@ -32,7 +32,12 @@ fn counted(split: Split, counts: [(u32, u32); 2]) -> Vec<Subject> {
             (0..count).for_each(|_| shard.cell(version.id).ended(ending, duration, None));
         }
     }
-    let served = Served { snapshot: Arc::new(snapshot), versions: interner.known_versions(), mirrors: Vec::new() };
+    let served = Served {
+        snapshot: Arc::new(snapshot),
+        versions: interner.known_versions(),
+        mirrors: Vec::new(),
+        drains: Vec::new(),
+    };
     subjects(&served, |id| recorder.tally(id))
 }
 
@@ -156,7 +161,12 @@ fn an_earlier_revision_goes_on_counting_where_labels_do_not_name_it() {
     let newer = two().revisions(&["", "r8"]);
     let after = compile(&model([route("shop", &[], newer)]), &before, &mut interner).unwrap();
     let ending = Ending { code: 200, grpc_status: None, classification: Classification::Success, reason: Reason::None };
-    let served = Served { snapshot: Arc::new(after), versions: interner.known_versions(), mirrors: Vec::new() };
+    let served = Served {
+        snapshot: Arc::new(after),
+        versions: interner.known_versions(),
+        mirrors: Vec::new(),
+        drains: Vec::new(),
+    };
     let subjects = subjects(&served, |_| Tally { endings: vec![(ending, 10)], durations: Vec::new() });
     assert_eq!(sum(&subjects, "nginx_ingress_controller_requests", &[("canary", "prod-shop-canary-80")]), 20.0);
     assert_eq!(sum(&subjects, "http_requests_total", &[("revision", "r8")]), 10.0);

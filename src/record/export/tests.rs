@@ -21,6 +21,7 @@ fn copies_are_counted_apart_from_requests() {
         snapshot: Arc::clone(&snapshot),
         versions: interner.known_versions(),
         mirrors: interner.known_mirrors(),
+        drains: Vec::new(),
     };
     registry.register(Box::new(Exporter::new(recorder, served).unwrap())).unwrap();
     let text = Format::Prometheus.write(&registry).unwrap();

@@ -281,7 +281,8 @@ fn grouped(found: Vec<Found<'_>>) -> Vec<Group> {
         let new = || Group { revision: Arc::clone(&revision), workload, endpoints: Vec::new(), newest: made };
         let group = groups.entry(Arc::clone(&revision)).or_insert_with(new);
         group.newest = group.newest.max(made);
-        group.endpoints.push(Endpoint { address: SocketAddr::new(endpoint.address, port), host: None });
+        let address = SocketAddr::new(endpoint.address, port);
+        group.endpoints.push(Endpoint { address, host: None, pod: endpoint.pod.clone() });
     }
     let mut groups: Vec<Group> = groups.into_values().collect();
     for group in &mut groups {

@@ -177,6 +177,7 @@ impl Index {
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
+        model.leaving = self.objects.leaving();
         model.routes.extend(self.ranked.values().flat_map(|routes| routes.iter().cloned()));
         model
     }
@@ -320,7 +321,9 @@ impl Index {
         }
         let object = self.objects.get(id)?;
         if let Some(figures) = self.figures.get(id) {
-            Arc::make_mut(&mut report).versions = Some(figures.clone());
+            let report = Arc::make_mut(&mut report);
+            report.conditions.extend(super::split::draining(figures));
+            report.versions = Some(figures.clone());
         }
         if !report.listeners.is_empty() {
             for listener in &mut Arc::make_mut(&mut report).listeners {

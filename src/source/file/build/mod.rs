@@ -106,6 +106,7 @@ pub fn file(wire: &wire::File, context: &mut Context<'_>) -> Option<(Model, Sett
         routes: every(routes)?.into_iter().map(Arc::new).collect(),
         trusted_proxies: trusted_proxies?,
         forwarding: process::forwarding(wire.forwarding.as_ref()),
+        leaving: Vec::new(),
     };
     Some((model, settings?))
 }

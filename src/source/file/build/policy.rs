@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    GuardAction, GuardPolicy, Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, Timeouts, ValueMatch,
+    Drain, GuardAction, GuardPolicy, Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, Timeouts, ValueMatch,
 };
 
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
@@ -151,6 +151,29 @@ pub fn rescue(wire: &wire::Rescue, versions: Versions<'_>, at: &Pointer, problem
     };
     let all = || vec![RescueOn::ServerError, RescueOn::Connect, RescueOn::Timeout];
     Some(Rescue { from, on: wire.on.as_ref().map_or_else(all, |on| on.iter().map(cause).collect()) })
+}
+
+/// How long-lived connections are let go.
+pub fn drain(wire: &wire::Drain, at: &Pointer, problems: &mut Problems) -> Option<Drain> {
+    let before = problems.errors.len();
+    let default = Drain::default();
+    let timeout = wire.timeout.map_or(default.timeout, |time| time.0);
+    let spread = wire.spread.map_or(default.spread.min(timeout), |time| time.0);
+    if timeout == Duration::ZERO {
+        problems.error(&at.key("timeout"), "leaves no time at all: write a duration above 0, like 60s");
+    } else if spread > timeout {
+        let error = "is longer than the timeout, so that some would be cut before they are asked: make it shorter, or the timeout longer";
+        problems.error(&at.key("spread"), error);
+    }
+    let close_code = wire.close_code.unwrap_or(default.close_code);
+    // Others stand for what only the end points know, or may not be sent at all (RFC 6455 section 7.4).
+    if !matches!(close_code, 1000 | 1001 | 1012 | 1013 | 3000..=4999) {
+        let error = "is no code for a server that goes away: write 1001 (going away), 1012 (service restart), 1013 (try again \
+                     later), 1000, or one of your own from 3000 to 4999";
+        problems.error(&at.key("closeCode"), error);
+    }
+    let settle = wire.settle.map(|time| time.0);
+    (problems.errors.len() == before).then_some(Drain { timeout, spread, settle, close_code })
 }
 
 /// Protection against a bad version.

@@ -91,6 +91,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let retry = policy::retry(wire.retry.as_ref(), &at.key("retry"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
+    let drain = optional(wire.drain.as_ref().map(|d| policy::drain(d, &at.key("drain"), problems)));
     let mirrors = mirror::mirrors(wire, names, at, problems);
     if scope.stateless && guard.as_ref().is_some_and(|guard| guard.action == GuardAction::Divert) {
         problems.warning(&at.key("guard"), "a trip is forgotten at restart: add state: FILE at the top to keep it");
@@ -109,6 +110,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         guard: guard.map(Box::new),
         limits: Limits { request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0) },
         mirrors: mirrors?,
+        drain: drain?.map(Box::new),
     })
 }
 

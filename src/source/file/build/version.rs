@@ -94,7 +94,7 @@ fn endpoints(wire: &[String], at: &Pointer, context: &mut Context<'_>) -> (Optio
 
 fn resolve(written: &EndpointText<'_>, at: &Pointer, context: &mut Context<'_>) -> Option<Vec<Endpoint>> {
     if let Ok(address) = written.host.parse::<IpAddr>() {
-        return Some(vec![Endpoint { address: SocketAddr::new(address, written.port), host: None }]);
+        return Some(vec![Endpoint { address: SocketAddr::new(address, written.port), host: None, pod: None }]);
     }
     let host: Arc<str> = written.host.into();
     let question = (written.host.to_owned(), written.port);
@@ -104,7 +104,12 @@ fn resolve(written: &EndpointText<'_>, at: &Pointer, context: &mut Context<'_>) 
         context.problems.error(at, message);
         return None;
     };
-    Some(addresses.iter().map(|address| Endpoint { address: *address, host: Some(Arc::clone(&host)) }).collect())
+    Some(
+        addresses
+            .iter()
+            .map(|address| Endpoint { address: *address, host: Some(Arc::clone(&host)), pod: None })
+            .collect(),
+    )
 }
 
 /// In a fixed order: servers of names rotate theirs, which is no change of the configuration.

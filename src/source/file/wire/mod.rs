@@ -10,7 +10,7 @@ mod routing;
 
 pub use mirror::Mirror;
 pub use policy::{
-    Balance, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
+    Balance, Drain, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
     StickyMode, Timeouts, Version, VersionTls,
 };
 pub use routing::{Cors, Filter, Match, PathMatch, Redirect, Scheme, ValueMatch};
@@ -236,6 +236,8 @@ pub struct Split {
     pub guard: Option<Guard>,
     /// Size limits.
     pub limits: Option<Limits>,
+    /// How long-lived connections are let go.
+    pub drain: Option<Drain>,
     /// Sends copies of requests to a version. Default: off.
     pub mirror: Option<Mirror>,
     /// The same for several mirrors.

@@ -211,6 +211,22 @@ pub enum GuardAction {
     Report,
 }
 
+/// How the long-lived connections of an endpoint (WebSocket, gRPC, server-sent events) are let go that is not to have any
+/// more: its weight went to 0, or it was removed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drain {
+    /// Those that are left after this long are cut, and sticky clients of a version with weight 0 move on. Default: 60s.
+    pub timeout: Option<Time>,
+    /// They are asked to end within this time, evenly. Default: 20s, or the timeout if that is shorter.
+    pub spread: Option<Time>,
+    /// How long an endpoint must not be wanted before it drains. Default: 10s in a cluster, 0s in a file.
+    pub settle: Option<Time>,
+    /// What WebSockets are told: 1001 (going away), 1012 (service restart), or 3000 to 4999. Default: 1001.
+    #[schemars(range(min = 1000, max = 4999))]
+    pub close_code: Option<u16>,
+}
+
 /// Size limits of a request.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -239,5 +239,6 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> 
         guard: None,
         limits: Limits::default(),
         mirrors: Vec::new(),
+        drain: None,
     }
 }

@@ -1,6 +1,7 @@
 //! The objects themselves, with what is needed to find them by something other than their name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Objects {
     slices: ByName,
     /// Splits by what they aim at.
     targets: HashMap<Id, Vec<Id>>,
+    /// What slices say is on its way out; most say nothing.
+    leaving: BTreeMap<Id, Vec<SocketAddr>>,
     /// Ingresses by the hosts of their rules; empty for every host.
     hosts: HashMap<Arc<str>, Vec<Id>>,
 }
@@ -63,6 +66,11 @@ impl Objects {
             let id = Id { kind: ObjectKind::Slice, namespace: Arc::clone(namespace), name: Arc::clone(name) };
             as_slice(self.all.get(&id)?)
         })
+    }
+
+    /// Endpoints on their way out.
+    pub fn leaving(&self) -> Vec<SocketAddr> {
+        self.leaving.values().flatten().copied().collect()
     }
 
     /// An object with its name as it is kept.
@@ -138,6 +146,10 @@ impl Objects {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
             topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
             self.slices.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(Arc::clone(&id.name));
+            let leaving = leaving(slice);
+            if !leaving.is_empty() {
+                self.leaving.insert(id.clone(), leaving);
+            }
         }
         if let Some(target) = target_of(id, object) {
             topics.push(Topic::Policies(target.clone()));
@@ -157,6 +169,7 @@ impl Objects {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
             topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
             take_out(&mut self.slices, &key, &id.name);
+            self.leaving.remove(id);
         }
         if let Some(target) = target_of(id, object) {
             take_out(&mut self.targets, &target, id);
@@ -182,6 +195,12 @@ fn take_out<K: std::hash::Hash + Eq, V: PartialEq>(map: &mut HashMap<K, Vec<V>>,
             map.remove(key);
         }
     }
+}
+
+fn leaving(slice: &Slice) -> Vec<SocketAddr> {
+    let endpoints = slice.endpoints.iter().filter(|endpoint| endpoint.terminating);
+    let on_ports = |address| slice.ports.iter().map(move |(_, port)| SocketAddr::new(address, *port));
+    endpoints.flat_map(|endpoint| on_ports(endpoint.address)).collect()
 }
 
 fn as_slice(object: &Object) -> Option<&Slice> {

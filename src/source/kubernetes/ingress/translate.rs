@@ -204,6 +204,7 @@ impl Maker<'_> {
             guard: None,
             limits: Limits { request_body: traffic.body_size },
             mirrors: Vec::new(),
+            drain: None,
         }
     }
 

@@ -183,6 +183,6 @@ impl Lookup<'_, '_> {
     fn cluster_ip(&self, backend: &BackendRef, port: u16) -> Vec<Endpoint> {
         let service = self.reader.service(&backend.namespace, &backend.service);
         let address = service.and_then(|service| service.cluster_ip.as_deref()?.parse().ok());
-        address.into_iter().map(|ip| Endpoint { address: SocketAddr::new(ip, port), host: None }).collect()
+        address.into_iter().map(|ip| Endpoint { address: SocketAddr::new(ip, port), host: None, pod: None }).collect()
     }
 }

@@ -77,6 +77,12 @@ fn columns() -> Value {
             ".status.conditions[?(@.type==\"Programmed\")].status",
             "Served by every replica"
         ),
+        column(
+            "Draining",
+            "string",
+            ".status.conditions[?(@.type==\"Draining\")].status",
+            "Connections are asked to end"
+        ),
         column("Age", "date", ".metadata.creationTimestamp", "Since it was made"),
     ])
 }
@@ -204,6 +210,8 @@ fn status() -> Value {
                         "success": text(),
                         "p99": text(),
                         "connections": number(),
+                        "draining": number(),
+                        "drainEndsAt": {"type": "string", "format": "date-time"},
                     },
                 },
             },

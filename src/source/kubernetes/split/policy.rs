@@ -87,6 +87,7 @@ struct Kept<'s> {
     rescue: bool,
     guard: bool,
     limits: bool,
+    drain: bool,
 }
 
 impl<'s> Kept<'s> {
@@ -102,6 +103,7 @@ impl<'s> Kept<'s> {
             rescue: spec.rescue.is_none(),
             guard: spec.guard.is_none(),
             limits: spec.limits.is_none(),
+            drain: spec.drain.is_none(),
         }
     }
 
@@ -120,6 +122,7 @@ impl<'s> Kept<'s> {
             guard: if self.guard { known.guard } else { given.guard },
             limits: if self.limits { known.limits } else { given.limits },
             mirrors: [given.mirrors, known.mirrors].concat(),
+            drain: if self.drain { known.drain } else { given.drain },
             versions: given.versions,
             order: given.order,
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::source::file::units::{Name, Time};
 use crate::source::file::wire::{
-    self, Balance, Filter, Guard, Limits, Match, Mirror, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode,
+    self, Balance, Drain, Filter, Guard, Limits, Match, Mirror, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode,
     Timeouts,
 };
 
@@ -73,6 +73,8 @@ pub struct SplitSpec {
     pub guard: Option<Guard>,
     /// Size limits.
     pub limits: Option<Limits>,
+    /// How long-lived connections are let go.
+    pub drain: Option<Drain>,
     /// Sends copies of requests to a version. Default: off.
     pub mirror: Option<Mirror>,
     /// The same for several mirrors.
@@ -191,6 +193,7 @@ impl SplitSpec {
             rescue: self.rescue,
             guard: self.guard,
             limits: self.limits,
+            drain: self.drain,
             mirror: self.mirror,
             mirrors: self.mirrors,
         }

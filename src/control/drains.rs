@@ -1,0 +1,391 @@
+//! What drains: which endpoints of which routes are not wanted any more, since when, and how far their connections are.
+//!
+//! Every change of what is served is compared with what was served before. An endpoint that a version of a route does not
+//! select any more, or only at weight 0, settles, drains and is forgotten; one that is wanted again takes its connections
+//! back. The guard takes no part: what it diverts drains nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Fleet;
+use super::events::{EventKind, Events};
+use crate::drain::{Cause, Closed, DrainState, Event, Order, Progress, Subject};
+use crate::endpoint::{Endpoint, EndpointId};
+use crate::model::{Drain, RouteKey, SocketKey};
+use crate::proxy::Command;
+use crate::record::DrainFigures;
+use crate::snapshot::{Rule, RuleBody, Snapshot, Weights};
+
+/// How long a change may take to arrive whole in a cluster.
+const SETTLE: Duration = Duration::from_secs(10);
+/// Where nobody needs a slower pace, at least ten a second are asked.
+const BRISK: Duration = Duration::from_millis(100);
+/// How long connections that were cut may take to be gone.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A version by name.
+type Named = (RouteKey, Arc<str>);
+
+/// What drains.
+#[derive(Default)]
+pub struct Drains {
+    places: HashMap<(RouteKey, EndpointId), Place>,
+    /// Connections that ended in drains that are over, by version and [`Closed`].
+    closed: BTreeMap<Named, [u64; Closed::ALL.len()]>,
+    /// Drains of listeners, and of the process.
+    others: Vec<(Subject, Instant)>,
+    /// Versions that have lost their weight, and when their sticky clients move on.
+    homes: HashMap<Named, Instant>,
+    /// Versions whose sticky clients have moved on.
+    retired: HashSet<Named>,
+}
+
+/// An endpoint of a route on its way out.
+struct Place {
+    state: DrainState,
+    /// The version that it was of.
+    version: Arc<str>,
+    endpoint: Arc<Endpoint>,
+    drain: Drain,
+    /// Connections that were decided before belong to it.
+    generation: u64,
+    progress: Arc<Progress>,
+    /// Whether anybody was told that it drains.
+    told: bool,
+}
+
+/// An endpoint of a route as a snapshot has it.
+struct Standing {
+    version: Arc<str>,
+    endpoint: Arc<Endpoint>,
+    drain: Drain,
+    /// A version of positive weight selects it.
+    wanted: bool,
+}
+
+/// What was served before, and what is from now on.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    pub before: &'a Snapshot,
+    pub after: &'a Snapshot,
+    /// Endpoints that say themselves that they are on their way out.
+    pub leaving: &'a [SocketAddr],
+}
+
+impl Drains {
+    /// Looks at a change of what is served.
+    pub fn changed(&mut self, change: Change<'_>, fleet: &Fleet, now: Instant) {
+        for route in changed(change.before, change.after) {
+            let before = standings(change.before, route);
+            let after = standings(change.after, route);
+            for (endpoint, was) in &before {
+                let is = after.get(endpoint);
+                let known = self.places.contains_key(&(route.clone(), *endpoint));
+                let event = event(was, is, change.leaving, settle(route, &was.drain));
+                // One that never had any weight drains only when it goes.
+                if known || is.is_none() || was.wanted {
+                    self.step((route, *endpoint), (was, event), change.after.generation, now);
+                }
+            }
+            // One that comes back was not among those before.
+            for endpoint in after.iter().filter(|(_, standing)| standing.wanted).map(|(endpoint, _)| endpoint) {
+                self.keep(route, *endpoint, fleet);
+            }
+            self.homes(route, change, now);
+        }
+        for place in self.places.values_mut().filter(|place| change.leaving.contains(&place.endpoint.address)) {
+            let event = Event::Unwanted { cause: Cause::Terminating, settle: Duration::ZERO };
+            place.state = place.state.step(event, now, place.drain.timeout);
+        }
+        self.begin(fleet, now);
+    }
+
+    fn step(
+        &mut self,
+        (route, endpoint): (&RouteKey, EndpointId),
+        (was, event): (&Standing, Event),
+        generation: u64,
+        now: Instant,
+    ) {
+        if event == Event::Wanted {
+            return;
+        }
+        let place = self.places.entry((route.clone(), endpoint)).or_insert_with(|| Place {
+            state: DrainState::Serving,
+            version: Arc::clone(&was.version),
+            endpoint: Arc::clone(&was.endpoint),
+            drain: was.drain,
+            generation,
+            progress: Arc::default(),
+            told: false,
+        });
+        place.state = place.state.step(event, now, place.drain.timeout);
+    }
+
+    /// An endpoint is wanted: its connections stay.
+    fn keep(&mut self, route: &RouteKey, endpoint: EndpointId, fleet: &Fleet) {
+        let Some(place) = self.places.remove(&(route.clone(), endpoint)) else { return };
+        if place.state.is_draining() {
+            fleet.tell(|| Command::Recall(Subject::Place(route.clone(), endpoint)));
+            self.add_up((route.clone(), Arc::clone(&place.version)), &place.progress);
+        }
+    }
+
+    /// When sticky clients of versions move on that have lost their weight; only where somebody wrote how they drain.
+    fn homes(&mut self, route: &RouteKey, change: Change<'_>, now: Instant) {
+        let had = weighted(change.before, route);
+        let has = weighted(change.after, route);
+        self.homes.retain(|named, _| named.0 != *route || !has.contains(&named.1));
+        self.retired.retain(|named| named.0 != *route || !has.contains(&named.1));
+        for (_, rule) in change.after.rules_of(route).filter(|(_, rule)| rule.body.split.sticky.is_some()) {
+            let Some(drain) = rule.body.split.drain.as_deref() else { continue };
+            for version in rule.body.versions.iter().filter(|v| had.contains(&v.name) && !has.contains(&v.name)) {
+                self.homes
+                    .insert((route.clone(), Arc::clone(&version.name)), now + settle(route, drain) + drain.timeout);
+            }
+        }
+    }
+
+    /// Whether sticky clients of any version move on from now on that did not before.
+    pub fn retire(&mut self, now: Instant) -> bool {
+        let due: Vec<Named> = self.homes.extract_if(|_, until| now >= *until).map(|(named, _)| named).collect();
+        let any = !due.is_empty();
+        self.retired.extend(due);
+        any
+    }
+
+    /// The versions of a rule whose sticky clients have moved on.
+    pub fn retired(&self, body: &RuleBody) -> Box<[bool]> {
+        let gone = |name: &Arc<str>| {
+            !self.retired.is_empty() && self.retired.contains(&(body.route.clone(), Arc::clone(name)))
+        };
+        body.versions.iter().map(|version| gone(&version.name)).collect()
+    }
+
+    /// Lets time pass.
+    pub fn tick(&mut self, fleet: &Fleet, events: &Events, now: Instant) {
+        for place in self.places.values_mut() {
+            place.state = place.state.step(Event::Tick, now, place.drain.timeout);
+        }
+        self.begin(fleet, now);
+        let mut over = Vec::new();
+        for ((route, endpoint), place) in &mut self.places {
+            let DrainState::Draining { deadline, cause, .. } = place.state else { continue };
+            let remaining = place.progress.remaining();
+            if remaining > 0 && !std::mem::replace(&mut place.told, true) {
+                let message = format!(
+                    "{} drains, because {}: {remaining} long-lived connections, asked within {:?}, cut after {:?}",
+                    place.endpoint.address,
+                    cause.as_str(),
+                    place.drain.spread,
+                    place.drain.timeout,
+                );
+                events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
+            }
+            if place.progress.is_over(fleet.workers()) || now >= deadline + GRACE {
+                over.push((route.clone(), *endpoint));
+            }
+        }
+        for (route, endpoint) in over {
+            self.end(route, endpoint, fleet, events, now);
+        }
+        for (subject, _) in self.others.extract_if(.., |(_, until)| now >= *until) {
+            fleet.tell(|| Command::Recall(subject.clone()));
+        }
+    }
+
+    fn end(&mut self, route: RouteKey, endpoint: EndpointId, fleet: &Fleet, events: &Events, now: Instant) {
+        let Some(place) = self.places.remove(&(route.clone(), endpoint)) else { return };
+        fleet.tell(|| Command::Recall(Subject::Place(route.clone(), endpoint)));
+        if let (true, DrainState::Draining { since, .. }) = (place.told, place.state) {
+            let [finished, asked, forced] = Closed::ALL.map(|how| place.progress.closed(how));
+            let message = format!(
+                "{} has drained in {:.1} s: {finished} ended by themselves, {asked} when asked, {forced} were cut",
+                place.endpoint.address,
+                now.saturating_duration_since(since).as_secs_f64(),
+            );
+            events.tell(EventKind::DrainEnded, &route.to_string(), &place.version, message);
+        }
+        self.add_up((route, place.version), &place.progress);
+    }
+
+    /// Sends the orders of what has begun to drain.
+    fn begin(&mut self, fleet: &Fleet, now: Instant) {
+        for ((route, endpoint), place) in &self.places {
+            let DrainState::Draining { since, deadline, cause } = place.state else { continue };
+            if since != now {
+                continue;
+            }
+            let order = Order {
+                subject: Subject::Place(route.clone(), *endpoint),
+                cause,
+                generation: place.generation,
+                since,
+                spread: place.drain.spread,
+                slowest: place.drain.spread,
+                close_code: Some(place.drain.close_code),
+                deadline,
+                progress: Arc::clone(&place.progress),
+            };
+            fleet.tell(|| Command::Drain(order.clone()));
+        }
+    }
+
+    /// Lets the connections of listeners go that are not configured any more.
+    pub fn listeners(&mut self, gone: Vec<SocketKey>, fleet: &Fleet, now: Instant) {
+        let Drain { timeout, spread, .. } = Drain::default();
+        for listener in gone {
+            self.all(Subject::Listener(listener), Cause::Listener, (spread, timeout), fleet, now);
+        }
+    }
+
+    /// Lets all connections go within `timeout`, because the process ends.
+    pub fn shutdown(&mut self, timeout: Duration, fleet: &Fleet, now: Instant) -> Arc<Progress> {
+        // What does not end when it is asked is cut by the end of the process, which counts it.
+        self.all(Subject::All, Cause::Shutdown, (timeout / 2, timeout + GRACE), fleet, now)
+    }
+
+    fn all(
+        &mut self,
+        subject: Subject,
+        cause: Cause,
+        (spread, timeout): (Duration, Duration),
+        fleet: &Fleet,
+        now: Instant,
+    ) -> Arc<Progress> {
+        let progress = Arc::new(Progress::default());
+        let order = Order {
+            subject: subject.clone(),
+            cause,
+            generation: u64::MAX,
+            since: now,
+            spread,
+            slowest: BRISK,
+            close_code: None,
+            deadline: now + timeout,
+            progress: Arc::clone(&progress),
+        };
+        fleet.tell(|| Command::Drain(order.clone()));
+        self.others.push((subject, now + timeout + GRACE));
+        progress
+    }
+
+    fn add_up(&mut self, named: Named, progress: &Progress) {
+        let sums = self.closed.entry(named).or_default();
+        for how in Closed::ALL {
+            sums[how as usize] += progress.closed(how);
+        }
+    }
+
+    /// What `/metrics` and the status say, by version.
+    pub fn figures(&self, now: Instant) -> Vec<DrainFigures> {
+        let mut figures: BTreeMap<Named, DrainFigures> = BTreeMap::new();
+        let entry = |named: &Named| DrainFigures {
+            route: named.0.clone(),
+            version: Arc::clone(&named.1),
+            draining: 0,
+            remaining: 0,
+            left: Duration::ZERO,
+            closed: Closed::ALL.map(|how| (how.as_str(), 0)),
+        };
+        for (named, sums) in &self.closed {
+            let figures = figures.entry(named.clone()).or_insert_with(|| entry(named));
+            figures.closed.iter_mut().zip(sums).for_each(|((_, count), sum)| *count += sum);
+        }
+        for ((route, _), place) in &self.places {
+            let DrainState::Draining { deadline, .. } = place.state else { continue };
+            let named = (route.clone(), Arc::clone(&place.version));
+            let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
+            figures.draining += 1;
+            figures.remaining += place.progress.remaining();
+            figures.left = figures.left.max(deadline.saturating_duration_since(now));
+            for (how, (_, count)) in Closed::ALL.iter().zip(&mut figures.closed) {
+                *count += place.progress.closed(*how);
+            }
+        }
+        figures.into_values().collect()
+    }
+
+    /// Connections that drains still wait for at some endpoints; none: nothing drains there, or is about to.
+    pub fn waiting(&self, is_meant: impl Fn(&Endpoint) -> bool) -> Option<u64> {
+        let meant = self.places.values().filter(|place| is_meant(&place.endpoint));
+        meant.map(|place| place.progress.remaining()).reduce(|sum, more| sum + more)
+    }
+}
+
+/// What a change means for an endpoint.
+fn event(was: &Standing, is: Option<&Standing>, leaving: &[SocketAddr], settle: Duration) -> Event {
+    match is {
+        Some(Standing { wanted: true, .. }) => Event::Wanted,
+        _ if leaving.contains(&was.endpoint.address) => Event::Unwanted { cause: Cause::Terminating, settle },
+        Some(_) => Event::Unwanted { cause: Cause::Weight, settle },
+        None => Event::Unwanted { cause: Cause::Removed, settle },
+    }
+}
+
+fn settle(route: &RouteKey, drain: &Drain) -> Duration {
+    drain.settle.unwrap_or(if route.namespace.is_empty() { Duration::ZERO } else { SETTLE })
+}
+
+/// Routes with a rule that is not as it was.
+fn changed<'s>(before: &'s Snapshot, after: &'s Snapshot) -> BTreeSet<&'s RouteKey> {
+    let place = |rule: &'s Rule| (Arc::as_ptr(&rule.body), rule);
+    let mut known: HashMap<*const RuleBody, &Rule> = before.rules.iter().map(place).collect();
+    let mut routes = BTreeSet::new();
+    for rule in &after.rules {
+        let same = known.remove(&Arc::as_ptr(&rule.body)).is_some_and(|before| {
+            Arc::ptr_eq(&before.weights, &rule.weights)
+                || (before.weights.desired == rule.weights.desired && before.weights.current == rule.weights.current)
+        });
+        if !same {
+            routes.insert(&rule.body.route);
+        }
+    }
+    routes.extend(known.into_values().map(|rule| &rule.body.route));
+    routes
+}
+
+fn standings(snapshot: &Snapshot, route: &RouteKey) -> HashMap<EndpointId, Standing> {
+    let mut standings: HashMap<EndpointId, Standing> = HashMap::new();
+    for (_, rule) in snapshot.rules_of(route) {
+        let drain = rule.body.split.drain();
+        for (index, version) in rule.body.versions.iter().enumerate() {
+            let wanted = has_weight(&rule.weights, index);
+            for endpoint in &version.endpoints {
+                let standing = standings.entry(endpoint.id).or_insert_with(|| Standing {
+                    version: Arc::clone(&version.name),
+                    endpoint: Arc::clone(endpoint),
+                    drain,
+                    wanted,
+                });
+                if wanted && !standing.wanted {
+                    standing.version = Arc::clone(&version.name);
+                    standing.wanted = true;
+                }
+            }
+        }
+    }
+    standings
+}
+
+/// Versions of a route that have weight in any of its rules.
+fn weighted<'s>(snapshot: &'s Snapshot, route: &'s RouteKey) -> HashSet<&'s Arc<str>> {
+    let versions = |rule: &'s Rule| {
+        let versions = rule.body.versions.iter().enumerate();
+        versions.filter(|(index, _)| has_weight(&rule.weights, *index)).map(|(_, version)| &version.name)
+    };
+    snapshot.rules_of(route).flat_map(|(_, rule)| versions(rule)).collect()
+}
+
+/// A ramp that is on its way down has weight still.
+fn has_weight(weights: &Weights, version: usize) -> bool {
+    weights.desired.get(version).is_some_and(|weight| weight.get() > 0)
+        || weights.current.get(version).is_some_and(|weight| *weight > 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::model::{Model, Split};
+use crate::proxy::WorkerHandle;
+use crate::snapshot::{Interner, WeightSource, compile};
+use crate::testing::{model, route, split};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Drains beside one worker that is told things.
+struct World {
+    drains: Drains,
+    fleet: Fleet,
+    commands: UnboundedReceiver<Command>,
+    interner: Interner,
+    served: Snapshot,
+    events: Events,
+    now: Instant,
+}
+
+/// What the worker was told.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Drain(EndpointId, Cause),
+    Recall(EndpointId),
+}
+
+impl World {
+    fn new(split: Split) -> Self {
+        let (commands, received) = unbounded_channel();
+        let fleet = Fleet::new(vec![WorkerHandle { commands, in_flight: Arc::default() }]);
+        let mut world = Self {
+            drains: Drains::default(),
+            fleet,
+            commands: received,
+            interner: Interner::default(),
+            served: Snapshot::default(),
+            events: Events::default(),
+            now: Instant::now(),
+        };
+        world.serve(split);
+        world
+    }
+
+    fn serve(&mut self, split: Split) {
+        self.bring(&model([route("shop", &[], split)]));
+    }
+
+    fn bring(&mut self, model: &Model) {
+        let after = compile(model, &self.served, &mut self.interner).unwrap();
+        let change = Change { before: &self.served, after: &after, leaving: &model.leaving };
+        self.drains.changed(change, &self.fleet, self.now);
+        self.served = after;
+    }
+
+    fn pass(&mut self, seconds: u32) {
+        for _ in 0..seconds * 10 {
+            self.now += SECOND / 10;
+            self.drains.tick(&self.fleet, &self.events, self.now);
+        }
+    }
+
+    /// What the worker was told; it has `connections` of what drains.
+    fn told(&mut self, connections: usize) -> Vec<Told> {
+        let mut told = Vec::new();
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Drain(Order { subject: Subject::Place(_, endpoint), cause, progress, .. }) => {
+                    progress.begin(connections);
+                    told.push(Told::Drain(endpoint, cause));
+                }
+                Command::Recall(Subject::Place(_, endpoint)) => told.push(Told::Recall(endpoint)),
+                _ => panic!("something else"),
+            }
+        }
+        told.sort_by_key(|told| match told {
+            Told::Drain(endpoint, _) | Told::Recall(endpoint) => endpoint.0,
+        });
+        told
+    }
+
+    fn endpoint(&self, version: usize, index: usize) -> EndpointId {
+        self.served.rules[0].body.versions[version].endpoints[index].id
+    }
+}
+
+fn halves() -> Split {
+    split(&[("old", 1), ("new", 0)])
+}
+
+fn turned() -> Split {
+    split(&[("old", 0), ("new", 1)])
+}
+
+#[test]
+fn a_version_that_loses_its_weight_drains_all_its_endpoints() {
+    let mut world = World::new(halves());
+    let both = [world.endpoint(0, 0), world.endpoint(0, 1)];
+    world.serve(turned());
+    assert_eq!(world.told(1), both.map(|endpoint| Told::Drain(endpoint, Cause::Weight)));
+    assert_eq!(world.drains.figures(world.now)[0].remaining, 2);
+    assert_eq!(world.drains.figures(world.now)[0].draining, 2);
+}
+
+#[test]
+fn a_version_that_never_had_weight_does_not_drain() {
+    let mut world = World::new(halves());
+    let mut changed = halves();
+    changed.retry.attempts = 7;
+    world.serve(changed);
+    assert_eq!(world.told(1), []);
+}
+
+#[test]
+fn it_is_over_once_nothing_is_left() {
+    let mut world = World::new(halves());
+    world.serve(turned());
+    assert_eq!(world.told(0).len(), 2);
+    world.pass(1);
+    assert!(matches!(world.told(0)[..], [Told::Recall(_), Told::Recall(_)]));
+    assert_eq!(world.drains.figures(world.now)[0].draining, 0);
+}
+
+#[test]
+fn connections_that_never_go_do_not_hold_a_drain_for_ever() {
+    let mut world = World::new(halves());
+    world.serve(turned());
+    world.told(3);
+    world.pass(64);
+    assert_eq!(world.told(0), []);
+    world.pass(2);
+    assert_eq!(world.told(0).len(), 2);
+}
+
+#[test]
+fn weight_that_comes_back_takes_the_connections_back() {
+    let mut world = World::new(halves());
+    let both = [world.endpoint(0, 0), world.endpoint(0, 1)];
+    world.serve(turned());
+    world.told(5);
+    world.serve(split(&[("old", 1), ("new", 9)]));
+    assert_eq!(world.told(0), both.map(Told::Recall));
+    world.pass(100);
+    assert_eq!(world.told(0), []);
+}
+
+/// A promotion in a cluster: the selector moves first, the weights follow, or the other way round.
+#[test]
+fn what_arrives_in_parts_drains_nothing_that_is_wanted_in_the_end() {
+    for gone_between in [true, false] {
+        let mut start = split(&[("stable", 0), ("canary", 1)]);
+        start.drain = Some(Box::new(Drain { settle: Some(SECOND * 10), ..Drain::default() }));
+        let mut world = World::new(start.clone());
+        let mut half = start.clone();
+        if gone_between {
+            half.versions[1].endpoints.clear();
+        }
+        half.versions[1].weight = crate::model::Weight::ZERO;
+        half.versions[0].weight = crate::model::Weight::try_from(1).unwrap();
+        world.serve(half.clone());
+        world.pass(9);
+        // The pods of the canary are those of the stable version now.
+        let mut promoted = half;
+        promoted.versions[0].endpoints = start.versions[1].endpoints.clone();
+        world.serve(promoted);
+        world.pass(30);
+        let stable: Vec<EndpointId> = world.served.rules[0].body.versions[0].endpoints.iter().map(|e| e.id).collect();
+        let told = world.told(1);
+        assert!(
+            !told.iter().any(|told| matches!(told, Told::Drain(endpoint, _) if stable.contains(endpoint))),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn what_says_that_it_terminates_drains_at_once() {
+    let mut start = halves();
+    start.drain = Some(Box::new(Drain { settle: Some(SECOND * 10), ..Drain::default() }));
+    let mut world = World::new(start.clone());
+    let going = world.endpoint(0, 1);
+    let mut shrunk = start.clone();
+    let gone = shrunk.versions[0].endpoints.pop().unwrap();
+    let mut model = model([route("shop", &[], shrunk)]);
+    model.leaving = vec![gone.address];
+    world.bring(&model);
+    assert_eq!(world.told(1), [Told::Drain(going, Cause::Terminating)]);
+}
+
+#[test]
+fn what_settles_and_then_says_that_it_terminates_drains_then() {
+    let mut start = halves();
+    start.drain = Some(Box::new(Drain { settle: Some(SECOND * 10), ..Drain::default() }));
+    let mut world = World::new(start.clone());
+    let going = world.endpoint(0, 1);
+    let mut shrunk = start.clone();
+    let gone = shrunk.versions[0].endpoints.pop().unwrap();
+    world.serve(shrunk.clone());
+    assert_eq!(world.told(1), []);
+    let mut model = model([route("shop", &[], shrunk)]);
+    model.leaving = vec![gone.address];
+    world.bring(&model);
+    assert_eq!(world.told(1), [Told::Drain(going, Cause::Terminating)]);
+}
+
+#[test]
+fn in_a_cluster_a_change_has_time_to_arrive() {
+    let in_cluster = |split: Split| {
+        let mut route = route("shop", &[], split);
+        route.key.namespace = "ns".into();
+        model([route])
+    };
+    let mut world = World::new(halves());
+    world.bring(&in_cluster(halves()));
+    world.told(0);
+    world.pass(1);
+    world.told(0);
+    world.bring(&in_cluster(turned()));
+    world.pass(9);
+    assert_eq!(world.told(1), []);
+    world.pass(1);
+    assert_eq!(world.told(1).len(), 2);
+}
+
+#[test]
+fn a_route_that_goes_drains() {
+    let mut world = World::new(halves());
+    let first = world.endpoint(0, 0);
+    world.bring(&model([]));
+    assert!(world.told(1).contains(&Told::Drain(first, Cause::Removed)));
+}
+
+#[test]
+fn an_endpoint_that_another_version_of_the_route_wants_stays() {
+    let mut shared = split(&[("old", 1), ("new", 1)]);
+    shared.versions[1].endpoints = shared.versions[0].endpoints.clone();
+    let mut world = World::new(shared.clone());
+    shared.versions[0].weight = crate::model::Weight::ZERO;
+    world.serve(shared);
+    assert_eq!(world.told(1), []);
+}
+
+#[test]
+fn what_a_guard_diverts_drains_nothing() {
+    let mut world = World::new(split(&[("stable", 1), ("canary", 1)]));
+    let mut after = world.served.clone();
+    crate::testing::divert(&mut after, 0, 1);
+    world.drains.changed(Change { before: &world.served, after: &after, leaving: &[] }, &world.fleet, world.now);
+    assert_eq!(world.told(1), []);
+}
+
+#[test]
+fn a_ramp_on_its_way_down_drains_at_its_end() {
+    let mut world = World::new(split(&[("old", 1), ("new", 1)]));
+    let mut after = world.served.clone();
+    let desired = compile(&model([route("shop", &[], turned())]), &world.served, &mut world.interner).unwrap();
+    let desired = desired.rules[0].weights.desired.clone();
+    let with = |current: [u32; 2]| Weights {
+        current: current.into(),
+        ..Weights::new(9, desired.clone(), WeightSource::Configured)
+    };
+    after.rules[0].weights = Arc::new(with([10, 90]));
+    world.drains.changed(Change { before: &world.served, after: &after, leaving: &[] }, &world.fleet, world.now);
+    assert_eq!(world.told(1), []);
+    let mut end = after.clone();
+    end.rules[0].weights = Arc::new(with([0, 1]));
+    world.drains.changed(Change { before: &after, after: &end, leaving: &[] }, &world.fleet, world.now);
+    assert_eq!(world.told(1).len(), 2);
+}
+
+#[test]
+fn the_end_of_a_drain_is_an_event_with_its_figures_where_anybody_noticed() {
+    let mut world = World::new(halves());
+    world.serve(turned());
+    let mut progress = Vec::new();
+    while let Ok(command) = world.commands.try_recv() {
+        if let Command::Drain(order) = command {
+            order.progress.begin(usize::from(progress.is_empty()));
+            progress.push(order.progress);
+        }
+    }
+    world.pass(1);
+    progress[0].close(Closed::Forced);
+    world.pass(1);
+    let told: Vec<_> = world.events.follow().0.into_iter().map(|event| (event.kind, event.message)).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0].0, EventKind::DrainBegan);
+    assert!(told[1].1.ends_with("0 ended by themselves, 0 when asked, 1 were cut"), "{told:?}");
+    let figures = &world.drains.figures(world.now)[0];
+    assert_eq!(figures.closed, [("finished", 0), ("asked", 0), ("forced", 1)]);
+}

@@ -1,0 +1,126 @@
+//! What control tells the workers: whose connections are to end, how fast, and by when.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::registry::Resident;
+use super::state::Cause;
+use crate::endpoint::EndpointId;
+use crate::model::{RouteKey, SocketKey};
+
+/// Whose connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Those of a route at an endpoint.
+    Place(RouteKey, EndpointId),
+    /// Those that came on a listener.
+    Listener(SocketKey),
+    /// All.
+    All,
+}
+
+impl Subject {
+    /// Whether a connection is meant.
+    pub fn means(&self, resident: &Resident) -> bool {
+        match self {
+            Self::Place(route, endpoint) => resident.endpoint == *endpoint && resident.route == *route,
+            Self::Listener(listener) => resident.listener == *listener,
+            Self::All => true,
+        }
+    }
+}
+
+/// How a connection of a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// By itself, before it was asked.
+    Finished,
+    /// After it was asked.
+    Asked,
+    /// It was cut at the deadline.
+    Forced,
+}
+
+impl Closed {
+    /// All, in the order of their index.
+    pub const ALL: [Self; 3] = [Self::Finished, Self::Asked, Self::Forced];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        ["finished", "asked", "forced"][self as usize]
+    }
+}
+
+/// How far a drain is, over all workers.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Workers that have taken the order up.
+    begun: AtomicU64,
+    remaining: AtomicI64,
+    closed: [AtomicU64; Closed::ALL.len()],
+}
+
+impl Progress {
+    /// A worker has counted what it has.
+    pub fn begin(&self, connections: usize) {
+        self.remaining.fetch_add(i64::try_from(connections).unwrap_or(i64::MAX), Relaxed);
+        self.begun.fetch_add(1, Relaxed);
+    }
+
+    /// One more connection belongs to it.
+    pub fn join(&self) {
+        self.remaining.fetch_add(1, Relaxed);
+    }
+
+    /// A connection ended.
+    pub fn close(&self, how: Closed) {
+        self.closed[how as usize].fetch_add(1, Relaxed);
+        self.remaining.fetch_sub(1, Relaxed);
+    }
+
+    /// A connection is kept after all.
+    pub fn keep(&self) {
+        self.remaining.fetch_sub(1, Relaxed);
+    }
+
+    /// Connections that are left.
+    pub fn remaining(&self) -> u64 {
+        u64::try_from(self.remaining.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Connections that ended so.
+    pub fn closed(&self, how: Closed) -> u64 {
+        self.closed[how as usize].load(Relaxed)
+    }
+
+    /// Whether so many workers have counted, and nothing is left.
+    pub fn is_over(&self, workers: usize) -> bool {
+        self.begun.load(Relaxed) >= workers as u64 && self.remaining.load(Relaxed) <= 0
+    }
+}
+
+/// A drain.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Whose connections.
+    pub subject: Subject,
+    /// Why.
+    pub cause: Cause,
+    /// Connections that were decided at this generation or a later one are not meant.
+    pub generation: u64,
+    /// When it began.
+    pub since: Instant,
+    /// Connections are asked within this time, evenly.
+    pub spread: Duration,
+    /// Between two that are asked, at most this long.
+    pub slowest: Duration,
+    /// What WebSockets are told; none: what they would be by the configuration that they began with.
+    pub close_code: Option<u16>,
+    /// When those that are left are cut.
+    pub deadline: Instant,
+    /// How far it is.
+    pub progress: Arc<Progress>,
+}

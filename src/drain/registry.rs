@@ -1,0 +1,276 @@
+//! The long-lived connections of one worker, and the drains that ask them to end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::time::Instant;
+
+use super::order::{Closed, Order, Progress, Subject};
+use super::pace::Pace;
+use super::strain::Strain;
+use crate::endpoint::{EndpointId, VersionId};
+use crate::model::{RouteKey, SocketKey};
+use crate::record::StreamProtocol;
+
+/// A long-lived connection: a tunnel after an upgrade, an event stream, a gRPC stream.
+#[derive(Clone, Debug)]
+pub struct Resident {
+    /// Its route.
+    pub route: RouteKey,
+    /// Its version.
+    pub version: VersionId,
+    /// Where it goes.
+    pub endpoint: EndpointId,
+    /// Where its client came in.
+    pub listener: SocketKey,
+    /// What is spoken on it.
+    pub protocol: StreamProtocol,
+    /// Generation that it was decided at.
+    pub generation: u64,
+}
+
+/// What a connection is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// To end, in the way of its protocol; a WebSocket with this code, if there is one.
+    ToEnd(Option<u16>),
+    /// That it is cut.
+    Cut,
+}
+
+struct Entry {
+    resident: Resident,
+    /// Grows when something moves on it.
+    activity: Cell<u32>,
+    /// What that was at the last look, and when it was last seen to have grown.
+    noticed: Cell<(u32, Instant)>,
+    asked: Cell<Option<Asked>>,
+    progress: RefCell<Option<Rc<Share>>>,
+    waker: RefCell<Option<Waker>>,
+    gone: Cell<bool>,
+}
+
+/// A drain's count, shared by the connections that belong to it on this worker.
+struct Share(std::sync::Arc<Progress>);
+
+/// A drain at work.
+struct Drain {
+    order: Order,
+    share: Rc<Share>,
+    pace: Pace,
+    /// Those to be asked, in this order.
+    queue: VecDeque<Rc<Entry>>,
+    asked: Vec<Rc<Entry>>,
+    strain: Strain,
+    cut: bool,
+}
+
+/// The long-lived connections of a worker.
+#[derive(Default)]
+pub struct Registry {
+    entries: RefCell<Slab<Rc<Entry>>>,
+    drains: RefCell<Vec<Drain>>,
+}
+
+impl Registry {
+    /// Takes up a connection, for as long as the answer lives.
+    pub fn register(self: &Rc<Self>, resident: Resident) -> Registered {
+        let entry = Rc::new(Entry {
+            resident,
+            activity: Cell::new(0),
+            noticed: Cell::new((0, Instant::now())),
+            asked: Cell::new(None),
+            progress: RefCell::default(),
+            waker: RefCell::default(),
+            gone: Cell::new(false),
+        });
+        // It was decided before a drain began, and comes to it late.
+        if let Some(drain) = self.drains.borrow_mut().iter_mut().find(|drain| drain.order.means(&entry.resident)) {
+            drain.order.progress.join();
+            drain.take(&entry);
+        }
+        let key = self.entries.borrow_mut().insert(Rc::clone(&entry));
+        Registered { registry: Rc::clone(self), key, entry }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.borrow().is_empty()
+    }
+
+    /// Begins a drain. Connections of an earlier one that were not asked yet belong to it from now on.
+    pub fn begin(&self, order: Order, now: Instant, rng: &mut fastrand::Rng) {
+        let mut meant: Vec<Rc<Entry>> = self
+            .entries
+            .borrow()
+            .iter()
+            .filter(|(_, entry)| entry.asked.get().is_none() && order.means(&entry.resident))
+            .map(|(_, entry)| Rc::clone(entry))
+            .collect();
+        meant.sort_by_key(|entry| entry.idle_since(now));
+        let pace = Pace::new(meant.len(), (order.spread, order.slowest), now, rng);
+        order.progress.begin(meant.len());
+        let share = Rc::new(Share(std::sync::Arc::clone(&order.progress)));
+        let (queue, asked, strain) = Default::default();
+        let mut drain = Drain { order, share, pace, queue, asked, strain, cut: false };
+        for entry in &meant {
+            drain.take(entry);
+        }
+        self.drains.borrow_mut().push(drain);
+    }
+
+    /// Ends a drain: connections that were not asked are kept.
+    pub fn recall(&self, subject: &Subject) {
+        for drain in self.drains.borrow_mut().extract_if(.., |drain| drain.order.subject == *subject) {
+            for entry in drain.queue.iter().filter(|entry| !entry.gone.get() && drain.has(entry)) {
+                entry.progress.take();
+                drain.order.progress.keep();
+            }
+        }
+    }
+
+    /// Whether [`Registry::tick`] has anything to do.
+    pub fn is_draining(&self) -> bool {
+        !self.drains.borrow().is_empty()
+    }
+
+    /// Asks those whose time has come, and cuts those whose time is over.
+    pub fn tick(&self, now: Instant, rng: &mut fastrand::Rng) {
+        for drain in self.drains.borrow_mut().iter_mut() {
+            drain.tick(now, rng);
+        }
+    }
+
+    /// Looks which connections idle.
+    pub fn sweep(&self, now: Instant) {
+        for (_, entry) in self.entries.borrow().iter() {
+            entry.idle_since(now);
+        }
+    }
+
+    /// A long-lived connection was opened on a route, or refused: what those who were asked to go find elsewhere.
+    pub fn opened(&self, route: &RouteKey, ok: bool, took: Duration) {
+        for drain in self.drains.borrow_mut().iter_mut() {
+            if matches!(&drain.order.subject, Subject::Place(drained, _) if drained == route) {
+                drain.strain.opened(ok, took, Instant::now());
+            }
+        }
+    }
+}
+
+impl Order {
+    fn means(&self, resident: &Resident) -> bool {
+        resident.generation < self.generation && self.subject.means(resident)
+    }
+}
+
+impl Drain {
+    fn take(&mut self, entry: &Rc<Entry>) {
+        if let Some(former) = entry.progress.replace(Some(Rc::clone(&self.share))) {
+            former.0.keep();
+        }
+        self.queue.push_back(Rc::clone(entry));
+    }
+
+    /// Whether a connection belongs to it still.
+    fn has(&self, entry: &Entry) -> bool {
+        entry.progress.borrow().as_ref().is_some_and(|share| Rc::ptr_eq(share, &self.share))
+    }
+
+    fn tick(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        self.asked.retain(|entry| !entry.gone.get());
+        if now >= self.order.deadline {
+            let waiting = std::mem::take(&mut self.queue);
+            let waiting: Vec<_> = waiting.into_iter().filter(|entry| self.has(entry)).collect();
+            for entry in waiting.iter().chain(self.asked.iter().filter(|_| !self.cut)) {
+                entry.ask(Asked::Cut);
+            }
+            self.asked.extend(waiting);
+            self.cut = true;
+            return;
+        }
+        if self.strain.is_high(now) {
+            return self.pace.hold(now);
+        }
+        while let Some(next) = self.queue.front() {
+            let left = next.gone.get() || !self.has(next);
+            if !left && !self.pace.take(now, rng) {
+                break;
+            }
+            if let Some(entry) = self.queue.pop_front().filter(|_| !left) {
+                entry.ask(Asked::ToEnd(self.order.close_code));
+                self.asked.push(entry);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn ask(&self, asked: Asked) {
+        self.asked.set(Some(asked));
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Since when nothing has moved, as far as was looked.
+    fn idle_since(&self, now: Instant) -> Instant {
+        let (activity, since) = self.noticed.get();
+        let current = self.activity.get();
+        if activity == current {
+            return since;
+        }
+        self.noticed.set((current, now));
+        now
+    }
+}
+
+/// A connection in the registry, until it is dropped.
+pub struct Registered {
+    registry: Rc<Registry>,
+    key: usize,
+    entry: Rc<Entry>,
+}
+
+impl Registered {
+    /// Something moved on it.
+    pub fn moved(&self) {
+        self.entry.activity.set(self.entry.activity.get().wrapping_add(1));
+    }
+
+    /// What it has been told; the task is woken when that changes.
+    pub fn asked(&self, context: &Context<'_>) -> Option<Asked> {
+        let mut waker = self.entry.waker.borrow_mut();
+        match &mut *waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        self.entry.asked.get()
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.entry.gone.set(true);
+        self.registry.entries.borrow_mut().try_remove(self.key);
+        if let Some(share) = self.entry.progress.take() {
+            share.0.close(match self.entry.asked.get() {
+                None => Closed::Finished,
+                Some(Asked::ToEnd(_)) => Closed::Asked,
+                Some(Asked::Cut) => Closed::Forced,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

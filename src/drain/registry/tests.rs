@@ -1,0 +1,211 @@
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::*;
+use crate::drain::Cause;
+use crate::model::Kind;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn route(name: &str) -> RouteKey {
+    RouteKey { namespace: "".into(), kind: Kind::Split, name: name.into() }
+}
+
+fn socket(port: u16) -> SocketKey {
+    crate::model::Listener { address: ([0, 0, 0, 0], port).into(), ..crate::testing::listener("http") }.key()
+}
+
+fn resident(name: &str, endpoint: u32) -> Resident {
+    Resident {
+        route: route(name),
+        version: VersionId(2),
+        endpoint: EndpointId(endpoint),
+        listener: socket(8080),
+        protocol: StreamProtocol::WebSocket,
+        generation: 1,
+    }
+}
+
+/// A registry whose clock is moved by hand.
+struct World {
+    registry: Rc<Registry>,
+    now: Instant,
+    rng: fastrand::Rng,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { registry: Rc::default(), now: Instant::now(), rng: fastrand::Rng::with_seed(7) }
+    }
+
+    fn many(&self, count: usize, name: &str, endpoint: u32) -> Vec<Registered> {
+        (0..count).map(|_| self.registry.register(resident(name, endpoint))).collect()
+    }
+
+    fn order(&self, subject: Subject, spread: u64) -> Order {
+        Order {
+            subject,
+            cause: Cause::Weight,
+            generation: 2,
+            since: self.now,
+            spread: Duration::from_secs(spread),
+            slowest: Duration::from_secs(spread),
+            close_code: None,
+            deadline: self.now + Duration::from_secs(60),
+            progress: Arc::default(),
+        }
+    }
+
+    fn begin(&mut self, order: &Order) {
+        self.registry.begin(order.clone(), self.now, &mut self.rng);
+    }
+
+    fn pass(&mut self, millis: u32) {
+        for _ in 0..millis / 20 {
+            self.now += MILLI * 20;
+            self.registry.tick(self.now, &mut self.rng);
+        }
+    }
+}
+
+fn asked(all: &[Registered]) -> usize {
+    all.iter().filter(|one| look(one) == Some(Asked::ToEnd(None))).count()
+}
+
+fn look(one: &Registered) -> Option<Asked> {
+    one.asked(&Context::from_waker(Waker::noop()))
+}
+
+fn place(name: &str, endpoint: u32) -> Subject {
+    Subject::Place(route(name), EndpointId(endpoint))
+}
+
+#[test]
+fn only_the_route_at_the_endpoint_is_asked() {
+    let mut world = World::new();
+    let (mine, other, elsewhere) = (world.many(3, "a", 1), world.many(3, "b", 1), world.many(3, "a", 2));
+    let order = world.order(place("a", 1), 0);
+    world.begin(&order);
+    world.pass(20);
+    assert_eq!((asked(&mine), asked(&other), asked(&elsewhere)), (3, 0, 0));
+    assert_eq!(order.progress.remaining(), 3);
+}
+
+#[test]
+fn they_are_asked_over_the_spread_and_counted_as_they_end() {
+    let mut world = World::new();
+    let mut all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(5_000);
+    assert!((48..=52).contains(&asked(&all)));
+    let (told, untold): (Vec<_>, Vec<_>) = all.drain(..).partition(|one| look(one).is_some());
+    let count = told.len() as u64;
+    drop(told);
+    assert_eq!(order.progress.closed(Closed::Asked), count);
+    drop(untold);
+    assert_eq!(order.progress.closed(Closed::Finished), 100 - count);
+    assert!(order.progress.is_over(1) && !order.progress.is_over(2));
+    assert!(world.registry.is_empty());
+}
+
+#[test]
+fn those_that_idle_longest_come_first() {
+    let mut world = World::new();
+    let all = world.many(10, "a", 1);
+    world.now += Duration::from_secs(5);
+    all[..5].iter().for_each(Registered::moved);
+    world.registry.sweep(world.now);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(5_000);
+    assert_eq!((asked(&all[5..]), asked(&all[..5])), (5, 0));
+}
+
+#[test]
+fn at_the_deadline_the_rest_is_cut_and_counted_as_forced() {
+    let mut world = World::new();
+    let all = world.many(4, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(59_000);
+    assert_eq!(asked(&all), 4);
+    world.pass(1_000);
+    assert!(all.iter().all(|one| look(one) == Some(Asked::Cut)));
+    drop(all);
+    assert_eq!(order.progress.closed(Closed::Forced), 4);
+}
+
+#[test]
+fn a_recalled_drain_asks_nobody_else() {
+    let mut world = World::new();
+    let all = world.many(10, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(3_000);
+    let before = asked(&all);
+    assert!(before > 0 && before < 10);
+    world.registry.recall(&place("a", 1));
+    assert!(!world.registry.is_draining());
+    world.pass(100_000);
+    assert_eq!(asked(&all), before);
+    assert_eq!(order.progress.remaining(), before as u64);
+    drop(all);
+    assert_eq!(order.progress.closed(Closed::Finished), 0);
+}
+
+#[test]
+fn a_connection_that_was_decided_before_comes_late_and_one_decided_after_is_not_meant() {
+    let mut world = World::new();
+    let order = world.order(place("a", 1), 0);
+    world.begin(&order);
+    let late = world.registry.register(resident("a", 1));
+    let new = world.registry.register(Resident { generation: 2, ..resident("a", 1) });
+    world.pass(20);
+    assert_eq!((look(&late), look(&new)), (Some(Asked::ToEnd(None)), None));
+    assert_eq!(order.progress.remaining(), 1);
+}
+
+#[test]
+fn nobody_is_asked_while_others_find_no_place() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(2_000);
+    let before = asked(&all);
+    {
+        let mut drains = world.registry.drains.borrow_mut();
+        (0..10).for_each(|_| drains[0].strain.opened(false, MILLI, world.now));
+    }
+    world.pass(1_500);
+    assert_eq!(asked(&all), before);
+    world.pass(10_000);
+    assert!(asked(&all) > before + 50);
+}
+
+#[test]
+fn the_end_of_the_process_takes_over_what_was_not_asked() {
+    let mut world = World::new();
+    let all = world.many(10, "a", 1);
+    let first = world.order(place("a", 1), 30);
+    world.begin(&first);
+    world.pass(3_000);
+    let before = asked(&all) as u64;
+    let second = world.order(Subject::All, 1);
+    world.begin(&second);
+    assert_eq!((first.progress.remaining(), second.progress.remaining()), (before, 10 - before));
+    world.pass(1_100);
+    assert_eq!(asked(&all), 10);
+}
+
+#[test]
+fn the_clients_of_a_listener_are_asked() {
+    let mut world = World::new();
+    let mine = world.registry.register(resident("a", 1));
+    let other = world.registry.register(Resident { listener: socket(8081), ..resident("a", 1) });
+    let order = world.order(Subject::Listener(socket(8080)), 0);
+    world.begin(&order);
+    world.pass(20);
+    assert_eq!((look(&mine), look(&other)), (Some(Asked::ToEnd(None)), None));
+}

@@ -1,0 +1,128 @@
+//! gRPC: a status of its own between two messages (gRPC over HTTP/2, Length-Prefixed-Message and Trailers). UNAVAILABLE says
+//! that the call may be made again, and the pushback when (gRFC A6).
+
+use crate::message::{Field, FieldSection};
+
+/// Where the messages of one direction stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Messages {
+    head: [u8; 5],
+    have: u8,
+    left: u32,
+    count: u32,
+}
+
+/// UNAVAILABLE.
+pub const STATUS: u8 = 14;
+/// A client waits up to so long before it calls again, milliseconds: clients that leave together do not come together.
+const PUSHBACK: u32 = 1_000;
+
+impl Messages {
+    /// Whether the last message has gone whole.
+    pub fn is_between(&self) -> bool {
+        self.have == 0
+    }
+
+    /// Messages that have gone.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How many bytes of `data` go until the last message has gone whole; none: more than there are.
+    pub fn to_boundary(mut self, data: &[u8]) -> Option<usize> {
+        let mut gone = 0;
+        while !self.is_between() {
+            match self.step(&data[gone..]) {
+                0 => return None,
+                count => gone += count,
+            }
+        }
+        Some(gone)
+    }
+
+    /// `data` has gone.
+    pub fn advance(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            let count = self.step(data);
+            data = &data[count..];
+        }
+    }
+
+    /// Takes some of `data`: at most the rest of a head, or of a message.
+    fn step(&mut self, data: &[u8]) -> usize {
+        if data.is_empty() {
+            return 0;
+        }
+        if self.left > 0 {
+            let count = (self.left as usize).min(data.len());
+            self.left -= count as u32;
+            if self.left == 0 {
+                self.end();
+            }
+            return count;
+        }
+        self.head[usize::from(self.have)] = data[0];
+        self.have += 1;
+        if self.have == 5 {
+            let [_, length @ ..] = self.head;
+            self.left = u32::from_be_bytes(length);
+            if self.left == 0 {
+                self.end();
+            }
+        }
+        1
+    }
+
+    fn end(&mut self) {
+        self.have = 0;
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+/// The trailers of a stream that was asked to end.
+pub fn trailers(rng: &mut fastrand::Rng) -> FieldSection {
+    let mut trailers = FieldSection::default();
+    trailers.append_display(Field::GrpcStatus, STATUS);
+    trailers.append("grpc-message", b"draining");
+    trailers.append_display("grpc-retry-pushback-ms", rng.u32(0..PUSHBACK));
+    trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(length: u32) -> Vec<u8> {
+        let mut message = vec![0];
+        message.extend(length.to_be_bytes());
+        message.extend(std::iter::repeat_n(0, length as usize));
+        message
+    }
+
+    #[test]
+    fn the_end_of_a_message_is_found_however_the_bytes_come() {
+        for length in [0, 1, 5, 300, 70_000] {
+            let bytes = [message(length), message(7)].concat();
+            let first = 5 + length as usize;
+            for cut in 1..first.min(8) {
+                let mut messages = Messages::default();
+                assert_eq!(messages.to_boundary(&bytes), Some(0));
+                messages.advance(&bytes[..cut]);
+                assert_eq!(messages.to_boundary(&bytes[cut..]), Some(first - cut), "{length} {cut}");
+                messages.advance(&bytes[cut..first - 1]);
+                assert_eq!(messages.is_between(), first - 1 == 0);
+                messages.advance(&bytes[first - 1..first]);
+                assert!(messages.is_between());
+            }
+        }
+    }
+
+    #[test]
+    fn the_status_says_that_the_call_may_be_made_again() {
+        let trailers = trailers(&mut fastrand::Rng::with_seed(1));
+        assert_eq!(trailers.first(Field::GrpcStatus), Some(&b"14"[..]));
+        let mut text = Vec::new();
+        trailers.write_to(&mut text);
+        assert!(String::from_utf8(text).unwrap().contains("grpc-retry-pushback-ms: "));
+    }
+}

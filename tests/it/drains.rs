@@ -1,0 +1,248 @@
+//! Drains: long-lived connections are asked to end in their own tongue, when and only when their endpoint is not wanted.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Message;
+use weir::echo::Echo;
+
+use crate::support::*;
+use crate::upgrades::{websocket_h1, websocket_h2};
+
+/// Two versions at these endpoints with these weights, drained at once.
+fn shop([old, new]: [(&str, u32); 2], more: &str) -> String {
+    format!(
+        "splits:
+  - name: shop
+    versions:
+      - {{name: old, weight: {}, endpoints: [{}]}}
+      - {{name: new, weight: {}, endpoints: [{}]}}
+{more}",
+        old.1, old.0, new.1, new.0
+    )
+}
+
+const AT_ONCE: &str = "    drain: {timeout: 5s, spread: 0s, closeCode: 1012}\n";
+
+fn quoted(endpoint: impl std::fmt::Display) -> String {
+    format!("\"{endpoint}\"")
+}
+
+/// The code of the Close frame that comes next.
+async fn close_code<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> u16 {
+    match within(socket.next()).await {
+        Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
+        other => panic!("no Close frame: {other:?}"),
+    }
+}
+
+async fn answers<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) {
+    within(socket.send(Message::text("still here"))).await.unwrap();
+    assert_eq!(within(socket.next()).await.unwrap().unwrap(), Message::text("still here"));
+}
+
+async fn closed(proxy: &Proxy, version: &str, reason: &str, count: f64) {
+    let labels = [("version", version), ("reason", reason)];
+    wait_until(&format!("{count} {reason}"), async || {
+        proxy.metric("weir_drain_closed_total", &labels).await == count
+            && proxy.metric("weir_drain_remaining", &[]).await == 0.0
+    })
+    .await;
+    wait_until("nothing is open", async || proxy.metric("weir_active_connections", &[]).await == 0.0).await;
+}
+
+async fn two() -> [Echo; 2] {
+    [echo("old").await, echo("new").await]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websockets_of_a_version_that_loses_its_weight_get_a_close_frame() {
+    let [old, new] = two().await;
+    for scheme in ["", "h2c://"] {
+        let (old, new) = (quoted(format!("{scheme}{}", old.address())), quoted(new.address()));
+        let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], AT_ONCE)).await;
+        let (mut first, _) = websocket_h1(proxy.http(), None).await;
+        let (mut second, _) = websocket_h2(proxy.http()).await;
+        answers(&mut first).await;
+        answers(&mut second).await;
+        proxy.apply(&shop([(&old, 0), (&new, 1)], AT_ONCE));
+        assert_eq!(close_code(&mut first).await, 1012);
+        assert_eq!(close_code(&mut second).await, 1012);
+        // The client's answer ends the endpoint's side, and with it the connection.
+        assert!(within(first.next()).await.is_none());
+        assert!(within(second.next()).await.is_none());
+        closed(&proxy, "old", "asked", 2.0).await;
+        let (mut third, headers) = websocket_h1(proxy.http(), None).await;
+        assert_eq!(headers["x-echo-version"], "new");
+        answers(&mut third).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_that_moves_endpoints_closes_nothing() {
+    let [old, new] = two().await;
+    let (old, new) = (quoted(old.address()), quoted(new.address()));
+    let proxy = Proxy::start(&shop([(&old, 0), (&new, 1)], AT_ONCE)).await;
+    let (mut socket, headers) = websocket_h1(proxy.http(), None).await;
+    assert_eq!(headers["x-echo-version"], "new");
+    // What ran as the new version is the old one from now on.
+    proxy.apply(&shop([(&new, 1), ("", 0)], AT_ONCE));
+    answers(&mut socket).await;
+    wait_until("ticks have passed", async || proxy.metric("process_cpu_seconds_total", &[]).await >= 0.0).await;
+    answers(&mut socket).await;
+    assert_eq!(proxy.metric("weir_drain_closed_total", &[]).await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_is_removed_drains_and_one_that_comes_back_keeps_what_it_has() {
+    let [old, new] = two().await;
+    let both = format!("{}, {}", quoted(old.address()), quoted(new.address()));
+    let late = "    drain: {timeout: 1h, spread: 1h}\n";
+    let proxy = Proxy::start(&shop([(&quoted(old.address()), 1), ("", 0)], late)).await;
+    let (mut socket, _) = websocket_h1(proxy.http(), None).await;
+    proxy.apply(&shop([(&quoted(new.address()), 1), ("", 0)], late));
+    let draining = [("version", "old")];
+    wait_until("it drains", async || proxy.metric("weir_drain_remaining", &draining).await == 1.0).await;
+    assert!(proxy.metric("weir_drain_deadline_seconds", &draining).await > 3_000.0);
+    proxy.apply(&shop([(&both, 1), ("", 0)], late));
+    wait_until("it is wanted", async || proxy.metric("weir_drain_remaining", &draining).await == 0.0).await;
+    answers(&mut socket).await;
+    // Removed for good, and soon.
+    proxy.apply(&shop([(&both, 1), ("", 0)], AT_ONCE));
+    proxy.apply(&shop([(&quoted(new.address()), 1), ("", 0)], AT_ONCE));
+    assert_eq!(close_code(&mut socket).await, 1012);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_split_that_is_removed_drains() {
+    let [old, new] = two().await;
+    let (old, new) = (quoted(old.address()), quoted(new.address()));
+    let proxy = Proxy::start(&shop([(&old, 1), ("", 0)], AT_ONCE)).await;
+    let (mut socket, _) = websocket_h1(proxy.http(), None).await;
+    proxy.apply(&shop([(&new, 1), ("", 0)], AT_ONCE).replace("name: shop", "name: other"));
+    assert_eq!(close_code(&mut socket).await, 1012);
+    assert!(within(socket.next()).await.is_none());
+    closed(&proxy, "old", "asked", 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_events_ends_after_an_event_as_if_it_were_whole() {
+    let [old, new] = two().await;
+    let (old, new) = (quoted(old.address()), quoted(new.address()));
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], AT_ONCE)).await;
+    let (mut first, mut second) = (h1(proxy.http()).await, h2(proxy.http()).await);
+    let asked = request("GET", "/events?ms=20000").body(nothing()).unwrap();
+    let over_h1 = within(first.send_request(asked)).await.unwrap();
+    let asked = request("GET", "http://shop.example/events?ms=20000").body(nothing()).unwrap();
+    let over_h2 = within(second.send_request(asked)).await.unwrap();
+    wait_until("both are open", async || proxy.metric("weir_active_connections", &[("protocol", "sse")]).await == 2.0)
+        .await;
+    proxy.apply(&shop([(&old, 0), (&new, 1)], AT_ONCE));
+    for response in [over_h1, over_h2] {
+        let text = within(response.into_body().collect()).await.unwrap().to_bytes();
+        assert_eq!(text, "data: {\"version\":\"old\",\"n\":1}\n\n");
+    }
+    closed(&proxy, "old", "asked", 2.0).await;
+    let drained = [("version", "old"), ("reason", "drained"), ("classification", "success")];
+    assert_eq!(proxy.metric("weir_requests_total", &drained).await, 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_end_is_cut_at_the_deadline_and_counted_as_such() {
+    let [old, new] = two().await;
+    let (old, new) = (quoted(old.address()), quoted(new.address()));
+    let soon = "    drain: {timeout: 300ms, spread: 0s}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], soon)).await;
+    let mut client = within(tokio::net::TcpStream::connect(proxy.http())).await.unwrap();
+    let asked = "GET /chat HTTP/1.1\r\nhost: shop\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    within(client.write_all(asked.as_bytes())).await.unwrap();
+    let mut got = Vec::new();
+    while !got.ends_with(b"\r\n\r\n") {
+        assert!(within(client.read_buf(&mut got)).await.unwrap() > 0);
+    }
+    got.clear();
+    proxy.apply(&shop([(&old, 0), (&new, 1)], soon));
+    // It never answers the Close frame.
+    within(client.read_to_end(&mut got)).await.unwrap();
+    assert_eq!(got, [0x88, 2, 0x03, 0xe9]);
+    closed(&proxy, "old", "forced", 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_asked_one_after_the_other_over_the_spread() {
+    let [old, new] = two().await;
+    let (old, new) = (quoted(old.address()), quoted(new.address()));
+    let slowly = "    drain: {timeout: 10s, spread: 1s}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], slowly)).await;
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(websocket_h1(proxy.http(), None).await.0);
+    }
+    let begun = tokio::time::Instant::now();
+    proxy.apply(&shop([(&old, 0), (&new, 1)], slowly));
+    let ends = sockets.into_iter().map(async |mut socket| {
+        assert_eq!(close_code(&mut socket).await, 1001);
+        begun.elapsed()
+    });
+    let mut ends = futures_util::future::join_all(ends).await;
+    ends.sort();
+    // Each slot of 50 ms has one, at any moment of it; a busy machine may be late, never early.
+    assert!(ends[9] >= Duration::from_millis(450), "{ends:?}");
+    assert!(ends[19] >= Duration::from_millis(950), "{ends:?}");
+    closed(&proxy, "old", "asked", 20.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_of_a_listener_that_goes_are_asked() {
+    let [old, _] = two().await;
+    let split = shop([(&quoted(old.address()), 1), ("", 0)], AT_ONCE);
+    let listeners = "listeners: [{name: http, address: \"127.0.0.1:0\"}, {name: other, address: \"127.0.0.1:0\"}]\n";
+    let proxy = Proxy::start(&format!("{listeners}{split}")).await;
+    let (mut stays, _) = websocket_h1(proxy.http(), None).await;
+    let (mut goes, _) = websocket_h1(proxy.address("other"), None).await;
+    proxy.apply(&format!("listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n{split}"));
+    assert_eq!(close_code(&mut goes).await, 1012);
+    answers(&mut stays).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_process_asks_and_cuts_nothing() {
+    let [old, _] = two().await;
+    let split = shop([(&quoted(old.address()), 1), ("", 0)], "");
+    let proxy = Proxy::start(&format!("shutdown: {{delay: 0s, timeout: 8s}}\n{split}")).await;
+    let (mut first, _) = websocket_h1(proxy.http(), None).await;
+    let (mut second, _) = websocket_h2(proxy.http()).await;
+    let mut first = async || (close_code(&mut first).await, within(first.next()).await.is_none()).0;
+    let mut second = async || (close_code(&mut second).await, within(second.next()).await.is_none()).0;
+    let (cut, first, second) = within(async { tokio::join!(proxy.end(), first(), second()) }).await;
+    assert_eq!((cut, first, second), (0, 1001, 1001));
+}
+
+/// Pinned clients keep a version of weight 0, until it has drained.
+#[tokio::test(flavor = "multi_thread")]
+async fn sticky_clients_of_a_drained_version_get_a_new_home() {
+    let [old, new] = two().await;
+    let (old, new) = (quoted(old.address()), quoted(new.address()));
+    let pinned = "    sticky: {cookie: home, mode: pin}\n    drain: {timeout: 1s, spread: 0s}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], pinned)).await;
+    let first = get(proxy.http(), "/").await;
+    let cookie = first.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    proxy.apply(&shop([(&old, 0), (&new, 1)], pinned));
+    let mut client = h1(proxy.http()).await;
+    let mut visit = async || {
+        let asked = request("GET", "/").header("cookie", &cookie).body(nothing()).unwrap();
+        ask_h1(&mut client, asked).await
+    };
+    assert_eq!(visit().await.header("x-echo-version"), Some("old"));
+    let mut answer = visit().await;
+    wait_until("it moves on", async || {
+        answer = visit().await;
+        answer.header("x-echo-version") == Some("new")
+    })
+    .await;
+    assert!(answer.header("set-cookie").unwrap().starts_with("home="));
+}
