@@ -16,6 +16,7 @@ mod goodbye;
 mod hold;
 mod ledger;
 mod limits;
+mod memo;
 mod mirror;
 mod refusal;
 mod relay;
@@ -34,5 +35,6 @@ pub fn trim() {
 }
 
 pub use accept::{BindError, bind};
+pub use memo::Observer;
 pub use validate::host_of;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

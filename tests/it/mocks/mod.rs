@@ -6,14 +6,17 @@
 pub mod accepts_never;
 pub mod answers_101_unasked;
 pub mod answers_early;
+pub mod answers_early_and_reads_on;
 pub mod answers_garbage;
 pub mod closes_after_each_answer;
 pub mod dies_on_reuse;
 pub mod fails_at_random;
+pub mod floods_interim;
 pub mod goes_away;
 pub mod leaves_politely;
 pub mod lies_about_length;
 pub mod never_answers;
+pub mod never_finishes;
 pub mod refuses_streams;
 pub mod resets_before_answer;
 pub mod resets_mid_body;
