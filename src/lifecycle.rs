@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus::IntCounter;
 use thiserror::Error;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
@@ -28,7 +29,8 @@ use tokio::time::Instant;
 use crate::admin::{self, Access, Admin, AdminSocket};
 use crate::control::{ApplyError, Control, EventKind, Fleet, TICK};
 use crate::model::{Dialect, Model, Settings, Shutdown};
-use crate::proxy::{Phase, Worker, WorkerHandle, WorkerParts};
+use crate::proxy::{Observer, Phase, Worker, WorkerHandle, WorkerParts};
+use crate::record::access::{AccessLog, OpenError};
 use crate::record::dialect::DialectExporter;
 use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
@@ -63,6 +65,9 @@ pub enum StartError {
     /// The admin or ops address.
     #[error(transparent)]
     Admin(#[from] admin::AdminError),
+    /// The access log.
+    #[error(transparent)]
+    AccessLog(#[from] OpenError),
     /// Metrics that cannot be registered.
     #[error("metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -76,6 +81,7 @@ pub struct Process {
     admin: Vec<Admin>,
     threads: Vec<std::thread::JoinHandle<()>>,
     ticker: tokio::task::JoinHandle<()>,
+    access: Option<AccessLog>,
 }
 
 impl Process {
@@ -94,7 +100,8 @@ impl Process {
         let served = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
         let recorder = Arc::new(Recorder::default());
         let (phase, phases) = watch::channel(Phase::Starting);
-        let (workers, threads) = start_workers(settings, &served, &recorder, &phases)?;
+        let (access, dropped) = access_log(settings)?;
+        let (workers, threads) = start_workers(settings, (&served, &recorder), &phases, access.as_ref())?;
         let control = Control::new(
             served,
             recorder,
@@ -105,6 +112,9 @@ impl Process {
             control.map_err(|error| StartError::State { path: settings.state.clone().unwrap_or_default(), error })?;
         let control = Arc::new(control);
         export(&control, &settings.dialects)?;
+        if let Some(dropped) = dropped {
+            control.metrics().registry().register(Box::new(dropped))?;
+        }
         // Before anything is accepted: what fails now harms nobody.
         let mut bound = Vec::new();
         for (address, access) in [(settings.admin, Access::Admin), (settings.ops, Access::Ops)] {
@@ -118,7 +128,7 @@ impl Process {
         let start = |socket| Admin::start(socket, settings.admin_token.clone(), Arc::clone(&control), phases.clone());
         let admin = bound.into_iter().map(start).collect();
         let ticker = tokio::spawn(tend(Arc::clone(&control)));
-        Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker })
+        Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker, access })
     }
 
     /// Everything is known: readiness succeeds from now on.
@@ -130,6 +140,13 @@ impl Process {
             }
             starting
         });
+    }
+
+    /// Opens files anew that may have been moved away: the access log.
+    pub fn reopen(&self) {
+        if let Some(access) = &self.access {
+            access.reopen();
+        }
     }
 
     /// The control side.
@@ -170,6 +187,8 @@ impl Process {
         self.phase.send_replace(Phase::Leaving);
         self.admin.clear();
         self.control.stop_listening();
+        // What stays is asked to go, and comes again to the other process.
+        self.control.drain_all(timeout);
         let deadline = Instant::now() + timeout;
         let mut interval = tokio::time::interval(LOOK);
         while self.control.connections() > 0 && Instant::now() < deadline {
@@ -200,24 +219,28 @@ impl Process {
             // A worker that panicked has said so already.
             let _ = thread.join();
         }
+        // With the lines of all of them.
+        drop(self.access);
     }
 }
 
 fn start_workers(
     settings: &Settings,
-    served: &Arc<ArcSwap<Snapshot>>,
-    recorder: &Arc<Recorder>,
+    (served, recorder): (&Arc<ArcSwap<Snapshot>>, &Arc<Recorder>),
     phases: &watch::Receiver<Phase>,
+    access: Option<&AccessLog>,
 ) -> Result<(Vec<WorkerHandle>, Vec<std::thread::JoinHandle<()>>), StartError> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let count = if settings.workers == 0 { cores() } else { settings.workers };
     let mut handles = Vec::with_capacity(count);
     let mut threads = Vec::with_capacity(count);
     for index in 0..count {
+        let observer = Observer::new(access.map(AccessLog::pen));
         let (handle, parts) = Worker::prepare(
             Arc::clone(served),
             Arc::clone(recorder),
             phases.clone(),
+            observer,
             (fastrand::u64(..), settings.most_held),
         );
         let thread = std::thread::Builder::new().name(format!("worker-{index}"));
@@ -225,6 +248,14 @@ fn start_workers(
         handles.push(handle);
     }
     Ok((handles, threads))
+}
+
+/// The access log, and the count of what it drops, where the settings ask for one.
+fn access_log(settings: &Settings) -> Result<(Option<AccessLog>, Option<IntCounter>), StartError> {
+    let Some(settings) = &settings.access_log else { return Ok((None, None)) };
+    let dropped = IntCounter::new("weir_access_log_dropped_total", "Lines of the access log that were not written.")?;
+    let access = AccessLog::open(settings, dropped.clone())?;
+    Ok((Some(access), Some(dropped)))
 }
 
 fn run_worker(parts: WorkerParts) {
@@ -311,7 +342,7 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => break,
-                Signal::Reload => {}
+                Signal::Reload => process.reopen(),
             },
             pid = place.taken() => {
                 make_room(process, pid, &mut signals).await;
@@ -443,7 +474,7 @@ async fn reload(
     names.watch(loaded.names);
     if *settings != loaded.settings {
         tracing::warn!(
-            "admin, ops, peers, workers, shutdown, upgrade, state and metrics are read at the start only: restart to change them"
+            "admin, ops, peers, workers, shutdown, upgrade, accessLog, state, hold and metrics are read at the start only: restart to change them"
         );
         *settings = loaded.settings;
     }

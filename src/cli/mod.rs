@@ -97,5 +97,7 @@ fn log(default: &str) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(color)
+        // Spans are told once they are over, with how long they took.
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
         .init();
 }

@@ -231,6 +231,7 @@ fn an_address_that_is_taken_leaves_everything_as_it_was() {
         Arc::default(),
         Arc::default(),
         tokio::sync::watch::channel(crate::proxy::Phase::Serving).1,
+        None,
         (1, 1),
     );
     let control = Control::new(Arc::default(), Arc::default(), Fleet::new(vec![handle]), None).unwrap();

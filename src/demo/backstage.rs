@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 
+use super::aside::Aside;
 use super::{CANARY, STABLE};
 use crate::echo::{Echo, EchoOptions};
 
@@ -15,31 +15,23 @@ const LATENCY: Duration = Duration::from_millis(2);
 
 /// A running thread with two versions; it ends when dropped.
 pub struct Backstage {
-    handle: Handle,
+    aside: Aside,
     stable: Echo,
     canary: Echo,
-    /// The thread runs until this is dropped.
-    _running: oneshot::Sender<()>,
 }
 
 impl Backstage {
     /// Starts both versions; `fail` is the share of requests that the canary fails.
     pub async fn start(fail: f64) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let (running, ended) = oneshot::channel::<()>();
-        std::thread::Builder::new().name("demo".to_owned()).spawn(move || {
-            // An error is the end, too: the other side was dropped.
-            _ = runtime.block_on(ended);
-        })?;
-        let stable = start(&handle, STABLE, 0.0).await?;
-        let canary = start(&handle, CANARY, fail).await?;
-        Ok(Self { handle, stable, canary, _running: running })
+        let aside = Aside::start()?;
+        let stable = start(aside.handle(), STABLE, 0.0).await?;
+        let canary = start(aside.handle(), CANARY, fail).await?;
+        Ok(Self { aside, stable, canary })
     }
 
     /// To put more into the thread.
     pub fn handle(&self) -> &Handle {
-        &self.handle
+        self.aside.handle()
     }
 
     /// Where the stable version listens.

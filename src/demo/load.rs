@@ -132,7 +132,7 @@ async fn connect(target: SocketAddr) -> Result<Sender, Fault> {
 }
 
 /// An error with its causes.
-fn describe(error: &(dyn Error + 'static)) -> String {
+pub fn describe(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -4,6 +4,7 @@
 //! clients meet it on real sockets, and weights move as by `weir weight`. Versions and clients have a thread of their own, so
 //! that what is shown, or an output that is slow to take it, does not disturb what is measured.
 
+mod aside;
 mod backstage;
 mod count;
 mod live;
@@ -11,6 +12,7 @@ mod load;
 mod place;
 mod ramp;
 mod screen;
+pub mod strategy;
 mod summary;
 mod tally;
 mod view;

@@ -50,10 +50,7 @@ impl Places {
     /// Free addresses, from the ports that were asked for on, and a line for each that was busy.
     pub fn find(port: u16, admin: SocketAddr, backstage: &Backstage) -> Result<(Self, Vec<String>), PlaceError> {
         let asked = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        // Both stay bound until both are found, so that they are not the same.
-        let (held, proxy) = free(asked, "--port")?;
-        let (also_held, found) = free(admin, "--admin")?;
-        drop((held, also_held));
+        let (proxy, found) = pair(port, admin)?;
         let moved = [(asked, proxy, "the proxy"), (admin, found, "the dashboard")];
         let busy = moved.into_iter().filter(|(asked, found, _)| asked.port() != 0 && asked != found);
         let busy = busy.map(|(asked, found, what)| format!("port {} is busy: {what} listens on {found}", asked.port()));
@@ -87,6 +84,14 @@ splits:
 "#
         )
     }
+}
+
+/// Free addresses for a proxy and its dashboard, from the ports that were asked for on.
+pub fn pair(port: u16, admin: SocketAddr) -> Result<(SocketAddr, SocketAddr), PlaceError> {
+    // Both stay bound until both are found, so that they are not the same.
+    let (_held, proxy) = free(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--port")?;
+    let (_also_held, found) = free(admin, "--admin")?;
+    Ok((proxy, found))
 }
 
 /// The first address from `asked` on that is free, bound.

@@ -91,7 +91,10 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
             () = watcher.changed(), if args.config.is_some() => reload(&args, &mut cluster, &mut watcher).await,
             signal = signals.next() => match signal {
                 Signal::End => break,
-                Signal::Reload => reload(&args, &mut cluster, &mut watcher).await,
+                Signal::Reload => {
+                    process.reopen();
+                    reload(&args, &mut cluster, &mut watcher).await;
+                }
             },
         }
     }

@@ -20,7 +20,7 @@ pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use mirror::{Fraction, FractionError, Mirror, MirrorTarget};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
-pub use settings::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
+pub use settings::{AccessLog, AccessLogFormat, Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 pub use split::{
     Balance, ClientId, CookieAttributes, Drain, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin,
     Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,

@@ -21,12 +21,34 @@ pub struct Settings {
     pub shutdown: Shutdown,
     /// Socket file by which a new process takes over from this one, and this one from another; none: it cannot.
     pub upgrade: Option<PathBuf>,
+    /// Where a line is written for each request; none: nowhere.
+    pub access_log: Option<AccessLog>,
     /// Where guard trips are kept over restarts.
     pub state: Option<PathBuf>,
     /// Families of other proxies that `/metrics` has beside its own, each once.
     pub dialects: Vec<Dialect>,
     /// Requests that may wait for endpoints at a time.
     pub most_held: usize,
+}
+
+/// A line for each request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessLog {
+    /// How lines look.
+    pub format: AccessLogFormat,
+    /// The share of requests that get one, above 0 and up to 1.
+    pub sample: f64,
+    /// The file that they are appended to; none: standard output.
+    pub path: Option<PathBuf>,
+}
+
+/// How lines of the access log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// An object each.
+    Json,
+    /// The Common Log Format, with more behind it.
+    Text,
 }
 
 /// How replicas of this proxy hear one another.
@@ -59,6 +81,7 @@ impl Default for Settings {
             workers: 0,
             shutdown: Shutdown::default(),
             upgrade: None,
+            access_log: None,
             state: None,
             dialects: Vec::new(),
             most_held: 10_000,

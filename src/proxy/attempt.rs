@@ -190,14 +190,18 @@ impl Exchange {
         {
             return Ok(lease);
         }
-        let timeout = self.connect_timeout(limits);
+        let (timeout, since) = (self.connect_timeout(limits), Instant::now());
         let connecting = async {
             match fresh {
                 true => pool.fresh(endpoint, demand, timeout).await,
                 false => pool.lease(endpoint, demand, timeout).await,
             }
         };
-        match unless_gone(client, &mut self.alarm, limits.deadline(), connecting).await {
+        let connected = unless_gone(client, &mut self.alarm, limits.deadline(), connecting).await;
+        if let Some(memo) = self.ledger.memo() {
+            memo.connected(since.elapsed());
+        }
+        match connected {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(error)) => Err(Failed::new((&error).into(), error.to_string())),
             Err(fault) => Err(limits.late(fault)).map_err(|(fault, message)| Failed::new(fault, message)),

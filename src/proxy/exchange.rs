@@ -17,6 +17,7 @@ use super::filter::{self, Original};
 use super::forward::{self, Arrival, Target, Told};
 use super::hold::Place;
 use super::ledger::Ledger;
+use super::memo::Memo;
 use super::mirror;
 use super::refusal::{self, Manner};
 use super::relay;
@@ -77,6 +78,7 @@ struct Arrived<'a> {
     /// Its place among those that wait.
     place: Option<Box<Place>>,
     manner: Manner,
+    memo: Option<Box<Memo>>,
     /// Places in the bytes of the request.
     authority: Span,
     host: Span,
@@ -173,27 +175,32 @@ impl<'a> Arrived<'a> {
         let started = Instant::now();
         let snapshot = worker.snapshot();
         let manner = Manner::of(request, &snapshot);
-        let refused = |fault, close| {
-            let ledger = Ledger::open(worker, VersionId::UNROUTED, started);
+        let observer = worker.observer.as_ref();
+        let memo = observer.and_then(|observer| observer.memo(connection.peer, request, &snapshot));
+        let refused = |memo, fault, close| {
+            let ledger = Ledger::open(worker, VersionId::UNROUTED, started).with(memo);
             Box::new(Own::Fault { ledger, manner, fault, close })
         };
         let known = |entry: &ListenerEntry| entry.listener.is(&connection.listener);
         // A listener that has gone has no routes; its connections are on their way out.
         let listener = snapshot.listeners.iter().position(known);
         let (Some(listener), true) = (listener, worker.phase() < Phase::Refusing) else {
-            return Err(refused(Fault::ShuttingDown, true));
+            return Err(refused(memo, Fault::ShuttingDown, true));
         };
-        let authority = validate::authority(request).map_err(|error| refused(error.fault, error.close))?;
+        let authority = match validate::authority(request) {
+            Ok(authority) => authority,
+            Err(error) => return Err(refused(memo, error.fault, error.close)),
+        };
         if let Some(response) = refusal::own_answer(request) {
-            let ledger = Ledger::open(worker, VersionId::UNROUTED, started);
+            let ledger = Ledger::open(worker, VersionId::UNROUTED, started).with(memo);
             return Err(Box::new(Own::Answer { ledger, response }));
         }
         let host = host(request, authority);
         if connection.misdirects(&snapshot.listeners[listener], || request.fields.text_at(host)) {
-            return Err(refused(Fault::Misdirected, false));
+            return Err(refused(memo, Fault::Misdirected, false));
         }
         let (ledger, place) = (None, None);
-        Ok(Self { snapshot, listener, started, ledger, place, manner, authority, host, worker, connection })
+        Ok(Self { snapshot, listener, started, ledger, place, manner, memo, authority, host, worker, connection })
     }
 
     fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
@@ -236,7 +243,10 @@ impl<'a> Arrived<'a> {
     }
 
     fn answer_by_filter(mut self, found: Found, request: &Request) -> Own {
-        let ledger = self.account(VersionId::UNROUTED);
+        let mut ledger = self.account(VersionId::UNROUTED);
+        if let Some(memo) = ledger.memo() {
+            memo.routed(&self.snapshot.rules[found.rule], None);
+        }
         let filters = &self.snapshot.rules[found.rule].body.filters;
         match filter::answer(filters, &self.original(found, request), request) {
             Some((status, fields)) => Own::Answer { ledger, response: Response { status, fields, size: Size::None } },
@@ -251,7 +261,7 @@ impl<'a> Arrived<'a> {
                 ledger.goes_to(version);
                 ledger
             }
-            None => Ledger::open(self.worker, version, self.started),
+            None => Ledger::open(self.worker, version, self.started).with(self.memo.take()),
         }
     }
 
@@ -265,7 +275,14 @@ impl<'a> Arrived<'a> {
             Refusal::Invalid { found, version: index } => (version(found, index), Fault::InvalidBackend),
         };
         let version = version.map_or(VersionId::UNROUTED, |version| version.id);
-        let ledger = self.account(version);
+        let mut ledger = self.account(version);
+        let taken = match refused {
+            Refusal::NoEndpoint { found, version } | Refusal::Invalid { found, version } => Some((found, version)),
+            Refusal::NoRoute | Refusal::Forbidden | Refusal::Closed => None,
+        };
+        if let Some((memo, (found, version))) = ledger.memo().zip(taken) {
+            memo.routed(&self.snapshot.rules[found.rule], Some(version));
+        }
         Own::Fault { ledger, manner: self.manner, fault, close: false }
     }
 
@@ -279,6 +296,9 @@ impl<'a> Arrived<'a> {
         }
         if decision.home.is_some() {
             decision.settle(&self.snapshot, Clock::Real);
+        }
+        if let Some(memo) = ledger.memo() {
+            memo.routed(decision.rule(&self.snapshot), Some(decision.version));
         }
         let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
         let rewrite =
@@ -305,6 +325,9 @@ impl<'a> Arrived<'a> {
             forward::via(&mut request.fields, request.version);
         }
         filter::edit(filter::request_edits(&rule.filters), &mut request.fields);
+        if let Some(memo) = ledger.memo() {
+            memo.traced(&request.fields);
+        }
         let exchange = Exchange {
             worker: Rc::clone(self.worker),
             ledger,

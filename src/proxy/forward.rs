@@ -246,6 +246,11 @@ fn eight_digits(number: u64) -> u64 {
     nibbles + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'9' - 1)
 }
 
+/// The id of the trace that a `traceparent` belongs to.
+pub fn trace_id(value: &[u8]) -> Option<[u8; 32]> {
+    value.split(|b| *b == b'-').nth(1)?.try_into().ok()
+}
+
 fn is_traceparent(value: &[u8]) -> bool {
     let hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
     let zero = |part: &[u8]| part.iter().all(|b| *b == b'0');

@@ -1,7 +1,8 @@
 //! Requests that wait for an endpoint (`onEmpty: hold`): a queue on each worker, with a bound for the whole process.
 //!
-//! They go on in the order in which they came, as soon as an endpoint appears in what is served: so many at a time as
-//! [`ABREAST`], the next one when one has its answer, so that a server which has just started is not flooded. Where an
+//! They go on in the order in which they came, as soon as an endpoint appears in what is served: at first as many at a time
+//! as [`ABREAST`], then two for each that has its answer, so that a server which has just started is not flooded, and one
+//! that keeps up soon gets all that comes. Where an
 //! endpoint is named but takes no connection, the first in line tries it every [`PROBE`]; when it gets an answer, all go.
 
 use std::cell::{Cell, RefCell};
@@ -20,7 +21,7 @@ use crate::io::Alarm;
 use crate::record::{self, Recorder};
 use crate::snapshot::{Rule, Snapshot};
 
-/// Held requests of a worker that are on their way to their answers at a time.
+/// Held requests of a worker that are on their way to their answers at a time, at first.
 const ABREAST: usize = 64;
 /// How often an endpoint is tried that took no connection.
 const PROBE: Duration = Duration::from_millis(250);
@@ -32,10 +33,12 @@ pub struct Queue {
     most: usize,
     next: Cell<u64>,
     waiting: RefCell<BTreeMap<u64, Ticket>>,
-    lines: RefCell<HashMap<SplitId, Line>>,
+    lines: RefCell<HashMap<(SplitId, usize), Line>>,
     /// Those that may go, in order; some may have left.
     ready: RefCell<VecDeque<u64>>,
     going: Cell<usize>,
+    /// How many may be going.
+    abreast: Cell<usize>,
     /// Splits whose endpoints are tried now and then.
     probed: RefCell<HashSet<SplitId>>,
 }
@@ -48,7 +51,7 @@ struct Ticket {
     waker: Option<Waker>,
 }
 
-/// The requests of one split that wait.
+/// The requests for one version that wait.
 #[derive(Clone, Copy, Default)]
 struct Line {
     waiting: usize,
@@ -101,6 +104,7 @@ impl Queue {
             lines: RefCell::default(),
             ready: RefCell::default(),
             going: Cell::new(0),
+            abreast: Cell::new(ABREAST),
             probed: RefCell::default(),
         }
     }
@@ -115,15 +119,15 @@ impl Queue {
         Some(Place { queue: Rc::clone(self), number, until: Instant::now() + timeout, cell, going: false })
     }
 
-    /// Why a request of this split that comes now has to wait behind those that do, if it has to.
-    pub fn keeps(&self, split: SplitId) -> Option<Because> {
-        let line = self.lines.borrow().get(&split).copied()?;
+    /// Why a request for this version that comes now has to wait behind those that do, if it has to.
+    pub fn keeps(&self, split: SplitId, version: usize) -> Option<Because> {
+        let line = self.lines.borrow().get(&(split, version)).copied()?;
         Some(if line.probing > 0 { Because::Unreachable } else { Because::Others })
     }
 
     fn insert(&self, number: u64, wanted: Wanted) {
         let mut lines = self.lines.borrow_mut();
-        let line = lines.entry(wanted.split).or_default();
+        let line = lines.entry(wanted.line()).or_default();
         line.waiting += 1;
         line.probing += usize::from(wanted.probes());
         let ticket = Ticket { wanted, ready: false, called: false, waker: None };
@@ -133,12 +137,15 @@ impl Queue {
     fn remove(&self, number: u64) -> Option<Ticket> {
         let ticket = self.waiting.borrow_mut().remove(&number)?;
         let mut lines = self.lines.borrow_mut();
-        if let Some(line) = lines.get_mut(&ticket.wanted.split) {
+        if let Some(line) = lines.get_mut(&ticket.wanted.line()) {
             line.waiting -= 1;
             line.probing -= usize::from(ticket.wanted.probes());
             if line.waiting == 0 {
-                lines.remove(&ticket.wanted.split);
+                lines.remove(&ticket.wanted.line());
             }
+        }
+        if lines.is_empty() {
+            self.abreast.set(ABREAST);
         }
         Some(ticket)
     }
@@ -174,7 +181,7 @@ impl Queue {
 
     /// Calls the next ones, as far as there is room beside those that are going.
     fn call(&self) {
-        while self.going.get() < ABREAST {
+        while self.going.get() < self.abreast.get() {
             let Some(number) = self.ready.borrow_mut().pop_front() else { return };
             let mut waiting = self.waiting.borrow_mut();
             // It may have left.
@@ -189,6 +196,9 @@ impl Queue {
 
     fn goes_on(&self) {
         self.going.set(self.going.get() - 1);
+        if !self.waiting.borrow().is_empty() {
+            self.abreast.set(self.abreast.get() + 1);
+        }
         self.call();
     }
 
@@ -203,7 +213,8 @@ impl Queue {
                 tokio::time::sleep(PROBE).await;
                 let mut one = true;
                 queue.release(|wanted| wanted.split == split && wanted.probes() && std::mem::take(&mut one));
-                if queue.lines.borrow().get(&split).is_none_or(|line| line.probing == 0) {
+                let probing = queue.lines.borrow().iter().any(|((of, _), line)| *of == split && line.probing > 0);
+                if !probing {
                     queue.probed.borrow_mut().remove(&split);
                     return;
                 }
@@ -213,6 +224,10 @@ impl Queue {
 }
 
 impl Wanted {
+    fn line(self) -> (SplitId, usize) {
+        (self.split, self.version)
+    }
+
     fn probes(self) -> bool {
         self.because == Because::Unreachable
     }

@@ -8,6 +8,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::fault::Fault;
+use super::memo::Memo;
 use super::worker::Worker;
 use crate::endpoint::{Endpoint, InFlightGuard, Moment, VersionId};
 use crate::record::{Cell, Classification, Ending, Reason, StreamProtocol};
@@ -27,6 +28,8 @@ pub struct Ledger {
     /// When the try began that has no answer yet, where its endpoint is told.
     asked: Option<Instant>,
     open: bool,
+    /// What is told of the request at its end.
+    memo: Option<Box<Memo>>,
 }
 
 impl Ledger {
@@ -46,12 +49,24 @@ impl Ledger {
             timed: false,
             asked: None,
             open: true,
+            memo: None,
         }
     }
 
     /// Endpoints are told how long their answers take, since they are balanced by it.
     pub fn tell_latency(&mut self) {
         self.timed = true;
+    }
+
+    /// The account of a request of which something is to be told.
+    pub fn with(mut self, memo: Option<Box<Memo>>) -> Self {
+        self.memo = memo;
+        self
+    }
+
+    /// What is told of the request at its end, where anybody asks.
+    pub fn memo(&mut self) -> Option<&mut Memo> {
+        self.memo.as_deref_mut()
     }
 
     /// When the request arrived.
@@ -151,6 +166,9 @@ impl Ledger {
             return;
         }
         let elapsed = self.started.elapsed();
+        if let Some(memo) = &mut self.memo {
+            memo.ended(ending, Some(elapsed), (self.first_byte, self.stream));
+        }
         match self.stream {
             Some(protocol) => {
                 self.cell.ended(ending, None, None);
@@ -185,7 +203,12 @@ impl Ledger {
     /// connection goes on.
     pub fn become_tunnel(&mut self, status: StatusCode, protocol: StreamProtocol) -> Tunnel {
         self.open = false;
-        self.cell.ended(Ending::of_answer(status, None), None, None);
+        let ending = Ending::of_answer(status, None);
+        if let Some(memo) = &mut self.memo {
+            // It goes on, and is told of at its end.
+            memo.ended(ending, None, (Some(self.started.elapsed()), Some(protocol)));
+        }
+        self.cell.ended(ending, None, None);
         self.cell.active(-1);
         self.cell.stream_began(protocol);
         Tunnel { cell: Arc::clone(&self.cell), since: Instant::now(), protocol, _in_flight: self.in_flight.take() }
@@ -207,6 +230,9 @@ impl Drop for Ledger {
             classification: Classification::ClientGone,
             reason: Reason::ClientGone,
         });
+        if let Some((memo, observer)) = self.memo.take().zip(self.worker.observer.as_ref()) {
+            memo.tell(observer, self.started.elapsed());
+        }
         // Not before the last bytes are out: a process that ends waits for this.
         self.worker.exchange_ended();
     }

@@ -17,6 +17,7 @@ mod goodbye;
 mod hold;
 mod ledger;
 mod limits;
+mod memo;
 mod mirror;
 mod outliers;
 mod refusal;
@@ -29,6 +30,7 @@ mod warming;
 mod worker;
 
 pub use accept::{BindError, bind};
+pub use memo::Observer;
 pub use validate::host_of;
 pub use warming::Warming;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

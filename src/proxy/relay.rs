@@ -55,6 +55,9 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
         relaying.resident = Some(exchange.settle_in(protocol));
     }
     let ended = relaying.run(exchange, client, &mut lease.upstream, grpc).await;
+    if let Some(memo) = exchange.ledger.memo() {
+        memo.sent(relaying.download.moved());
+    }
     match ended {
         Ok(()) => {
             client.complete();

@@ -45,6 +45,9 @@ impl Exchange {
             if split.retry.per_try.is_some() {
                 limits.attempt = try_limit(&split.retry, outbound, limits.left);
             }
+            if let Some(memo) = self.ledger.memo() {
+                memo.tried(&self.snapshot, &self.decision);
+            }
             let moved = match self.attempt(client, (request, outbound), (&endpoint, fresh), limits).await {
                 Ok(mut answer) => match self.instead_of(&mut answer, &endpoint, outbound, &mut limits.left) {
                     Some(moved) => moved,

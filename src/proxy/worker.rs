@@ -18,6 +18,7 @@ use super::attempt::Failed;
 use super::budget::Budgets;
 use super::exchange::{Exchange, Served};
 use super::hold::Queue;
+use super::memo::Observer;
 use super::replay::Room;
 use super::warming::Warming;
 use crate::decide::Cursors;
@@ -82,6 +83,8 @@ pub struct Worker {
     refusing: Rc<Closing>,
     in_flight: Arc<InFlight>,
     complaints: Cell<(Option<Instant>, u32)>,
+    /// Who is told of every request; mostly nobody.
+    pub observer: Option<Observer>,
     /// Copies of requests in flight.
     pub mirrors: Cell<usize>,
     /// Its long-lived connections.
@@ -150,6 +153,7 @@ pub struct Parts {
     phase: watch::Receiver<Phase>,
     in_flight: Arc<InFlight>,
     commands: mpsc::UnboundedReceiver<Command>,
+    observer: Option<Observer>,
     seed: u64,
     most_held: usize,
 }
@@ -161,17 +165,18 @@ impl Worker {
         served: Arc<ArcSwap<Snapshot>>,
         recorder: Arc<Recorder>,
         phase: watch::Receiver<Phase>,
+        observer: Option<Observer>,
         (seed, most_held): (u64, usize),
     ) -> (WorkerHandle, Parts) {
         let (command_sender, commands) = mpsc::unbounded_channel();
         let in_flight = Arc::new(InFlight::default());
         let handle = WorkerHandle { commands: command_sender, in_flight: Arc::clone(&in_flight) };
-        (handle, Parts { served, recorder, phase, in_flight, commands, seed, most_held })
+        (handle, Parts { served, recorder, phase, in_flight, commands, observer, seed, most_held })
     }
 
     /// Runs a worker until its handle is dropped. To be called on a local runtime.
     pub async fn run(parts: Parts) {
-        let Parts { served, recorder, phase, in_flight, mut commands, seed, most_held } = parts;
+        let Parts { served, recorder, phase, in_flight, mut commands, observer, seed, most_held } = parts;
         let queue = Rc::new(Queue::new(Arc::clone(&recorder), most_held));
         let mut phases = phase.clone();
         let now = *phase.borrow();
@@ -186,6 +191,7 @@ impl Worker {
             refusing: Rc::default(),
             in_flight,
             complaints: Cell::new((None, 0)),
+            observer,
             mirrors: Cell::new(0),
             registry: Rc::default(),
             nothing: Rc::default(),

@@ -2,6 +2,7 @@
 //!
 //! The proxy records every request exactly once, in `Drop`. `/metrics`, the dashboard and the guard read the same sums.
 
+pub mod access;
 mod cell;
 pub mod dialect;
 mod export;

@@ -6,12 +6,14 @@
 
 mod support;
 
+mod access_log;
 mod accounts;
 mod admin_api;
 mod analysis;
 mod architecture;
 #[cfg(feature = "kubernetes")]
 mod audit;
+mod bad_peers;
 mod basics;
 mod commands;
 mod counters;
@@ -39,6 +41,7 @@ mod reload;
 mod reload_files;
 mod repeats;
 mod shutdown;
+mod strategies;
 mod streaming;
 mod terminations;
 mod tls;

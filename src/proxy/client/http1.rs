@@ -91,7 +91,7 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, clo
                 client = back;
             }
             // Boxed, since it is rare.
-            Next::Refused(fault) => Box::pin(refuse(&worker, &mut client, fault)).await,
+            Next::Refused(fault) => Box::pin(refuse(&worker, &info, &mut client, fault)).await,
             Next::End => return,
         }
         if !client.is_free(&mut waiting.alarm).await {
@@ -101,9 +101,10 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, clo
 }
 
 /// Answers a head that cannot be read; nothing after it can be trusted.
-async fn refuse(worker: &Rc<Worker>, client: &mut Http1Client, fault: Fault) {
+async fn refuse(worker: &Rc<Worker>, info: &ConnectionInfo, client: &mut Http1Client, fault: Fault) {
     let manner = Manner { grpc: false, reason_header: worker.snapshot().forwarding.reason_header };
-    let mut ledger = Ledger::open(worker, VersionId::UNROUTED, Instant::now());
+    let memo = worker.observer.as_ref().and_then(|observer| observer.memo_unread(info.peer));
+    let mut ledger = Ledger::open(worker, VersionId::UNROUTED, Instant::now()).with(memo);
     client.begins(Version::HTTP_11, Size::None);
     refusal::refuse(&mut Client::Http1(client), &mut ledger, &manner, fault, true).await;
 }

@@ -33,7 +33,7 @@ impl Arrived<'_> {
         if !matches!(body.split.on_empty, OnEmpty::Hold(_)) {
             return None;
         }
-        let because = self.worker.queue.keeps(body.split_id)?;
+        let because = self.worker.queue.keeps(body.split_id, decision.version)?;
         Some(wanted(&self.snapshot, decision.found, decision.version, because))
     }
 
@@ -54,7 +54,10 @@ impl Arrived<'_> {
         let OnEmpty::Hold(timeout) = rule.map_or(OnEmpty::Reject, |rule| rule.body.split.on_empty) else {
             return Err(Fault::NoEndpoint);
         };
-        self.ledger = Some(Ledger::open(self.worker, version, self.started));
+        if let Some((memo, rule)) = self.memo.as_mut().zip(rule) {
+            memo.routed(rule, Some(wanted.version));
+        }
+        self.ledger = Some(Ledger::open(self.worker, version, self.started).with(self.memo.take()));
         let place = self.worker.queue.enter(self.worker.cell(version), timeout).ok_or(Fault::HoldFull)?;
         let mut place = Box::new(place);
         let mut alarm = Alarm::default();
@@ -82,7 +85,9 @@ impl Arrived<'_> {
     /// The end of a request that waited in vain.
     pub(super) fn refuse(mut self, fault: Fault) -> Own {
         let ledger = self.ledger.take();
-        let ledger = ledger.unwrap_or_else(|| Ledger::open(self.worker, VersionId::UNROUTED, self.started));
+        let memo = self.memo.take();
+        let opened = || Ledger::open(self.worker, VersionId::UNROUTED, self.started).with(memo);
+        let ledger = ledger.unwrap_or_else(opened);
         Own::Fault { ledger, manner: self.manner, fault, close: fault == Fault::ShuttingDown }
     }
 }

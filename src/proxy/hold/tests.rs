@@ -60,7 +60,7 @@ fn noted(log: &Log) -> Vec<String> {
 async fn they_go_in_order_and_not_all_at_once() {
     local(async {
         let (queue, log) = (queue(1000), Log::default());
-        for name in 0..150 {
+        for name in 0..300 {
             wait(&queue, name, Because::Empty, &log);
         }
         settle().await;
@@ -69,13 +69,14 @@ async fn they_go_in_order_and_not_all_at_once() {
         assert!(noted(&log).is_empty(), "there is no endpoint");
         queue.look(&served(true));
         settle().await;
-        let expected: Vec<String> = (0..150).map(|name| name.to_string()).collect();
+        let expected: Vec<String> = (0..300).map(|name| name.to_string()).collect();
         assert_eq!(noted(&log), expected[..64]);
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert_eq!(noted(&log), expected[..128]);
+        assert_eq!(noted(&log), expected[..64 + 128]);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(noted(&log), expected);
-        assert!(queue.keeps(wanted(Because::Empty).split).is_none());
+        assert!(queue.keeps(wanted(Because::Empty).split, 0).is_none());
+        assert_eq!(queue.abreast.get(), ABREAST, "the next queue begins as this one did");
     })
     .await;
 }
@@ -188,18 +189,19 @@ async fn who_comes_later_waits_behind_those_that_wait() {
     local(async {
         let (queue, log) = (queue(1000), Log::default());
         let split = wanted(Because::Empty).split;
-        assert_eq!(queue.keeps(split), None);
+        assert_eq!(queue.keeps(split, 0), None);
         for name in 0..70 {
             wait(&queue, name, Because::Empty, &log);
         }
         settle().await;
         queue.look(&served(true));
         settle().await;
-        assert_eq!(queue.keeps(split), Some(Because::Others));
+        assert_eq!(queue.keeps(split, 0), Some(Because::Others));
+        assert_eq!(queue.keeps(split, 1), None, "another version has endpoints of its own");
         wait(&queue, 70, Because::Others, &log);
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(noted(&log).last().map(String::as_str), Some("70"));
-        assert_eq!(queue.keeps(split), None);
+        assert_eq!(queue.keeps(split, 0), None);
     })
     .await;
 }

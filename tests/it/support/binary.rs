@@ -28,8 +28,15 @@ pub struct Binary {
 impl Binary {
     /// Spawns it and waits until it is ready.
     pub async fn start(yaml: &str) -> Self {
+        Self::start_with(yaml, &[]).await
+    }
+
+    /// The same with variables of its environment.
+    pub async fn start_with(yaml: &str, variables: &[(&str, &str)]) -> Self {
         for _ in 0..ATTEMPTS {
-            let mut binary = Self::spawn(yaml);
+            let mut binary = Self::spawn_with(yaml, |command| {
+                command.envs(variables.iter().copied());
+            });
             let admin = binary.address("admin");
             let mut exited = false;
             wait_until_for("ready", Duration::from_secs(20), async || {

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
+use crate::model::{AccessLog, AccessLogFormat, Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 
 use super::super::problem::{Pointer, Problems};
 use super::super::wire;
 use super::{Checked, Context, address, each, optional};
 
+/// The word for standard output.
+const STDOUT: &str = "stdout";
 /// The word that switches the admin listener off.
 const OFF: &str = "off";
 /// Longest path of a socket file, bytes: a socket's address holds 107 (unix(7)), and the id of a process and a dot follow.
@@ -41,6 +43,7 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         let path = context.path(&upgrade.socket);
         context.problems.check(&at, socket_file(path))
     }));
+    let access_log = optional(wire.access_log.as_ref().map(|log| access_log(log, &root.key("accessLog"), context)));
     let shutdown = shutdown(wire.shutdown.as_ref(), &root.key("shutdown"), &mut context.problems);
     Some(Settings {
         admin: admin?,
@@ -50,10 +53,26 @@ pub fn settings(wire: &wire::File, context: &mut Context<'_>) -> Option<Settings
         workers: wire.workers.map_or(default.workers, usize::from),
         shutdown: shutdown?,
         upgrade: upgrade?,
+        access_log: access_log?,
         state: wire.state.as_ref().map(|state| context.path(state)),
         dialects: wire.metrics.as_ref().map(dialects).unwrap_or_default(),
         most_held: wire.hold.as_ref().and_then(|hold| hold.most).map_or(default.most_held, |most| most as usize),
     })
+}
+
+fn access_log(wire: &wire::AccessLog, at: &Pointer, context: &mut Context<'_>) -> Option<AccessLog> {
+    let format = match wire.format {
+        Some(wire::AccessLogFormat::Text) => AccessLogFormat::Text,
+        Some(wire::AccessLogFormat::Json) | None => AccessLogFormat::Json,
+    };
+    let sample = wire.sample.map_or(1.0, |sample| sample.0);
+    if sample <= 0.0 || sample > 1.0 {
+        let message = "write more than 0% and at most 100%; without accessLog nothing is logged";
+        context.problems.error(&at.key("sample"), message);
+        return None;
+    }
+    let path = wire.path.as_deref().filter(|path| *path != STDOUT).map(|path| context.path(path));
+    Some(AccessLog { format, sample, path })
 }
 
 /// A path that fits a socket's address, also with a process id behind it.

@@ -38,6 +38,8 @@ pub struct File {
     pub shutdown: Option<Shutdown>,
     /// How a new process takes over from the running one. Default: it cannot.
     pub upgrade: Option<Upgrade>,
+    /// A line for each request. Default: off.
+    pub access_log: Option<AccessLog>,
     /// File where guard trips are kept over restarts.
     pub state: Option<String>,
     /// What `/metrics` has beside its own families.
@@ -111,6 +113,26 @@ pub struct Hold {
 pub struct Upgrade {
     /// Socket file by which the two find each other: the same in the configuration of both.
     pub socket: String,
+}
+
+/// A line for each request, once it has ended.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessLog {
+    /// An object each, or the Common Log Format with more behind it. Default: json.
+    pub format: Option<AccessLogFormat>,
+    /// The share of requests that get one. Default: 100%.
+    pub sample: Option<Percent>,
+    /// File that lines are appended to, opened anew on SIGHUP; or "stdout". Default: stdout.
+    pub path: Option<String>,
+}
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AccessLogFormat {
+    Json,
+    Text,
 }
 
 /// What `/metrics` has beside its own families.
