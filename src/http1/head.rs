@@ -176,8 +176,11 @@ impl Framing {
 
 /// Digits and nothing else.
 fn number(digits: &[u8]) -> Option<u64> {
-    let fits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    fits.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+    let add = |number: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 /// Reads the trailers that `section` holds, up to and with their empty line.

@@ -12,6 +12,7 @@ use crate::message::{FieldSection, Request, Size, Span, Target};
 pub fn next_request(bytes: &[u8], seen: usize) -> Option<(usize, Result<Request, HeadError>)> {
     // Most heads arrive whole, and need not be searched for their end before they are read.
     if seen == 0
+        && !bytes.is_empty()
         && let Ok(Some((length, request))) = read(bytes)
     {
         return Some((length, Ok(request)));

@@ -15,6 +15,7 @@ type Read = (Response, bool);
 pub fn next_response(bytes: &[u8], seen: usize, to_head: bool) -> Option<(usize, Result<Read, HeadError>)> {
     // Most heads arrive whole, and need not be searched for their end before they are read.
     if seen == 0
+        && !bytes.is_empty()
         && let Ok(Some((length, response))) = read(bytes, to_head)
     {
         return Some((length, Ok(response)));

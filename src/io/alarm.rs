@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
+use crate::message::halve;
+
 /// Alarms that a thread keeps.
-const KEPT: usize = 256;
+const KEPT: usize = 1024;
 
 thread_local! {
     static POOL: RefCell<Vec<Pin<Box<Sleep>>>> = const { RefCell::new(Vec::new()) };
@@ -36,6 +38,11 @@ impl Alarm {
         }
         Poll::Pending
     }
+}
+
+/// Lets half of the alarms go that the thread keeps.
+pub fn trim() {
+    POOL.with_borrow_mut(halve);
 }
 
 impl Drop for Alarm {

@@ -117,7 +117,7 @@ impl Sink for Http2 {
             None => send.send_data(Bytes::new(), true),
             Some(section) => {
                 let mut map = http::HeaderMap::new();
-                section.to_map(&mut map);
+                FieldSection::to_map(&[&section], &mut map);
                 send.send_trailers(map)
             }
         };

@@ -12,7 +12,7 @@ mod splice;
 mod stream;
 mod wire;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, trim};
 pub use closing::{Closing, Watch};
 pub use coalesce::{Coalesced, Drain};
 pub use date::date;

@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::proxy;
+
 /// How often a worker gives back what it has not needed meanwhile.
 const PERIOD: Duration = Duration::from_secs(5);
 
@@ -19,6 +21,7 @@ pub fn collect_with(collect: fn()) {
 pub async fn tidy() -> Infallible {
     loop {
         tokio::time::sleep(PERIOD).await;
+        proxy::trim();
         if let Some(collect) = COLLECT.get() {
             collect();
         }

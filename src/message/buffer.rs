@@ -11,7 +11,7 @@ pub const LARGE: usize = 128 * 1024;
 /// Capacity for the fields of a message, bytes.
 const HEAD: usize = 4 * 1024;
 /// Buffers that a thread keeps of each capacity.
-const KEPT: [(usize, usize); 3] = [(HEAD, 256), (SMALL, 64), (LARGE, 16)];
+const KEPT: [(usize, usize); 3] = [(HEAD, 1024), (SMALL, 64), (LARGE, 16)];
 
 thread_local! {
     static POOL: RefCell<[Vec<Vec<u8>>; 3]> = const { RefCell::new([const { Vec::new() }; 3]) };
@@ -65,6 +65,17 @@ impl Drop for Buffer {
             give_back(std::mem::take(&mut self.bytes), self.class);
         }
     }
+}
+
+/// Lets half of what the thread keeps go, that which was used longest ago.
+pub fn trim() {
+    POOL.with_borrow_mut(|pool| pool.iter_mut().for_each(halve));
+}
+
+/// Keeps the latter half of what a thread keeps, which was used last.
+pub fn halve<T>(kept: &mut Vec<T>) {
+    kept.drain(..kept.len().div_ceil(2));
+    kept.shrink_to_fit();
 }
 
 fn give_back(mut bytes: Vec<u8>, class: u8) {

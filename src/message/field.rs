@@ -147,7 +147,11 @@ fn is_same(known: &[u8], name: &[u8]) -> bool {
         let (known, name) = (known.as_chunks::<8>().0, name.as_chunks::<8>().0);
         return word(a) == word(b) && known.iter().zip(name).all(|(a, b)| word(a) == word(b));
     }
-    known.iter().zip(name).all(|(a, b)| a | 32 == b | 32)
+    let half = |bytes: Option<&[u8; 4]>| bytes.map(|bytes| u32::from_le_bytes(*bytes) | CASE as u32);
+    match (half(known.first_chunk()), half(known.last_chunk())) {
+        (None, _) => known.iter().zip(name).all(|(a, b)| a | 32 == b | 32),
+        ends => ends == (half(name.first_chunk()), half(name.last_chunk())),
+    }
 }
 
 const _: () = assert!(NAMES.len() < 64, "a set of fields is one word");

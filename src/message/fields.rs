@@ -6,11 +6,12 @@ use std::io::Write as _;
 
 use http::{HeaderName, HeaderValue};
 
+use super::buffer::halve;
 use super::{Buffer, Field};
 use crate::head::Fields;
 
 /// Vectors of lines that a thread keeps.
-const KEPT_LINES: usize = 256;
+const KEPT_LINES: usize = 1024;
 
 thread_local! {
     static LINES: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
@@ -301,18 +302,23 @@ impl FieldSection {
         out.extend_from_slice(&self.bytes[run]);
     }
 
-    /// Adds the lines to a map, as HTTP/2 has them: names in lower case (RFC 9113 section 8.2).
-    pub fn to_map(&self, map: &mut http::HeaderMap) {
-        let shared = bytes::Bytes::copy_from_slice(&self.bytes);
-        map.reserve(self.lines.len());
-        for line in &self.lines {
-            let name = match line.field {
-                Field::Other => HeaderName::from_bytes(self.bytes_at(line.name)).ok(),
-                field => Some(HeaderName::from_static(field.name())),
-            };
-            let value = HeaderValue::from_maybe_shared(shared.slice(line.value.range()));
-            if let (Some(name), Ok(value)) = (name, value) {
-                map.append(name, value);
+    /// Adds the lines of sections to a map, as HTTP/2 has them: names in lower case (RFC 9113 section 8.2).
+    pub fn to_map(sections: &[&Self], map: &mut http::HeaderMap) {
+        map.reserve(sections.iter().map(|section| section.lines.len()).sum());
+        let mut all = Vec::with_capacity(sections.iter().map(|section| section.bytes.len()).sum());
+        sections.iter().for_each(|section| all.extend_from_slice(&section.bytes));
+        let mut rest = bytes::Bytes::from(all);
+        for section in sections {
+            let shared = rest.split_to(section.bytes.len());
+            for line in &section.lines {
+                let name = match line.field {
+                    Field::Other => HeaderName::from_bytes(section.bytes_at(line.name)).ok(),
+                    field => Some(HeaderName::from_static(field.name())),
+                };
+                let value = HeaderValue::from_maybe_shared(shared.slice(line.value.range()));
+                if let (Some(name), Ok(value)) = (name, value) {
+                    map.append(name, value);
+                }
             }
         }
     }
@@ -349,6 +355,11 @@ impl Drop for FieldSection {
             }
         });
     }
+}
+
+/// Lets half of the room for lines go that the thread keeps, that which was used longest ago.
+pub fn trim() {
+    LINES.with_borrow_mut(halve);
 }
 
 impl Clone for FieldSection {

@@ -7,12 +7,18 @@ mod buffer;
 mod field;
 mod fields;
 
-pub use buffer::{Buffer, LARGE, SMALL};
+pub use buffer::{Buffer, LARGE, SMALL, halve};
 pub use field::Field;
 pub use fields::{Block, FieldSection, Name, Span};
 
 use http::{Method, StatusCode, Version};
 use thiserror::Error;
+
+/// Lets half of the room go that the calling thread keeps for messages to come.
+pub fn trim() {
+    buffer::trim();
+    fields::trim();
+}
 
 /// The head of a request (RFC 9110 section 6).
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 use super::client::{Client, Http1Client, Http2Client};
 use super::exchange::{self, ConnectionInfo};
 use super::worker::Worker;
-use crate::message::Request;
+use crate::message::{Request, halve};
 
 /// Carriers that a thread keeps; each takes a few kilobytes.
-const KEPT: usize = 256;
+const KEPT: usize = 1024;
 
 thread_local! {
     static POOL: RefCell<Vec<Carrier>> = const { RefCell::new(Vec::new()) };
@@ -46,6 +46,11 @@ impl Sender {
             Self::Http2(client) => Client::Http2(client),
         }
     }
+}
+
+/// Lets half of the carriers go that the thread keeps, those used longest ago.
+pub fn trim() {
+    POOL.with_borrow_mut(halve);
 }
 
 /// Carries a request to its end.

@@ -29,6 +29,14 @@ mod validate;
 mod warming;
 mod worker;
 
+/// Lets half of what the calling thread keeps for requests to come go: it is called again and again, so that what a peak
+/// needed is not kept.
+pub fn trim() {
+    carrier::trim();
+    crate::io::trim();
+    crate::message::trim();
+}
+
 pub use accept::{BindError, bind};
 pub use memo::Observer;
 pub use validate::host_of;

@@ -60,7 +60,7 @@ fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(path.strip_suffix('/').unwrap_or(path));
     std::iter::from_fn(move || {
         let prefix = rest?;
-        rest = prefix.rfind('/').map(|slash| &prefix[..slash]);
+        rest = prefix.bytes().rposition(|byte| byte == b'/').map(|slash| &prefix[..slash]);
         Some(prefix)
     })
 }

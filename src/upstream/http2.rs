@@ -15,6 +15,7 @@ use http::{Method, Request, Uri};
 use tokio::sync::watch;
 
 use super::Outgoing;
+use crate::http1;
 use crate::io::{Coalesced, Drain, Http2, KeepAlive, Stream, broken};
 use crate::message::{Broken, Field, FieldSection, Response, Size};
 
@@ -211,10 +212,12 @@ fn head(request: &Outgoing<'_>) -> Option<Request<()>> {
     *head.uri_mut() = Uri::from_parts(uri).ok()?;
     *head.method_mut() = request.method.clone();
     *head.version_mut() = http::Version::HTTP_2;
-    request.fields.to_map(head.headers_mut());
+    let mut added = FieldSection::default();
     if let Size::Known(length) = request.size {
-        head.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
+        added = FieldSection::new();
+        added.append_with(Field::ContentLength, |out| http1::decimal(out, length));
     }
+    FieldSection::to_map(&[request.fields, &added], head.headers_mut());
     if let Some(protocol) = request.upgrade {
         *head.method_mut() = Method::CONNECT;
         head.headers_mut().remove(Field::SecWebsocketKey.name());

@@ -44,7 +44,7 @@ fn elements_of_a_list_are_taken_from_all_lines() {
 fn a_map_has_the_same_lines() {
     let section = section(&[("X-One", "1"), ("Content-Type", "text/plain"), ("x-one", "2")]);
     let mut map = HeaderMap::new();
-    section.to_map(&mut map);
+    FieldSection::to_map(&[&section], &mut map);
     assert_eq!(map.get_all("x-one").iter().collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(map["content-type"], "text/plain");
     let mut back = FieldSection::new();

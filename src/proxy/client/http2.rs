@@ -16,6 +16,7 @@ use super::super::exchange::ConnectionInfo;
 use super::super::worker::Worker;
 use super::LONGEST_HEAD;
 use super::http1::HEAD_TIMEOUT;
+use crate::http1;
 use crate::io::{self, Closing, Coalesced, Drain, Http2, KeepAlive, Stream, Watch, Wire, broken};
 use crate::message::{Broken, Field, FieldSection, Request, Response, Size, Target};
 
@@ -150,17 +151,14 @@ impl Http2Client {
     ///
     /// The stream has ended.
     pub fn begin(&mut self, response: &Response, bodiless: bool) -> Result<(), Broken> {
-        let mut head = head(response);
+        let mut added = FieldSection::new();
         if let Size::Known(length) = response.size {
-            head.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            added.append_with(Field::ContentLength, |out| http1::decimal(out, length));
         }
         if !response.fields.has(Field::Date) {
-            let mut date = Vec::with_capacity(32);
-            io::date(&mut date);
-            if let Ok(date) = header::HeaderValue::from_maybe_shared(Bytes::from(date)) {
-                head.headers_mut().insert(header::DATE, date);
-            }
+            added.append_with(Field::Date, io::date);
         }
+        let head = head(response, &added);
         let ended = bodiless || matches!(response.size, Size::None | Size::Known(0));
         let send = self.respond.send_response(head, ended).map_err(broken)?;
         self.body.send = (!ended).then_some(send);
@@ -169,7 +167,7 @@ impl Http2Client {
 
     /// Passes on an informational answer. One that comes too late is nobody's loss.
     pub fn inform(&mut self, response: &Response) {
-        let _ = self.respond.send_informational(head(response));
+        let _ = self.respond.send_informational(head(response, &FieldSection::default()));
     }
 
     /// Ready once the client has reset the stream, or gone.
@@ -190,10 +188,10 @@ impl Http2Client {
     }
 }
 
-fn head(response: &Response) -> http::Response<()> {
+fn head(response: &Response, added: &FieldSection) -> http::Response<()> {
     let mut head = http::Response::new(());
     *head.status_mut() = response.status;
     *head.version_mut() = http::Version::HTTP_2;
-    response.fields.to_map(head.headers_mut());
+    FieldSection::to_map(&[&response.fields, added], head.headers_mut());
     head
 }
