@@ -15,9 +15,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use weir::decide::{Cursors, Decision, Outcome, decide};
 use weir::head::RequestHead;
 use weir::model::{
-    Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
-    Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, StickyTo, Timeouts,
-    Transport, ValueMatch, Version, Weight,
+    Attachment, Balance, ClientId, Endpoint, EndpointPolicy, HostPattern, Kind, Limits, Listener, Match, Model,
+    OnEmpty, Order, Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode,
+    StickyTo, Timeouts, Transport, ValueMatch, Version, Weight,
 };
 use weir::snapshot::{Interner, Snapshot, compile};
 
@@ -149,6 +149,7 @@ fn split(weights: &[i64]) -> Split {
         on_empty: OnEmpty::Sibling,
         ramp: Duration::ZERO,
         balance: Balance::RoundRobin,
+        endpoints: EndpointPolicy::shared(),
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         rescue: None,

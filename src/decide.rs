@@ -9,13 +9,13 @@ pub use explain::{ExplainedMirror, ExplainedVersion, Explanation, explain};
 
 use std::sync::Arc;
 
-use crate::endpoint::{Endpoint, SplitId, VersionId};
+use crate::endpoint::{Clock, Endpoint, SplitId, VersionId};
 use crate::head::RequestHead;
-use crate::model::{Access, OnEmpty, Split, StickyTo};
+use crate::model::{Access, Balance, OnEmpty, Split, StickyTo};
 use crate::route::{self, Found};
 use crate::snapshot::{MirrorEntry, Rule, Snapshot, VersionEntry};
 use crate::split::{self, Choice, Home, Schedule, SetCookie, Why};
-use crate::upstream::balance::{self, Tried, Turn};
+use crate::upstream::balance::{self, Draw, Tried, Turn};
 
 /// Where a worker stands in every split and version.
 pub struct Cursors {
@@ -23,12 +23,15 @@ pub struct Cursors {
     turns: Vec<Option<Turn>>,
     /// Random source of the worker.
     pub rng: fastrand::Rng,
+    /// What tells the time, where a choice depends on it.
+    pub clock: Clock,
 }
 
 impl Cursors {
     /// Cursors at the beginning; the same seed gives the same decisions.
     pub fn new(seed: u64) -> Self {
-        Self { schedules: Vec::new(), turns: Vec::new(), rng: fastrand::Rng::with_seed(seed) }
+        let rng = fastrand::Rng::with_seed(seed);
+        Self { schedules: Vec::new(), turns: Vec::new(), rng, clock: Clock::Real }
     }
 
     fn schedule(&mut self, split: SplitId) -> (&mut Schedule, &mut fastrand::Rng) {
@@ -39,12 +42,14 @@ impl Cursors {
         (&mut self.schedules[index], &mut self.rng)
     }
 
-    fn turn(&mut self, version: VersionId) -> &mut Turn {
+    /// What a request that is hashed to `key` draws an endpoint of a version from.
+    fn draw(&mut self, version: VersionId, key: u64) -> Draw<'_> {
         let index = version.index();
         if self.turns.len() <= index {
             self.turns.resize(index + 1, None);
         }
-        self.turns[index].get_or_insert_with(|| Turn::random(&mut self.rng))
+        let turn = self.turns[index].get_or_insert_with(|| Turn::random(&mut self.rng));
+        Draw { turn, rng: &mut self.rng, clock: self.clock, key }
     }
 }
 
@@ -81,6 +86,8 @@ pub struct Decision {
     pub cookie: Option<SetCookie>,
     /// How the client's endpoint is found, if it keeps one.
     pub home: Option<Home>,
+    /// What it is hashed to, where endpoints are chosen by a hash.
+    pub key: u64,
 }
 
 impl Decision {
@@ -94,10 +101,18 @@ impl Decision {
         &self.rule(snapshot).body.versions[self.version]
     }
 
-    /// Whether the version has another endpoint that was not tried.
+    /// Counts the client at its endpoint, if it keeps one that it does not follow from who it is.
+    pub fn settle(&self, snapshot: &Snapshot, clock: Clock) {
+        if let Some((client, returns)) = self.home.and_then(|home| home.resident()) {
+            self.endpoint(snapshot).residents().settle(client, returns, clock.now());
+        }
+    }
+
+    /// Whether the version has another endpoint that is well and was not tried.
     pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
         let endpoints = self.version(snapshot).endpoints.iter().enumerate();
-        endpoints.filter(|(index, _)| *index != self.endpoint).any(|(_, endpoint)| !tried.contains(endpoint.id))
+        let mut others = endpoints.filter(|(index, _)| *index != self.endpoint).map(|(_, endpoint)| endpoint);
+        others.any(|endpoint| endpoint.health.is_usable() && !tried.contains(endpoint.id))
     }
 
     /// The same decision among what is served by now, but for the endpoint, which is to be chosen again. None: its rule or
@@ -165,14 +180,19 @@ pub fn decide(snapshot: &Snapshot, cursors: &mut Cursors, head: &RequestHead<'_>
     }
     let (schedule, rng) = cursors.schedule(rule.body.split_id);
     match split::choose(rule, head, schedule, rng) {
-        Some(choice) => place(rule, found, choice, &Tried::default(), cursors),
+        Some(choice) => {
+            let hashes = rule.body.split.balance == Balance::Hash;
+            let key = if hashes { split::hash_key(&rule.body.split, head) } else { 0 };
+            place(rule, found, Choice { key, ..choice }, &Tried::default(), cursors)
+        }
         None => Outcome::Reject(Refusal::NoEndpoint { found, version: 0 }),
     }
 }
 
 /// Decides where a request goes after endpoints in `tried` have failed it: the same version as long as it has another.
 pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tried: &Tried) -> Option<Decision> {
-    let choice = Choice { version: before.version, why: before.why, cookie: before.cookie.clone(), home: before.home };
+    let Decision { version, why, home, key, .. } = *before;
+    let choice = Choice { version, why, cookie: before.cookie.clone(), home, key };
     match place(before.rule(snapshot), before.found, choice, tried, cursors) {
         Outcome::Forward(decision) => Some(decision),
         Outcome::Respond(_) | Outcome::Hold { .. } | Outcome::Reject(_) => None,
@@ -182,7 +202,7 @@ pub fn again(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, trie
 /// Decides where a request goes that failed on a version and is rescued: the first version.
 pub fn rescue(snapshot: &Snapshot, cursors: &mut Cursors, before: &Decision, tried: &Tried) -> Option<Decision> {
     let rule = before.rule(snapshot);
-    let endpoint = pick(rule, 0, tried, cursors)?;
+    let endpoint = pick(rule, (0, before.key), tried, cursors)?;
     Some(Decision { version: 0, endpoint, why: Why::Sibling, ..before.clone() })
 }
 
@@ -203,8 +223,8 @@ pub fn mirrors(snapshot: &Snapshot, cursors: &mut Cursors, decision: &Decision) 
         let (schedule, rng) = cursors.schedule(mirror.draws);
         let target = &mirror.target;
         let copied = split::mirrored(mirror, decision.version, schedule, rng) && !target.invalid;
-        let turn = copied.then(|| cursors.turn(target.id))?;
-        let endpoint = balance::pick(&target.endpoints, rule.body.split.balance, &Tried::default(), turn)?;
+        let draw = copied.then(|| cursors.draw(target.id, decision.key))?;
+        let endpoint = balance::pick(&target.endpoints, &rule.body.split, &Tried::default(), draw)?;
         Some(Mirrored { mirror: index, endpoint })
     };
     rule.body.mirrors.iter().enumerate().filter_map(copy).collect()
@@ -212,22 +232,26 @@ pub fn mirrors(snapshot: &Snapshot, cursors: &mut Cursors, decision: &Decision) 
 
 /// Finds an endpoint for a choice, or for a sibling of it.
 fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut Cursors) -> Outcome {
-    let Choice { version, why, cookie, home } = choice;
+    let Choice { version, why, cookie, home, key } = choice;
     if rule.body.versions.get(version).is_some_and(|version| version.invalid) {
         return Outcome::Reject(Refusal::Invalid { found, version });
     }
-    if let Some(endpoint) = at_home(rule, version, home, tried).or_else(|| pick(rule, version, tried, cursors)) {
+    let anywhere = |cursors: &mut Cursors| match home {
+        Some(Home::Kept { .. }) => settle(rule, version, tried, cursors),
+        _ => pick(rule, (version, key), tried, cursors),
+    };
+    if let Some(endpoint) = at_home(rule, version, home, tried).or_else(|| anywhere(cursors)) {
         let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), home.filter(|_| why != Why::Guard)?));
-        return Outcome::Forward(Decision { found, version, endpoint, why, cookie, home });
+        return Outcome::Forward(Decision { found, version, endpoint, why, cookie, home, key });
     }
     let split: &Split = &rule.body.split;
     if split.on_empty == OnEmpty::Sibling
-        && let Some((version, endpoint)) = sibling(rule, version, tried, cursors)
+        && let Some((version, endpoint)) = sibling(rule, (version, key), tried, cursors)
     {
         // A newcomer stays with the sibling; who has a home already returns to it once it has endpoints again.
         let newcomer = home.filter(|home| matches!(home, Home::Kept { token: None, .. }));
         let cookie = cookie.or_else(|| new_home(rule, (version, endpoint), newcomer?));
-        return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie, home });
+        return Outcome::Forward(Decision { found, version, endpoint, why: Why::Sibling, cookie, home, key });
     }
     if matches!(split.on_empty, OnEmpty::Hold(_)) {
         return Outcome::Hold { found, version };
@@ -237,8 +261,14 @@ fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut
 
 /// The endpoint that the client keeps, unless it has failed this request.
 fn at_home(rule: &Rule, version: usize, home: Option<Home>, tried: &Tried) -> Option<usize> {
-    let endpoints = rule.body.versions.get(version)?.endpoints.iter().enumerate();
-    home?.find(endpoints.filter(|(_, e)| !tried.contains(e.id)).map(|(i, e)| (i, e.address)))
+    let (home, endpoints) = (home?, &rule.body.versions.get(version)?.endpoints);
+    let untried = |(_, e): &(usize, &Arc<Endpoint>)| !tried.contains(e.id);
+    let places = endpoints.iter().enumerate().filter(untried);
+    let found = home.find(places.clone().map(|(i, e)| (i, e.address)))?;
+    if endpoints[found].health.is_usable() || balance::panics(endpoints, rule.body.split.endpoints.panic) {
+        return Some(found);
+    }
+    home.find(places.filter(|(_, e)| e.health.is_usable()).map(|(i, e)| (i, e.address)))
 }
 
 /// The cookie for a client that is not where its cookie says: because it is new, its endpoint has gone, or it failed and
@@ -254,7 +284,7 @@ fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Opt
 }
 
 /// Another version by weight, among those that have endpoints; without any of positive weight, the first that has one.
-fn sibling(rule: &Rule, empty: usize, tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
+fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
     let versions = &rule.body.versions;
     let able = |i: usize| i != empty && versions[i].endpoints.iter().any(|e| !tried.contains(e.id));
     let weight = |i: usize| {
@@ -272,12 +302,17 @@ fn sibling(rule: &Rule, empty: usize, tried: &Tried, cursors: &mut Cursors) -> O
             mine
         })?
     };
-    Some((version, pick(rule, version, tried, cursors)?))
+    Some((version, pick(rule, (version, key), tried, cursors)?))
 }
 
-fn pick(rule: &Rule, version: usize, tried: &Tried, cursors: &mut Cursors) -> Option<usize> {
+fn settle(rule: &Rule, version: usize, tried: &Tried, cursors: &mut Cursors) -> Option<usize> {
     let entry = rule.body.versions.get(version)?;
-    balance::pick(&entry.endpoints, rule.body.split.balance, tried, cursors.turn(entry.id))
+    balance::settle(&entry.endpoints, &rule.body.split, tried, cursors.draw(entry.id, 0))
+}
+
+fn pick(rule: &Rule, (version, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<usize> {
+    let entry = rule.body.versions.get(version)?;
+    balance::pick(&entry.endpoints, &rule.body.split, tried, cursors.draw(entry.id, key))
 }
 
 #[cfg(test)]

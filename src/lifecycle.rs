@@ -34,7 +34,7 @@ use crate::record::access::{AccessLog, OpenError};
 use crate::record::dialect::DialectExporter;
 use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
-use crate::source::file::{self, Diagnostics, Watcher};
+use crate::source::file::{self, Diagnostics, NameWatcher, Names, News, Watcher};
 
 pub use handover::HandoverError;
 use handover::{Inherited, Place, Purpose, Sockets};
@@ -127,7 +127,7 @@ impl Process {
         control.events().tell(EventKind::ConfigApplied, "", "", format!("generation {generation}: {message}"));
         let start = |socket| Admin::start(socket, settings.admin_token.clone(), Arc::clone(&control), phases.clone());
         let admin = bound.into_iter().map(start).collect();
-        let ticker = tokio::spawn(tick(Arc::clone(&control)));
+        let ticker = tokio::spawn(tend(Arc::clone(&control)));
         Ok(Self { control, phase, shutdown: settings.shutdown, admin, threads, ticker, access })
     }
 
@@ -291,7 +291,12 @@ fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError
 /// How often it is looked whether something is still in flight at the end.
 const LOOK: Duration = Duration::from_millis(10);
 
-async fn tick(control: Arc<Control>) {
+/// What the control side does by itself.
+async fn tend(control: Arc<Control>) {
+    tokio::join!(tick(&control), control.check_health());
+}
+
+async fn tick(control: &Control) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -322,9 +327,10 @@ fn summary(model: &Model) -> String {
 ///
 /// The file is invalid, or cannot be served, at the start. Later errors are told and change nothing.
 pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
-    let loaded = load(path.clone()).await?;
+    let loaded = load(path.clone(), Names::default()).await?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut watcher = Watcher::new(&loaded.watched);
+    let mut names = NameWatcher::new(loaded.names);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     if loaded.settings.peers.is_some() {
         tracing::warn!("peers is of use with --kubernetes only: nothing says here who the other replicas are");
@@ -343,8 +349,11 @@ pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
                 return Ok(());
             }
             () = watcher.changed() => {}
+            news = names.changed() => if !tell_names(&news, process.control()) {
+                continue;
+            },
         }
-        reload(&path, process.control(), &mut settings, &mut watcher).await;
+        reload(&path, process.control(), &mut settings, (&mut watcher, &mut names)).await;
     }
     leave(process, &mut signals).await;
     Ok(())
@@ -419,14 +428,34 @@ pub enum RunError {
 }
 
 /// Loading reads files and resolves names, which must not hold up the control side.
-async fn load(path: PathBuf) -> Result<file::Loaded, Diagnostics> {
-    match tokio::task::spawn_blocking(move || file::load(&path)).await {
+async fn load(path: PathBuf, known: Names) -> Result<file::Loaded, Diagnostics> {
+    match tokio::task::spawn_blocking(move || file::load_knowing(&path, &known)).await {
         Ok(loaded) => loaded,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
-async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut Settings, watcher: &mut Watcher) {
+/// Tells what is new about host names; says whether endpoints have other addresses now.
+fn tell_names(news: &[News], control: &Control) -> bool {
+    for news in news {
+        let (kind, message) = match news {
+            News::Moved(name) => (EventKind::NameChanged, format!("{name} has other addresses now")),
+            News::Lost(name) => {
+                (EventKind::NameLost, format!("{name} has no address any more: the last ones are kept"))
+            }
+            News::Found(name) => (EventKind::NameChanged, format!("{name} has addresses again, the same as before")),
+        };
+        control.events().tell(kind, "", "", message);
+    }
+    news.iter().any(|news| matches!(news, News::Moved(_)))
+}
+
+async fn reload(
+    path: &std::path::Path,
+    control: &Arc<Control>,
+    settings: &mut Settings,
+    (watcher, names): (&mut Watcher, &mut NameWatcher),
+) {
     let reject = |message: String| {
         control.metrics().rejected("file");
         control.events().tell(
@@ -436,12 +465,13 @@ async fn reload(path: &std::path::Path, control: &Arc<Control>, settings: &mut S
             format!("the last good configuration stays: {message}"),
         );
     };
-    let loaded = match load(path.to_owned()).await {
+    let loaded = match load(path.to_owned(), names.names().clone()).await {
         Ok(loaded) => loaded,
         Err(diagnostics) => return reject(diagnostics.to_string()),
     };
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     watcher.watch(&loaded.watched);
+    names.watch(loaded.names);
     if *settings != loaded.settings {
         tracing::warn!(
             "admin, ops, peers, workers, shutdown, upgrade, accessLog, state, hold and metrics are read at the start only: restart to change them"

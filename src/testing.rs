@@ -8,9 +8,9 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use crate::head::RequestHead;
 use crate::model::{
-    Attachment, Balance, ClientId, Endpoint, HostPattern, Kind, Limits, Listener, Match, Model, OnEmpty, Order,
-    Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode, StickyTo,
-    Timeouts, Transport, ValueMatch, Version, Weight,
+    Attachment, Balance, ClientId, Endpoint, EndpointPolicy, HostPattern, Kind, Limits, Listener, Match, Model,
+    OnEmpty, Order, Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky,
+    StickyMode, StickyTo, Timeouts, Transport, ValueMatch, Version, Weight,
 };
 use crate::snapshot::{Interner, Snapshot, WeightSource, Weights, compile};
 
@@ -137,6 +137,7 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         on_empty: OnEmpty::Sibling,
         ramp: std::time::Duration::ZERO,
         balance: Balance::RoundRobin,
+        endpoints: EndpointPolicy::shared(),
         timeouts: Timeouts::default(),
         retry: Retry::default(),
         rescue: None,

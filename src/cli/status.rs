@@ -85,10 +85,20 @@ pub fn table(status: &Status) -> String {
             }
         }
     }
+    for split in &status.splits {
+        for version in split.versions.iter().filter(|version| version.gated) {
+            let (name, ready) = (name(split), version.ready);
+            _ = writeln!(
+                text,
+                "{name}/{}: gets less than its weight: its {ready} ready endpoints could not carry more",
+                version.name
+            );
+        }
+    }
     text
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "SPLIT",
     "VERSION",
     "FROM",
@@ -101,6 +111,7 @@ const COLUMNS: [&str; 13] = [
     "P99",
     "ACTIVE",
     "CONNS",
+    "ENDPOINTS",
     "GUARD",
 ];
 
@@ -125,8 +136,17 @@ fn row(split: &SplitStatus, version: &VersionStatus) -> Vec<String> {
         seconds(version.p99),
         version.active_requests.to_string(),
         version.connections.to_string(),
+        endpoints(version),
         version.guard.as_ref().map_or("-".to_owned(), |guard| guard.state.clone()),
     ]
+}
+
+/// How many there are, and how many of them are used if these are fewer.
+fn endpoints(version: &VersionStatus) -> String {
+    match version.ready == version.endpoints {
+        true => version.endpoints.to_string(),
+        false => format!("{}/{}", version.ready, version.endpoints),
+    }
 }
 
 fn name(split: &SplitStatus) -> String {

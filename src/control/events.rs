@@ -28,6 +28,22 @@ pub enum EventKind {
     Released,
     /// An operator re-armed a guard.
     GuardReset,
+    /// Requests failed at an endpoint, which is left out for a while.
+    EndpointEjected,
+    /// An endpoint that was left out gets requests again.
+    EndpointReturned,
+    /// Health checks find an endpoint unhealthy.
+    EndpointUnhealthy,
+    /// Health checks find it healthy again.
+    EndpointHealthy,
+    /// A version gets less than its weight, because its endpoints could not carry more; or all of it again.
+    WeightGated,
+    /// Connections to a version that is to get its first requests are open.
+    Prewarmed,
+    /// A host name of endpoints has other addresses, or addresses again.
+    NameChanged,
+    /// A host name has no address any more: the last ones are kept.
+    NameLost,
     /// Long-lived connections are asked to end.
     DrainBegan,
     /// They have ended.
@@ -69,7 +85,13 @@ impl Events {
     /// Tells everyone, the log included.
     pub fn tell(&self, kind: EventKind, split: &str, version: &str, message: String) {
         match kind {
-            EventKind::ConfigRejected | EventKind::GuardTripped => tracing::warn!(?kind, split, version, "{message}"),
+            EventKind::ConfigRejected
+            | EventKind::GuardTripped
+            | EventKind::EndpointEjected
+            | EventKind::NameLost
+            | EventKind::EndpointUnhealthy => {
+                tracing::warn!(?kind, split, version, "{message}")
+            }
             _ => tracing::info!(?kind, split, version, "{message}"),
         }
         let mut kept = lock(&self.kept);

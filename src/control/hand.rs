@@ -53,6 +53,7 @@ impl Control {
             rule.weights = Arc::new(Weights::new(state.interner.epoch(), desired, WeightSource::Hand));
             let before = previous.rules.iter().find(|before| before.body.split_id == rule.body.split_id);
             settle(rule, before, state);
+            self.enter(rule, before, state);
         }
         self.publish(snapshot, &state.fleet);
         look(state, &previous, &self.served.load_full(), tokio::time::Instant::now());

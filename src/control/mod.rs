@@ -2,15 +2,19 @@
 //! serve from their next request on; a change that cannot be served changes nothing.
 
 mod analysis;
+mod capacity;
 mod drains;
 mod events;
 mod fleet;
 mod gate;
 mod guards;
 mod hand;
+mod health;
 mod held;
 mod history;
 mod metrics;
+mod outliers;
+mod prewarm;
 mod ramp;
 mod sharing;
 mod status;
@@ -37,15 +41,18 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::capacity::Loads;
 use self::drains::{Change, Drains};
 use self::events::lock;
 use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
 use self::history::History;
+use self::outliers::Outliers;
+use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::trips::Trips;
-use crate::endpoint::{Endpoint, SplitId};
-use crate::model::{Model, RouteKey, SocketKey, WeightError};
+use crate::endpoint::{Endpoint, Moment, SplitId};
+use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
@@ -53,6 +60,8 @@ use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weig
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
+/// Ticks after which clients are forgotten that have not been seen for long.
+const FORGET: u32 = 100;
 /// Ticks of a second, after which history takes a sample.
 const TICKS_PER_SECOND: u32 = 10;
 
@@ -124,6 +133,8 @@ pub struct Control {
     started: Instant,
     /// Told when something about guards has changed that other replicas do not know.
     learned: Notify,
+    /// Told when endpoints may have changed.
+    changed: Notify,
     state: Mutex<State>,
 }
 
@@ -137,6 +148,9 @@ struct State {
     ramps: HashMap<SplitId, Ramp>,
     guards: Guards,
     trips: Trips,
+    outliers: Outliers,
+    loads: Loads,
+    warming: Waiting,
     drains: Drains,
     history: History,
     ticks: u32,
@@ -164,6 +178,9 @@ impl Control {
             ramps: HashMap::new(),
             guards: Guards::default(),
             trips: Trips::open(state)?,
+            outliers: Outliers::default(),
+            loads: Loads::new(),
+            warming: Waiting::new(),
             drains: Drains::default(),
             history: History::default(),
             ticks: 0,
@@ -177,6 +194,7 @@ impl Control {
             metrics,
             started: Instant::now(),
             learned: Notify::new(),
+            changed: Notify::new(),
             state: Mutex::new(state),
         })
     }
@@ -308,6 +326,7 @@ impl Control {
         for rule in &mut snapshot.rules {
             let before = before.get(&rule.body.split_id).copied();
             settle(rule, before, state);
+            self.enter(rule, before, state);
         }
         let snapshot = Arc::new(snapshot);
         let generation = snapshot.generation;
@@ -326,6 +345,7 @@ impl Control {
             }
         }
         self.metrics.applied(generation, begun.elapsed());
+        self.changed.notify_one();
         Ok(generation)
     }
 
@@ -334,9 +354,12 @@ impl Control {
         let mut state = lock(&self.state);
         let state = &mut *state;
         self.move_ramps(state);
+        self.end_warming(state);
+        self.tend_outliers(state);
         let snapshot = self.served.load_full();
         let tripped = state.guards.look(self.started.elapsed(), &snapshot, &self.recorder, &mut state.trips);
         self.tripped(&snapshot, state, tripped);
+        self.wake_lines();
         let now = Instant::now();
         state.drains.tick(&state.fleet, &self.events, now);
         if state.drains.retire(now) {
@@ -346,6 +369,10 @@ impl Control {
         state.ticks += 1;
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
+            self.look_at_loads(state);
+        }
+        if state.ticks.is_multiple_of(FORGET) {
+            self.forget_residents();
         }
     }
 
@@ -360,7 +387,9 @@ impl Control {
             let weights =
                 Weights { epoch: state.interner.epoch(), current: ramp.weights(now), ..(*rule.weights).clone() };
             rule.weights = Arc::new(weights);
-            if ramp.finished(now) {
+            let finished = ramp.finished(now);
+            self.hold_to_capacity(rule, state);
+            if finished {
                 state.ramps.remove(&rule.body.split_id);
                 let split = rule.body.route.to_string();
                 self.events.tell(EventKind::RampFinished, &split, "", "the weights asked for are in effect".to_owned());
@@ -378,6 +407,35 @@ impl Control {
             retire(rule, &state.drains);
         }
         self.publish(snapshot, &state.fleet);
+    }
+
+    /// What comes between the weights asked for and their being served: connections that are to be open first, and what
+    /// endpoints can carry.
+    fn enter(&self, rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
+        if let Some(before) = before {
+            prewarm::warm(rule, before, state);
+        }
+        self.hold_to_capacity(rule, state);
+    }
+
+    /// Lets requests look once more that wait for room at endpoints: there may be others by now.
+    fn wake_lines(&self) {
+        let snapshot = self.served.load();
+        let versions = snapshot.rules.iter().filter(|rule| rule.body.split.limits.per_endpoint.is_some());
+        let lines = versions.flat_map(|rule| rule.body.versions.iter().filter_map(|version| version.line.as_ref()));
+        lines.for_each(|line| line.freed());
+    }
+
+    /// Forgets clients at endpoints that have not been seen there for long.
+    fn forget_residents(&self) {
+        let snapshot = self.served.load();
+        let keeps = |rule: &&Rule| {
+            let sticky = rule.body.split.sticky.as_ref();
+            sticky.is_some_and(|sticky| matches!(sticky.to, StickyTo::Endpoint { .. }))
+        };
+        let versions = snapshot.rules.iter().filter(keeps).flat_map(|rule| rule.body.versions.iter());
+        let endpoints = versions.flat_map(|version| version.endpoints.iter());
+        endpoints.filter(|e| e.resident_count() > 0).for_each(|e| e.residents().forget(Moment::now()));
     }
 
     /// Puts what the guards say about every version into force.
@@ -411,6 +469,18 @@ impl Control {
             known.dedup();
             WeightsError::NoSplit { asked: name.to_owned(), known: join(known.into_iter()) }
         })
+    }
+}
+
+impl State {
+    /// The weights of a rule before the gate looks at them.
+    fn asked(&self, rule: &Rule) -> Box<[u32]> {
+        let id = rule.body.split_id;
+        match (self.warming.get(&id), self.ramps.get(&id)) {
+            (Some(warming), _) => warming.held.clone(),
+            (None, Some(ramp)) => ramp.weights(Instant::now()),
+            (None, None) => rule.weights.desired.iter().map(|weight| weight.get()).collect(),
+        }
     }
 }
 

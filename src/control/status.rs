@@ -89,6 +89,15 @@ pub struct VersionStatus {
     pub drain_seconds: Option<f64>,
     /// Endpoints.
     pub endpoints: usize,
+    /// Those of them that are neither unhealthy nor left out.
+    #[serde(default)]
+    pub ready: usize,
+    /// Requests that wait for room at its endpoints.
+    #[serde(default)]
+    pub queued: usize,
+    /// Whether it gets less than its weight, because its endpoints could not carry more.
+    #[serde(default)]
+    pub gated: bool,
     /// What its guard says; none: it has none.
     pub guard: Option<GuardStatus>,
 }
@@ -223,6 +232,9 @@ impl Control {
             draining: drain.map_or(0, |drain| drain.remaining),
             drain_seconds: drain.filter(|drain| drain.draining > 0).map(|drain| drain.left.as_secs_f64()),
             endpoints: version.endpoints.len(),
+            ready: version.ready(),
+            queued: version.line.as_ref().map_or(0, |line| line.waiting()),
+            gated: rule.weights.gated.get(index).copied().unwrap_or(false),
             guard: state
                 .guards
                 .verdict(&rule.body, index, &state.trips)

@@ -1,6 +1,7 @@
 mod home;
 mod mirrors;
 mod repeats;
+mod residents;
 
 use super::*;
 use crate::endpoint::EndpointId;

@@ -3,12 +3,29 @@
 //! An [`Endpoint`] is shared by every snapshot that names it, so that a reload, or a move to another version, keeps
 //! its pooled connections and its counts.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod clock;
+mod health;
+mod incident;
+mod latency;
+mod line;
+mod residents;
 
-use crate::model::Transport;
+pub use clock::{Clock, Moment};
+pub use health::Health;
+pub use incident::{Ejection, Incidents};
+pub use latency::Latency;
+pub use line::{Line, Place};
+pub use residents::Residents;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::model::{TlsClient, Transport};
 
 /// A version of a split at one revision: dense, stable across generations, never used again for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,17 +65,71 @@ pub struct Endpoint {
     pub transport: Arc<Transport>,
     /// Beside the reference count of the `Arc`, which changes as often: a line of its own would be a second one to fetch.
     in_flight: AtomicU32,
+    /// Whether it is used.
+    pub health: Health,
+    /// How long its answers take; known where it is balanced by.
+    pub latency: Latency,
+    /// Clients that keep it; nobody counts them where none may.
+    residents: OnceLock<Box<Residents>>,
+    /// What stands for its address in consistent hashes: the same in every replica.
+    token: u64,
 }
 
 impl Endpoint {
     /// An endpoint without load.
     pub fn new(id: EndpointId, address: SocketAddr, host: Option<Arc<str>>, transport: Arc<Transport>) -> Self {
-        Self { id, address, host, pod: None, transport, in_flight: AtomicU32::new(0) }
+        let token = match address.ip() {
+            IpAddr::V4(ip) => xxh3_64_with_seed(&ip.octets(), u64::from(address.port())),
+            IpAddr::V6(ip) => xxh3_64_with_seed(&ip.octets(), u64::from(address.port())),
+        };
+        Self {
+            id,
+            address,
+            host,
+            pod: None,
+            transport,
+            in_flight: AtomicU32::new(0),
+            health: Health::new(Moment::now()),
+            latency: Latency::default(),
+            residents: OnceLock::new(),
+            token,
+        }
     }
 
     /// The same, run by a pod.
     pub fn run_by(self, pod: Option<Arc<str>>) -> Self {
         Self { pod, ..self }
+    }
+
+    /// Clients that keep it.
+    pub fn residents(&self) -> &Residents {
+        self.residents.get_or_init(Box::default)
+    }
+
+    /// How many clients keep it.
+    pub fn resident_count(&self) -> u32 {
+        self.residents.get().map_or(0, |residents| residents.count())
+    }
+
+    /// The name that its certificate must have: the one configured, its own, or its address.
+    ///
+    /// # Errors
+    ///
+    /// The name is none.
+    pub fn server_name(&self, tls: &TlsClient) -> Result<ServerName<'static>, InvalidDnsNameError> {
+        let name = tls.server_name.as_deref().or(self.host.as_deref());
+        let literal = |name: &str| name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match name {
+            Some(name) if literal(name).is_err() => ServerName::try_from(name.to_owned()),
+            _ => Ok(ServerName::IpAddress(self.address.ip().into())),
+        }
+    }
+
+    /// How far up it stands for who is hashed to `key`: the highest of all is the one to go to (rendezvous hashing).
+    pub fn affinity(&self, key: u64) -> u64 {
+        // The multiplication of wyhash, whose constants these are.
+        let product = u128::from(key ^ 0xa076_1d64_78bd_642f) * u128::from(self.token ^ 0xe703_7ed1_a0b4_28db);
+        (product as u64) ^ (product >> 64) as u64
     }
 
     /// Requests in flight to it, over all workers.
@@ -69,7 +140,17 @@ impl Endpoint {
     /// Counts a request for as long as the guard lives.
     pub fn begin(self: &Arc<Self>) -> InFlightGuard {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlightGuard(Arc::clone(self))
+        InFlightGuard { endpoint: Arc::clone(self), line: None }
+    }
+
+    /// The same, if fewer than `limit` are in flight to it; its end is told to `line`.
+    pub fn begin_within(self: &Arc<Self>, limit: u32, line: &Arc<Line>) -> Option<InFlightGuard> {
+        if self.in_flight.fetch_add(1, Ordering::SeqCst) < limit {
+            return Some(InFlightGuard { endpoint: Arc::clone(self), line: Some(Arc::clone(line)) });
+        }
+        // It did not begin, so nobody gets room by its end.
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        None
     }
 }
 
@@ -80,10 +161,24 @@ impl fmt::Debug for Endpoint {
 }
 
 /// One request in flight to an endpoint.
-pub struct InFlightGuard(Arc<Endpoint>);
+pub struct InFlightGuard {
+    endpoint: Arc<Endpoint>,
+    /// Who waits for its end.
+    line: Option<Arc<Line>>,
+}
+
+impl InFlightGuard {
+    /// The endpoint.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if let Some(line) = &self.line {
+            line.freed();
+        }
     }
 }

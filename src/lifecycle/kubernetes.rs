@@ -12,7 +12,7 @@ use super::join::Joined;
 use super::{Process, RunError, Signal, Signals, leave, load};
 use crate::control::{ApplyError, EventKind, SplitStatus, VersionStatus};
 use crate::model::{Kind, Model};
-use crate::source::file::{self, Loaded, Watcher};
+use crate::source::file::{self, Loaded, Names, Watcher};
 use crate::source::kubernetes::{Cluster, Connection, Options, Scope};
 
 /// The settings of a process that was given no file: plain HTTP on a port that needs no privilege, and the ops listener.
@@ -161,7 +161,7 @@ fn bring_into_force(process: &Process, cluster: &mut Cluster, mut model: Model) 
 
 async fn settings(config: Option<PathBuf>) -> Result<Loaded, file::Diagnostics> {
     let loaded = match config {
-        Some(path) => load(path).await,
+        Some(path) => load(path, Names::default()).await,
         None => file::parse(DEFAULT, "default settings", std::path::Path::new("")),
     }?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

@@ -4,6 +4,7 @@
 //! make no sense cannot be built. `snapshot::compile` turns a model into what the workers serve from.
 //! Nothing here knows of sockets, runtimes or wire formats.
 
+mod endpoints;
 mod filter;
 mod listener;
 mod matching;
@@ -13,6 +14,7 @@ mod settings;
 mod split;
 mod weight;
 
+pub use endpoints::{CheckKind, EndpointPolicy, HashKey, HealthCheck, OutlierOn, Outliers};
 pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, RedirectTo};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};

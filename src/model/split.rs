@@ -1,12 +1,13 @@
 //! A split: one routed name whose traffic is divided between versions.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::{Filter, Mirror, Pattern, ValueMatch, Weight};
+use super::{EndpointPolicy, Filter, Mirror, Pattern, ValueMatch, Weight};
 
 /// Versions of a service and how requests are divided between them.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub struct Split {
     pub ramp: Duration,
     /// How an endpoint is chosen.
     pub balance: Balance,
+    /// How endpoints are watched, spared and warmed.
+    pub endpoints: Arc<EndpointPolicy>,
     /// Time limits.
     pub timeouts: Timeouts,
     /// What is tried again.
@@ -269,6 +272,11 @@ pub enum Balance {
     RoundRobin,
     /// The one with the fewest requests in flight.
     LeastRequest,
+    /// Of two at random, the one with the lower product of latency and requests in flight: peak EWMA, which believes a rise
+    /// of the latency at once and its fall over seconds.
+    Ewma,
+    /// The one that a hash of the request leads to, unless it has more than 1.25 times its share of the requests in flight.
+    Hash,
 }
 
 /// Time limits of a request.
@@ -418,11 +426,17 @@ impl Default for Drain {
     }
 }
 
-/// Size limits of a request.
+/// Limits of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request's body; none: unlimited.
     pub request_body: Option<u64>,
+    /// Requests in flight at an endpoint; none: unlimited.
+    pub per_endpoint: Option<NonZeroU32>,
+    /// Requests that wait for a version whose endpoints are all at their limit; none: as many as these may have in flight.
+    pub queue: Option<u32>,
+    /// A version gets no larger share than its ready endpoints can carry within `per_endpoint`.
+    pub gate: bool,
 }
 
 impl Split {

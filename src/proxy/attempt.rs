@@ -146,6 +146,18 @@ impl Exchange {
     pub async fn attempt(
         &mut self,
         client: &mut Client<'_>,
+        what: (&mut Request, &mut Outbound),
+        (endpoint, fresh): (&Arc<Endpoint>, bool),
+        limits: Limits,
+    ) -> Result<Answer, Failed> {
+        let outcome = self.ask(client, what, (endpoint, fresh), limits).await;
+        self.judge(endpoint, &outcome);
+        outcome
+    }
+
+    async fn ask(
+        &mut self,
+        client: &mut Client<'_>,
         (request, outbound): (&mut Request, &mut Outbound),
         (endpoint, fresh): (&Arc<Endpoint>, bool),
         limits: Limits,

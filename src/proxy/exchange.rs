@@ -26,11 +26,11 @@ use super::validate;
 use super::worker::{Phase, Worker};
 use crate::decide::{self, Decision, Outcome, Refusal};
 use crate::drain::{Registered, Resident};
-use crate::endpoint::VersionId;
+use crate::endpoint::{Clock, VersionId};
 use crate::head::RequestHead;
 use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request, Response, Size, Span};
-use crate::model::{Drain, PathRewrite, SocketKey, Split};
+use crate::model::{Balance, Drain, PathRewrite, SocketKey, Split};
 use crate::record::StreamProtocol;
 use crate::route::Found;
 use crate::snapshot::{ListenerEntry, Snapshot};
@@ -291,6 +291,12 @@ impl<'a> Arrived<'a> {
         let mut ledger = self.account(decision.version(&self.snapshot).id);
         ledger.decided(decision.why);
         let rule = &decision.rule(&self.snapshot).body;
+        if rule.split.balance == Balance::Ewma {
+            ledger.tell_latency();
+        }
+        if decision.home.is_some() {
+            decision.settle(&self.snapshot, Clock::Real);
+        }
         if let Some(memo) = ledger.memo() {
             memo.routed(decision.rule(&self.snapshot), Some(decision.version));
         }
@@ -420,6 +426,8 @@ impl Exchange {
         filter::edit(filter::response_edits(version.map_or(&[], |version| &version.filters)), fields);
         filter::share(&rule.body.filters, self.origin.as_deref(), fields);
         if let Some(cookie) = self.decision.cookie.take().and_then(|cookie| cookie.header(self.secure)) {
+            // Perhaps elsewhere than where it was first meant to be.
+            self.decision.settle(&self.snapshot, Clock::Real);
             fields.append(Field::SetCookie, cookie.as_bytes());
         }
         if self.snapshot.forwarding.decision_headers {

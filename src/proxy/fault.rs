@@ -69,6 +69,8 @@ pub enum Fault {
     Forbidden,
     /// The rule asks for protection that the proxy does not have.
     Closed,
+    /// Every endpoint is at its limit, and too many wait.
+    Overloaded,
     /// The process is ending.
     ShuttingDown,
     /// No connection.
@@ -120,6 +122,7 @@ impl Fault {
             Self::InvalidBackend => (Proxy, Never, 500, Reason::InvalidBackend),
             Self::Forbidden => (Client, Never, 403, Reason::Forbidden),
             Self::Closed => (Proxy, Never, 503, Reason::Closed),
+            Self::Overloaded => (Proxy, Never, 503, Reason::Overloaded),
             Self::ShuttingDown => (Proxy, Never, 503, Reason::ShuttingDown),
             Self::Connect => (Upstream, Safe, 503, Reason::ConnectFailed),
             Self::ConnectTimeout => (Upstream, Safe, 503, Reason::ConnectTimeout),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use super::memo::Memo;
 use super::worker::Worker;
-use crate::endpoint::{Endpoint, InFlightGuard, VersionId};
+use crate::endpoint::{Endpoint, InFlightGuard, Moment, VersionId};
 use crate::record::{Cell, Classification, Ending, Reason, StreamProtocol};
 use crate::split::Why;
 
@@ -23,6 +23,10 @@ pub struct Ledger {
     answered: Option<StatusCode>,
     stream: Option<StreamProtocol>,
     in_flight: Option<InFlightGuard>,
+    /// Endpoints are told how long their answers take.
+    timed: bool,
+    /// When the try began that has no answer yet, where its endpoint is told.
+    asked: Option<Instant>,
     open: bool,
     /// What is told of the request at its end.
     memo: Option<Box<Memo>>,
@@ -42,9 +46,16 @@ impl Ledger {
             answered: None,
             stream: None,
             in_flight: None,
+            timed: false,
+            asked: None,
             open: true,
             memo: None,
         }
+    }
+
+    /// Endpoints are told how long their answers take, since they are balanced by it.
+    pub fn tell_latency(&mut self) {
+        self.timed = true;
     }
 
     /// The account of a request of which something is to be told.
@@ -70,7 +81,32 @@ impl Ledger {
 
     /// A try at `endpoint` begins; it lasts until the next one or the end.
     pub fn trying(&mut self, endpoint: &Arc<Endpoint>) {
-        self.in_flight = Some(endpoint.begin());
+        self.try_ended();
+        self.try_begun(endpoint.begin());
+    }
+
+    /// A try has begun.
+    pub fn try_begun(&mut self, guard: InFlightGuard) {
+        if self.timed {
+            self.asked = Some(Instant::now());
+        }
+        self.in_flight = Some(guard);
+    }
+
+    /// The try that was going on has failed.
+    pub fn try_ended(&mut self) {
+        self.took(true);
+        self.in_flight = None;
+    }
+
+    /// Tells the endpoint how long the try took, if it has not been told.
+    fn took(&mut self, failed: bool) {
+        let (Some(asked), Some(guard)) = (self.asked.take(), &self.in_flight) else { return };
+        let latency = &guard.endpoint().latency;
+        match failed {
+            true => latency.penalize(asked.elapsed(), Moment::now()),
+            false => latency.observe(asked.elapsed(), Moment::now()),
+        }
     }
 
     /// Another endpoint of the same version is tried.
@@ -106,13 +142,14 @@ impl Ledger {
         self.cell = self.worker.cell(to);
         self.cell.active(1);
         self.answered = None;
-        self.in_flight = None;
+        self.try_ended();
     }
 
     /// The head of the answer has come.
     pub fn answered(&mut self, status: StatusCode) {
         self.first_byte = Some(self.started.elapsed());
         self.answered = Some(status);
+        self.took(status.is_server_error());
     }
 
     /// The answer is a long-lived stream, whose lifetime is no request duration.
@@ -140,6 +177,8 @@ impl Ledger {
             None => self.cell.ended(ending, Some(elapsed), self.first_byte),
         }
         self.cell.active(-1);
+        // A client that does not wait any longer says only that it is slow.
+        self.took(ending.classification == Classification::Failure);
         self.in_flight = None;
     }
 

@@ -4,6 +4,7 @@
 //! answer's head -> `relay`, whose end records the request; exactly once, also where it is dropped on the way.
 
 mod accept;
+mod admission;
 mod attempt;
 mod budget;
 mod carrier;
@@ -18,12 +19,14 @@ mod ledger;
 mod limits;
 mod memo;
 mod mirror;
+mod outliers;
 mod refusal;
 mod relay;
 mod replay;
 mod tries;
 mod upgrade;
 mod validate;
+mod warming;
 mod worker;
 
 /// Lets half of what the calling thread keeps for requests to come go: it is called again and again, so that what a peak
@@ -37,4 +40,5 @@ pub fn trim() {
 pub use accept::{BindError, bind};
 pub use memo::Observer;
 pub use validate::host_of;
+pub use warming::Warming;
 pub use worker::{Command, InFlight, Parts as WorkerParts, Phase, Worker, WorkerHandle};

@@ -1,7 +1,6 @@
 //! Trying endpoints until one answers: what is repeated, where, and when it ends.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -39,8 +38,10 @@ impl Exchange {
         let mut fresh = false;
         let mut limits = self.limits(split);
         loop {
-            let endpoint = Arc::clone(self.decision.endpoint(&self.snapshot));
-            self.ledger.trying(&endpoint);
+            let endpoint = match split.limits.per_endpoint {
+                Some(limit) => self.admit(client, limit, &limits).await?,
+                None => self.begin_try(),
+            };
             if split.retry.per_try.is_some() {
                 limits.attempt = try_limit(&split.retry, outbound, limits.left);
             }

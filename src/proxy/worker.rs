@@ -20,9 +20,10 @@ use super::exchange::{Exchange, Served};
 use super::hold::Queue;
 use super::memo::Observer;
 use super::replay::Room;
+use super::warming::Warming;
 use crate::decide::Cursors;
 use crate::drain::{Order, Registry, Subject};
-use crate::endpoint::VersionId;
+use crate::endpoint::{Ejection, VersionId};
 use crate::io::Closing;
 use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
@@ -54,6 +55,8 @@ pub enum Command {
     Listen(SocketKey, std::net::TcpListener),
     /// Stop accepting, and let the connections go.
     Unlisten(SocketKey),
+    /// Open connections to endpoints.
+    Warm(Warming),
     /// Ask long-lived connections to end.
     Drain(Order),
     /// Ask no more of them.
@@ -213,6 +216,7 @@ impl Worker {
                     Some(Command::Unlisten(key)) => {
                         listening.remove(&key).into_iter().flatten().for_each(accept::Listening::end);
                     }
+                    Some(Command::Warm(order)) => _ = tokio::task::spawn_local(order.run(Rc::clone(&worker))),
                     Some(Command::Drain(order)) => worker.drain(order),
                     Some(Command::Recall(subject)) => worker.registry.recall(&subject),
                     Some(Command::Look) => worker.queue.look(&worker.snapshot()),
@@ -259,6 +263,11 @@ impl Worker {
     /// The worker's counters of a version.
     pub fn cell(&self, version: VersionId) -> Arc<record::Cell> {
         Arc::clone(self.shard.borrow_mut().cell(version))
+    }
+
+    /// An endpoint was left out: the control side will say so, and take it back in time.
+    pub fn ejected(&self, ejection: Ejection) {
+        self.shard.borrow().recorder().incidents.tell(ejection);
     }
 
     /// Whether the budget of a rule has a retry left, which is then taken.

@@ -355,11 +355,10 @@ impl Families {
                     self.histogram(family, labels.revision_with(&[("classification", "success")]), &none);
                 }
                 self.number("weir_active_requests", labels.with(&[]), 0.0);
-                self.number(
-                    "weir_upstream_endpoints",
-                    labels.with(&[("state", "ready")]),
-                    version.endpoints.len() as f64,
-                );
+                let ready = version.ready();
+                for (state, count) in [("ready", ready), ("ejected", version.endpoints.len() - ready)] {
+                    self.number("weir_upstream_endpoints", labels.with(&[("state", state)]), count as f64);
+                }
                 let desired = rule.weights.desired.get(i).map_or(0.0, |w| f64::from(w.get()));
                 for (state, weight) in [("desired", desired), ("effective", rule.weights.effective(i))] {
                     self.number("weir_split_weight", labels.revision_with(&[("state", state)]), weight);

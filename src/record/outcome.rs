@@ -100,6 +100,8 @@ reasons! {
     ClientBody = "client_body",
     /// The process is ending.
     ShuttingDown = "shutting_down",
+    /// Every endpoint of the version is at its limit, and too many requests wait.
+    Overloaded = "overloaded",
     /// A stream was ended because its endpoint drains.
     Drained = "drained",
 }

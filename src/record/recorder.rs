@@ -7,12 +7,14 @@ use dashmap::DashMap;
 
 use super::cell::{Cell, Totals};
 use super::tally::Tally;
-use crate::endpoint::VersionId;
+use crate::endpoint::{Incidents, VersionId};
 
 /// The cells of every version on every worker.
 #[derive(Default)]
 pub struct Recorder {
     cells: DashMap<VersionId, Vec<Arc<Cell>>>,
+    /// What was found out about endpoints.
+    pub incidents: Incidents,
     /// Requests that wait for an endpoint, over all versions.
     holding: AtomicUsize,
 }
@@ -93,6 +95,11 @@ impl Shard {
     /// A shard without cells; each is made when a version has its first request.
     pub fn new(recorder: Arc<Recorder>) -> Self {
         Self { recorder, cells: Vec::new() }
+    }
+
+    /// Where its cells are.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// The worker's cell of a version that has had a request.

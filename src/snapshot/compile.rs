@@ -74,8 +74,12 @@ fn unchanged(previous: &Snapshot) -> HashMap<*const Route, usize, foldhash::fast
 
 fn rule_body(route: &Route, position: usize, rule: &crate::model::Rule, interner: &mut Interner) -> RuleBody {
     let split = &rule.split;
-    let versions = split.versions.iter().map(|version| version_entry(route, version, Interner::version, interner));
-    let versions = versions.collect();
+    let entry = |version: &Version| {
+        let entry = version_entry(route, version, Interner::version, interner);
+        let line = split.limits.per_endpoint.map(|_| interner.line(entry.id));
+        VersionEntry { line, ..entry }
+    };
+    let versions = split.versions.iter().map(entry).collect();
     RuleBody {
         route: route.key.clone(),
         split_id: interner.split(&route.key, route.part, position),
@@ -105,6 +109,7 @@ pub(super) fn version_entry(
         revision: Arc::clone(&version.revision),
         endpoints: version.endpoints.iter().map(|e| interner.endpoint(e, &version.transport)).collect(),
         invalid: version.invalid,
+        line: None,
     }
 }
 

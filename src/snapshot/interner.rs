@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::Snapshot;
-use crate::endpoint::{Endpoint, EndpointId, SplitId, VersionId};
+use crate::endpoint::{Endpoint, EndpointId, Line, SplitId, VersionId};
 use crate::model::{self, RouteKey, Transport};
 
 /// How many versions have series of their own; more are counted together (`route="_overflow"`).
@@ -57,6 +57,8 @@ pub struct Interner {
     /// By a hash of the address; in each list, those that share it.
     endpoints: HashMap<u64, Known, FixedState>,
     next_endpoint: u32,
+    /// Where requests wait, by version.
+    lines: HashMap<VersionId, Arc<Line>>,
     epoch: u64,
 }
 
@@ -141,6 +143,11 @@ impl Interner {
         made
     }
 
+    /// Where requests for a version wait.
+    pub fn line(&mut self, version: VersionId) -> Arc<Line> {
+        Arc::clone(self.lines.entry(version).or_default())
+    }
+
     /// A number for a set of weights, never given before.
     pub fn epoch(&mut self) -> u64 {
         self.epoch += 1;
@@ -162,6 +169,8 @@ impl Interner {
             .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)))
             .flat_map(|version| version.endpoints.iter().map(|e| e.id))
             .collect();
+        // Who waits there, or is being answered, keeps a line.
+        self.lines.retain(|_, line| Arc::strong_count(line) > 1);
         let kept = |endpoint: &Arc<Endpoint>| named.contains(&endpoint.id) || Arc::strong_count(endpoint) > 1;
         self.endpoints.retain(|_, known| match known {
             Known::One(endpoint) => kept(endpoint),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use http::{Method, header};
 
-use crate::endpoint::{Endpoint, SplitId, VersionId};
+use crate::endpoint::{Endpoint, Line, SplitId, VersionId};
 use crate::head::{Fields, RequestHead};
 use crate::model::{Access, Filter, Forwarding, Listener, Route, RouteKey, Split, TrustedProxies};
 
@@ -95,9 +95,16 @@ pub struct VersionEntry {
     pub endpoints: Box<[Arc<Endpoint>]>,
     /// Points to what does not exist or may not be used.
     pub invalid: bool,
+    /// Where requests wait while all its endpoints are at their limit; none: they have no limit.
+    pub line: Option<Arc<Line>>,
 }
 
 impl VersionEntry {
+    /// Endpoints that are neither unhealthy nor left out.
+    pub fn ready(&self) -> usize {
+        self.endpoints.iter().filter(|endpoint| endpoint.health.is_usable()).count()
+    }
+
     /// What a pinned client remembers: the revision, or the name where nobody tells revisions apart.
     pub fn pin(&self) -> &str {
         if self.revision.is_empty() { &self.name } else { &self.revision }

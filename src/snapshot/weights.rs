@@ -22,6 +22,8 @@ pub struct Weights {
     pub current: Box<[u32]>,
     /// Versions whose share goes to the first, because a guard tripped.
     pub diverted: Box<[bool]>,
+    /// Versions that get less than was asked for, because their endpoints could not carry it.
+    pub gated: Box<[bool]>,
     /// Versions whose sticky clients have moved on, because they have drained.
     pub retired: Box<[bool]>,
     /// Who asked.
@@ -33,7 +35,8 @@ impl Weights {
     pub fn new(epoch: u64, desired: Box<[Weight]>, source: WeightSource) -> Self {
         let current = desired.iter().map(|w| w.get()).collect();
         let none: Box<[bool]> = vec![false; desired.len()].into();
-        Self { epoch, desired, current, diverted: none.clone(), retired: none, source }
+        let (diverted, gated, retired) = (none.clone(), none.clone(), none);
+        Self { epoch, desired, current, diverted, gated, retired, source }
     }
 
     /// The share of new requests that a version was asked to have, 0 to 1.

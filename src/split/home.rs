@@ -49,6 +49,14 @@ impl Home {
         }
     }
 
+    /// Who the client is, and whether it was here before; none if its endpoint follows from that.
+    pub fn resident(&self) -> Option<(u64, bool)> {
+        match self {
+            Self::Hashed(_) => None,
+            Self::Kept { id, token } => Some((xxh3_64(id), token.is_some())),
+        }
+    }
+
     /// The position of the client's endpoint among these, if it is one of them.
     pub fn find(&self, endpoints: impl Iterator<Item = (usize, SocketAddr)>) -> Option<usize> {
         let mut tokens = endpoints.map(|(position, address)| (self.token(address), position));

@@ -1,12 +1,14 @@
 //! From a rule and a request to a version: overrides, then stickiness, then weights. Pure.
 
 mod cookie;
+mod hash;
 mod home;
 mod mirror;
 mod rendezvous;
 mod schedule;
 
 pub use cookie::{SetCookie, StickyCookie};
+pub use hash::hash_key;
 pub use home::Home;
 pub use mirror::mirrored;
 pub use schedule::Schedule;
@@ -62,11 +64,13 @@ pub struct Choice {
     pub cookie: Option<SetCookie>,
     /// How its endpoint is found, if it keeps one.
     pub home: Option<Home>,
+    /// What it is hashed to, where endpoints are chosen by a hash.
+    pub key: u64,
 }
 
 impl Choice {
     fn of(version: usize, why: Why) -> Self {
-        Self { version, why, cookie: None, home: None }
+        Self { version, why, cookie: None, home: None, key: 0 }
     }
 }
 

@@ -164,7 +164,7 @@ fn an_override_beats_stickiness_and_sets_no_cookie() {
     assert_eq!(version, 0);
     assert_eq!(worker.chosen(&known), (0, Why::Sticky));
     let choice = worker.choice(&known.header("x-canary", "1")).unwrap();
-    assert_eq!(choice, Choice { version: 1, why: Why::Override, cookie: None, home: None });
+    assert_eq!(choice, Choice { version: 1, why: Why::Override, cookie: None, home: None, key: 0 });
     assert_eq!(worker.choice(&asked().header("x-canary", "1")).unwrap().cookie, None);
 }
 
@@ -192,7 +192,7 @@ fn a_newcomers_cookie_leads_to_the_same_version_from_then_on() {
         seen[version] += 1;
         for _ in 0..3 {
             let again = worker.choice(&known).unwrap();
-            assert_eq!(again, Choice { version, why: Why::Sticky, cookie: None, home: None });
+            assert_eq!(again, Choice { version, why: Why::Sticky, cookie: None, home: None, key: 0 });
         }
     }
     assert_eq!(seen, [120, 60, 20]);
@@ -397,7 +397,7 @@ fn a_pin_is_honoured_at_weight_0() {
         worker.reweigh(&weights);
         for (version, known) in &clients {
             let choice = worker.choice(known).unwrap();
-            assert_eq!(choice, Choice { version: *version, why: Why::Sticky, cookie: None, home: None });
+            assert_eq!(choice, Choice { version: *version, why: Why::Sticky, cookie: None, home: None, key: 0 });
         }
     }
 }
@@ -516,7 +516,10 @@ fn clients_of_a_diverted_version_go_to_the_first_and_keep_their_cookie() {
         divert(&mut worker.snapshot, 0, 1);
         for (version, known) in &clients {
             let expected = if *version == 1 { Why::Guard } else { Why::Sticky };
-            assert_eq!(worker.choice(known), Some(Choice { version: 0, why: expected, cookie: None, home: None }));
+            assert_eq!(
+                worker.choice(known),
+                Some(Choice { version: 0, why: expected, cookie: None, home: None, key: 0 })
+            );
         }
     }
 }

@@ -1,11 +1,10 @@
 //! A connection to an endpoint: TCP, TLS where asked for, and the HTTP handshake.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -14,6 +13,15 @@ use super::http2::{self, Multiplexed};
 use crate::endpoint::Endpoint;
 use crate::io::{Stream, Wire};
 use crate::model::{TlsClient, UpstreamProtocol};
+
+/// Silence after which the kernel asks an endpoint whether it is there.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long it waits for the answer, and how often it asks.
+const PROBE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+/// How long what was sent may stay unacknowledged. Longer than the time that bodies may stand still by default, since an
+/// endpoint with a full buffer acknowledges nothing either.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
 /// Why no connection could be made. Nothing of a request was sent.
 #[derive(Debug, Error)]
@@ -58,12 +66,14 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
     let connected = async {
         let tcp = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Tcp)?;
         tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+        find_dead(&tcp).map_err(ConnectError::Tcp)?;
         let protocol = endpoint.transport.protocol;
         let Some(tls) = &endpoint.transport.tls else {
             return speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2).await;
         };
         let connector = connector(tls, protocol, demand);
-        let stream = connector.connect(server_name(endpoint, tls)?, tcp).await.map_err(ConnectError::Tls)?;
+        let name = endpoint.server_name(tls).map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
+        let stream = connector.connect(name, tcp).await.map_err(ConnectError::Tls)?;
         let http2 = match stream.get_ref().1.alpn_protocol() {
             Some(chosen) => chosen == b"h2",
             // No ALPN at all: an endpoint that was said to speak HTTP/2 is believed.
@@ -72,6 +82,16 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
         speak(Stream::Tls(Box::new(TlsStream::Client(stream))), http2).await
     };
     tokio::time::timeout(timeout, connected).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
+}
+
+/// Lets the kernel find out that the other end has gone without a word: by probes while nothing is said, and by what is
+/// never acknowledged. An endpoint that merely reads nothing for so long counts as gone, too.
+fn find_dead(tcp: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBE).with_retries(PROBES))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
 }
 
 async fn speak(stream: Stream, http2: bool) -> Result<Connected, ConnectError> {
@@ -93,13 +113,18 @@ fn connector(tls: &TlsClient, protocol: UpstreamProtocol, demand: Demand) -> Tls
     TlsConnector::from(Arc::new(config))
 }
 
-fn server_name(endpoint: &Endpoint, tls: &TlsClient) -> Result<ServerName<'static>, ConnectError> {
-    let name = tls.server_name.as_deref().or(endpoint.host.as_deref());
-    let literal = |name: &str| name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    match name {
-        Some(name) if literal(name).is_err() => {
-            ServerName::try_from(name.to_owned()).map_err(|e| ConnectError::Tls(io::Error::other(e)))
-        }
-        _ => Ok(ServerName::IpAddress(endpoint.address.ip().into())),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_watches_connections() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        find_dead(&tcp).unwrap();
+        let socket = SockRef::from(&tcp);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), SILENCE);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
     }
 }

@@ -122,6 +122,27 @@ impl Pool {
         Ok(place(&self.shelf(endpoint.id), connect(endpoint, demand, timeout).await?))
     }
 
+    /// Opens `count` connections to `endpoint`; one, where requests share it. What fails is left to the requests to find out.
+    pub async fn warm(&self, endpoint: &Arc<Endpoint>, count: usize, timeout: Duration) {
+        let shelf = self.shelf(endpoint.id);
+        let missing = count.saturating_sub(shelf.idle.borrow().len());
+        if missing == 0 || !shelf.shared.borrow().is_empty() {
+            return;
+        }
+        if endpoint.transport.protocol == UpstreamProtocol::Http2 {
+            // The stream is not opened; the connection stays.
+            let _ = self.lease(endpoint, Demand::Any, timeout).await;
+            return;
+        }
+        let made = (0..missing).map(|_| connect(endpoint, Demand::Any, timeout));
+        for connected in futures_util::future::join_all(made).await.into_iter().flatten() {
+            match connected {
+                Connected::Http1(wire) => shelf.keep(Box::new(Http1Upstream::new(wire))),
+                connected @ Connected::Http2(_) => _ = place(&shelf, connected),
+            }
+        }
+    }
+
     fn shelf(&self, endpoint: EndpointId) -> Rc<Shelf> {
         let index = endpoint.0 as usize;
         let mut shelves = self.shelves.borrow_mut();

@@ -21,6 +21,7 @@ mod deploy;
 mod dialects;
 mod differential;
 mod drains;
+mod endpoints;
 mod forwarding;
 mod gateway_rules;
 mod grpc;

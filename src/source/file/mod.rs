@@ -6,6 +6,7 @@
 
 pub(in crate::source) mod build;
 mod diagnostic;
+mod names;
 pub(in crate::source) mod problem;
 pub(in crate::source) mod schema;
 mod tree;
@@ -19,6 +20,7 @@ use crate::model::{Model, Settings};
 
 pub use build::unverified_tls;
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use names::{NameWatcher, Names, News};
 use problem::{Pointer, Problem, Problems};
 use tree::{Place, Tree};
 pub use watch::Watcher;
@@ -35,24 +37,35 @@ pub struct Loaded {
     pub watched: Vec<PathBuf>,
     /// What works, but probably not as meant.
     pub warnings: Vec<Diagnostic>,
+    /// Host names of endpoints, with their addresses.
+    pub names: Names,
 }
 
 /// Reads and validates a file. Files that it names are relative to its folder.
 ///
 /// Blocks: it reads files and resolves host names.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    load_knowing(path, &Names::default())
+}
+
+/// The same where names have been asked for before: a name without an answer keeps the last one.
+pub fn load_knowing(path: &Path, known: &Names) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot read the file: {error}");
         Diagnostics(vec![Positions { name: &name, tree: None }.at(Place::START, message)])
     })?;
-    let mut loaded = parse(&text, &name, path.parent().unwrap_or(Path::new("")))?;
+    let mut loaded = parse_knowing(&text, &name, path.parent().unwrap_or(Path::new("")), known)?;
     loaded.watched.insert(0, path.to_owned());
     Ok(loaded)
 }
 
 /// Validates a text. `name` stands for it in messages; files that it names are relative to `folder`.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Diagnostics> {
+    parse_knowing(text, name, folder, &Names::default())
+}
+
+fn parse_knowing(text: &str, name: &str, folder: &Path, known: &Names) -> Result<Loaded, Diagnostics> {
     let tree = Tree::parse(text).map_err(|errors| {
         let positions = Positions { name, tree: None };
         Diagnostics(errors.into_iter().map(|error| positions.at(error.place, error.message)).collect())
@@ -65,12 +78,12 @@ pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Diagnostic
     }
     let file = serde_json::from_value::<wire::File>(tree.value.clone())
         .map_err(|error| Diagnostics(vec![positions.at(Place::START, error.to_string())]))?;
-    let mut context = build::Context::new(folder);
+    let mut context = build::Context::knowing(folder, known.clone());
     let built = build::file(&file, &mut context);
-    let build::Context { problems, watched, .. } = context;
+    let build::Context { problems, watched, names, .. } = context;
     match built {
         Some((model, settings)) if problems.errors.is_empty() => {
-            Ok(Loaded { model, settings, watched, warnings: positions.diagnostics(problems.warnings) })
+            Ok(Loaded { model, settings, watched, names, warnings: positions.diagnostics(problems.warnings) })
         }
         _ => Err(Diagnostics(positions.diagnostics(problems.errors))),
     }

@@ -5,6 +5,7 @@
 mod address;
 mod client_tls;
 mod conflict;
+mod endpoints;
 mod filter;
 mod listener;
 mod matching;
@@ -16,8 +17,7 @@ mod sticky;
 mod tls;
 mod version;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ use crate::model::{Listener, Model, Route, Settings};
 
 pub use client_tls::unverified as unverified_tls;
 
+use super::names::Names;
 use super::problem::{Pointer, Problems};
 use super::wire;
 #[cfg(feature = "kubernetes")]
@@ -42,7 +43,11 @@ pub struct Context<'a> {
     /// Files that were named.
     pub watched: Vec<PathBuf>,
     /// Host names that were asked for already: most appear in many splits.
-    resolved: HashMap<(String, u16), Option<Vec<SocketAddr>>>,
+    pub names: Names,
+    /// What was known of them before.
+    known: Names,
+    /// Those that have no address.
+    nameless: HashSet<(String, u16)>,
     /// The operating system's roots, read when the first version needs them.
     native_roots: Option<Arc<RootCertStore>>,
 }
@@ -50,11 +55,18 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// Files are relative to `folder`.
     pub fn new(folder: &'a Path) -> Self {
+        Self::knowing(folder, Names::default())
+    }
+
+    /// The same where names have been asked for before.
+    pub fn knowing(folder: &'a Path, known: Names) -> Self {
         Self {
             folder,
             problems: Problems::default(),
             watched: Vec::new(),
-            resolved: HashMap::new(),
+            names: known.unknown(),
+            known,
+            nameless: HashSet::new(),
             native_roots: None,
         }
     }

@@ -1,9 +1,11 @@
 //! How the requests of a split are treated.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::model::{
-    Drain, GuardAction, GuardPolicy, Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, Timeouts, ValueMatch,
+    Drain, GuardAction, GuardPolicy, Limits, Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, Timeouts,
+    ValueMatch,
 };
 
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
@@ -133,6 +135,23 @@ pub fn retry(wire: Option<&wire::Retry>, at: &Pointer, problems: &mut Problems) 
     let attempts = wire.attempts.unwrap_or(default.attempts);
     let fine = problems.errors.len() == before;
     fine.then_some(Retry { attempts, on, backoff: default.backoff, per_try, budget, body_limit })
+}
+
+/// Limits of requests.
+pub fn limits(wire: Option<&wire::Limits>, at: &Pointer, problems: &mut Problems) -> Option<Limits> {
+    let Some(wire) = wire else { return Some(Limits::default()) };
+    let before = problems.errors.len();
+    for (key, there) in [("queue", wire.queue.is_some()), ("gate", wire.gate == Some(true))] {
+        if there && wire.per_endpoint.is_none() {
+            problems.error(&at.key(key), "has no effect without perEndpoint: write perEndpoint: 100, or remove it");
+        }
+    }
+    (problems.errors.len() == before).then(|| Limits {
+        request_body: wire.request_body.map(|size| size.0),
+        per_endpoint: wire.per_endpoint.and_then(NonZeroU32::new),
+        queue: wire.queue,
+        gate: wire.gate.unwrap_or(false),
+    })
 }
 
 /// What is repeated on the first version.

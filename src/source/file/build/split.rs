@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Attachment, Balance, Filter, GuardAction, Kind, Limits, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule,
-    Split,
+    Attachment, Balance, Filter, GuardAction, Kind, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule, Split,
 };
 
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
 use super::super::wire;
 use super::policy::{self, Versions};
-use super::{Context, each, filter, matching, mirror, optional, sticky, version};
+use super::{Context, each, endpoints, filter, matching, mirror, optional, sticky, version};
 
 /// What surrounds a split.
 pub struct Scope<'a> {
@@ -93,6 +92,8 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let guard = optional(wire.guard.as_ref().map(|g| policy::guard(g, names, &at.key("guard"), problems)))?;
     let drain = optional(wire.drain.as_ref().map(|d| policy::drain(d, &at.key("drain"), problems)));
     let mirrors = mirror::mirrors(wire, names, at, problems);
+    let endpoints = endpoints::policy(wire, at, problems);
+    let limits = policy::limits(wire.limits.as_ref(), &at.key("limits"), problems);
     if scope.stateless && guard.as_ref().is_some_and(|guard| guard.action == GuardAction::Divert) {
         problems.warning(&at.key("guard"), "a trip is forgotten at restart: add state: FILE at the top to keep it");
     }
@@ -104,11 +105,12 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         on_empty: on_empty?,
         ramp: wire.ramp.map_or(Duration::ZERO, |time| time.0),
         balance: balance(wire.balance),
+        endpoints: endpoints?,
         timeouts: timeouts?,
         retry: retry?,
         rescue: rescue?,
         guard: guard.map(Box::new),
-        limits: Limits { request_body: wire.limits.as_ref().and_then(|l| l.request_body).map(|size| size.0) },
+        limits: limits?,
         mirrors: mirrors?,
         drain: drain?.map(Box::new),
     })
@@ -132,6 +134,8 @@ fn on_empty(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Option
 fn balance(wire: Option<wire::Balance>) -> Balance {
     match wire {
         Some(wire::Balance::LeastRequest) => Balance::LeastRequest,
+        Some(wire::Balance::Ewma) => Balance::Ewma,
+        Some(wire::Balance::Hash) => Balance::Hash,
         Some(wire::Balance::RoundRobin) | None => Balance::RoundRobin,
     }
 }

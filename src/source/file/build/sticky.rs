@@ -15,9 +15,17 @@ const MIN_KEY_BYTES: usize = 16;
 
 /// How a client keeps its version.
 pub fn sticky(wire: &wire::Sticky, at: &Pointer, context: &mut Context<'_>) -> Option<Sticky> {
+    let to = match wire.to {
+        // Who comes back finds it again once it is well.
+        Some(wire::StickyTo::Endpoint) => StickyTo::Endpoint { move_on_failure: false },
+        Some(wire::StickyTo::Version) | None => StickyTo::Version,
+    };
+    let remembers = to != StickyTo::Version && wire.cookie.is_some();
     let mode = match wire.mode {
         Some(wire::StickyMode::Pin) => StickyMode::Pin,
-        Some(wire::StickyMode::Share) | None => StickyMode::Share,
+        Some(wire::StickyMode::Share) => StickyMode::Share,
+        None if remembers => StickyMode::Pin,
+        None => StickyMode::Share,
     };
     let client = match (&wire.cookie, &wire.header, wire.source_address) {
         (Some(name), None, None) => cookie(wire, name, at, context),
@@ -31,7 +39,7 @@ pub fn sticky(wire: &wire::Sticky, at: &Pointer, context: &mut Context<'_>) -> O
             None
         }
     };
-    Some(Sticky { client: client?, mode, to: StickyTo::Version, forgets: Vec::new() })
+    Some(Sticky { client: client?, mode, to, forgets: Vec::new() })
 }
 
 fn cookie(wire: &wire::Sticky, name: &str, at: &Pointer, context: &mut Context<'_>) -> Option<ClientId> {

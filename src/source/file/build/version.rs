@@ -1,7 +1,7 @@
 //! Versions, their endpoints and how these are spoken to.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::model::{Endpoint, TlsClient, Transport, UpstreamProtocol, Version, Weight};
@@ -98,24 +98,22 @@ fn resolve(written: &EndpointText<'_>, at: &Pointer, context: &mut Context<'_>) 
     }
     let host: Arc<str> = written.host.into();
     let question = (written.host.to_owned(), written.port);
-    let answer = context.resolved.entry(question).or_insert_with_key(look_up);
-    let Some(addresses) = answer else {
+    let asked = !context.nameless.contains(&question);
+    let answer = asked.then(|| context.names.resolve(&context.known, written.host, written.port)).flatten();
+    let Some((addresses, stale)) = answer else {
+        context.nameless.insert(question);
         let message = format!("host \"{host}\" has no address: check the name, or write an address");
         context.problems.error(at, message);
         return None;
     };
+    if stale {
+        let message = format!("host \"{host}\" has no address now: the last ones are kept");
+        context.problems.warning(at, message);
+    }
     Some(
         addresses
             .iter()
             .map(|address| Endpoint { address: *address, host: Some(Arc::clone(&host)), pod: None })
             .collect(),
     )
-}
-
-/// In a fixed order: servers of names rotate theirs, which is no change of the configuration.
-fn look_up(question: &(String, u16)) -> Option<Vec<SocketAddr>> {
-    let mut addresses: Vec<SocketAddr> = question.to_socket_addrs().ok()?.collect();
-    addresses.sort();
-    addresses.dedup();
-    (!addresses.is_empty()).then_some(addresses)
 }

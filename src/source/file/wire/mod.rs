@@ -4,14 +4,16 @@
 //! a struct of options, and variants have no docs, which would make their enum a `oneOf`. What an absent field means
 //! is said in its description and decided in `build`.
 
+mod endpoints;
 mod mirror;
 mod policy;
 mod routing;
 
+pub use endpoints::{Hash, Health, HealthKind, OutlierOn, Outliers};
 pub use mirror::Mirror;
 pub use policy::{
     Balance, Drain, Guard, GuardAction, Limits, OnEmpty, Override, Protocol, Rescue, RescueOn, Retry, RetryOn, Sticky,
-    StickyMode, Timeouts, Version, VersionTls,
+    StickyMode, StickyTo, Timeouts, Version, VersionTls,
 };
 pub use routing::{Cors, Filter, Match, PathMatch, Redirect, Scheme, ValueMatch};
 
@@ -248,6 +250,19 @@ pub struct Split {
     pub ramp: Option<Time>,
     /// How an endpoint of a version is chosen. Default: roundRobin.
     pub balance: Option<Balance>,
+    /// What balance hash hashes. Default: the client's address.
+    pub hash: Option<Hash>,
+    /// How long an endpoint that is new among others takes to get its full share. Default: 0s.
+    pub slow_start: Option<Time>,
+    /// When more than this share of a version's endpoints is unhealthy or left out, all are used. Default: 50%.
+    pub panic: Option<Percent>,
+    /// When an endpoint is left out for a while because requests fail there. Default: when connections fail.
+    pub outliers: Option<Outliers>,
+    /// Asks endpoints whether they are well. Default: off.
+    pub health: Option<Health>,
+    /// Connections that each worker opens to each endpoint of a version before its weight leaves 0. Default: 0.
+    #[schemars(range(min = 0, max = 512))]
+    pub prewarm: Option<u16>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.
@@ -256,7 +271,7 @@ pub struct Split {
     pub rescue: Option<Rescue>,
     /// Automatic protection against a bad version. Default: off.
     pub guard: Option<Guard>,
-    /// Size limits.
+    /// Limits of requests.
     pub limits: Option<Limits>,
     /// How long-lived connections are let go.
     pub drain: Option<Drain>,

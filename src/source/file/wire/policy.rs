@@ -80,12 +80,11 @@ pub struct Sticky {
     /// Life of the cookie. Default: the browser's session.
     pub ttl: Option<Time>,
     /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
-    /// Default: share.
+    /// Default: share; pin for a cookie to the endpoint.
     pub mode: Option<StickyMode>,
     /// File with keys that sign the cookie, one per line, each of 16 bytes or more; the first signs, all verify.
     pub key_file: Option<String>,
-    /// What is kept. Default: version.
-    #[expect(dead_code, reason = "there is one value, which is the default")]
+    /// What is kept: the version, or also the endpoint for as long as it is there. Default: version.
     pub to: Option<StickyTo>,
 }
 
@@ -102,6 +101,7 @@ pub enum StickyMode {
 #[serde(rename_all = "camelCase")]
 pub enum StickyTo {
     Version,
+    Endpoint,
 }
 
 /// What happens to requests for a version without a ready endpoint.
@@ -119,6 +119,8 @@ pub enum OnEmpty {
 pub enum Balance {
     RoundRobin,
     LeastRequest,
+    Ewma,
+    Hash,
 }
 
 /// Time limits; none may be 0.
@@ -227,10 +229,20 @@ pub struct Drain {
     pub close_code: Option<u16>,
 }
 
-/// Size limits of a request.
+/// Limits of requests.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of a request's body. Default: unlimited.
     pub request_body: Option<Size>,
+    /// Requests in flight at each endpoint; more wait for their turn. Default: unlimited.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_endpoint: Option<u32>,
+    /// Requests that wait for a version whose endpoints are all at perEndpoint; more are refused with 503. Default: as many as
+    /// its endpoints may have in flight.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub queue: Option<u32>,
+    /// Gives no version a larger share than its ready endpoints can carry within perEndpoint, whatever its weight.
+    /// Default: false.
+    pub gate: Option<bool>,
 }

@@ -10,8 +10,8 @@ use super::attach::{self, Attachable};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
 use super::{GROUP, backend, filter, matching, mirror, retry};
 use crate::model::{
-    Attachment, Balance, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route, RouteKey, Rule, Split,
-    Timeouts, Version,
+    Attachment, Balance, EndpointPolicy, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route,
+    RouteKey, Rule, Split, Timeouts, Version,
 };
 use crate::source::kubernetes::index::{Reader, Translation};
 use crate::source::kubernetes::object::{Id, Object, ObjectKind};
@@ -233,6 +233,7 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> 
         on_empty: OnEmpty::Sibling,
         ramp: Duration::ZERO,
         balance: Balance::RoundRobin,
+        endpoints: EndpointPolicy::shared(),
         timeouts,
         retry,
         rescue: None,

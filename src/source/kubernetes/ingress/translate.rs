@@ -6,8 +6,8 @@ use super::annotations::{Affinity, Canary, Finding, Protocol, Settings, Severity
 use super::plan::{Arm, Location, Place, Plan};
 use super::{BackendRef, Cluster, Resolved, Translation, canary, filters};
 use crate::model::{
-    Attachment, ClientId, Filter, HeaderEdit, HostPattern, Kind, Limits, Match, OnEmpty, Order, PathMatch, Pattern,
-    Route, RouteKey, Rule, Split, Sticky, TlsClient, Transport, UpstreamProtocol, Version,
+    Attachment, ClientId, EndpointPolicy, Filter, HeaderEdit, HostPattern, Kind, Limits, Match, OnEmpty, Order,
+    PathMatch, Pattern, Route, RouteKey, Rule, Split, Sticky, TlsClient, Transport, UpstreamProtocol, Version,
 };
 use crate::source::file::unverified_tls;
 
@@ -198,11 +198,12 @@ impl Maker<'_> {
             on_empty: OnEmpty::Sibling,
             ramp: std::time::Duration::ZERO,
             balance: traffic.balance,
+            endpoints: EndpointPolicy::shared(),
             timeouts: traffic.timeouts,
             retry: traffic.retry.clone(),
             rescue: None,
             guard: None,
-            limits: Limits { request_body: traffic.body_size },
+            limits: Limits { request_body: traffic.body_size, ..Limits::default() },
             mirrors: Vec::new(),
             drain: None,
         }

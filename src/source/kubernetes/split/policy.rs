@@ -82,6 +82,7 @@ struct Kept<'s> {
     on_empty: bool,
     ramp: bool,
     balance: bool,
+    endpoints: bool,
     timeouts: bool,
     retry: bool,
     rescue: bool,
@@ -98,6 +99,12 @@ impl<'s> Kept<'s> {
             on_empty: spec.on_empty.is_none() && spec.hold_timeout.is_none(),
             ramp: spec.ramp.is_none(),
             balance: spec.balance.is_none(),
+            endpoints: spec.hash.is_none()
+                && spec.slow_start.is_none()
+                && spec.panic.is_none()
+                && spec.outliers.is_none()
+                && spec.health.is_none()
+                && spec.prewarm.is_none(),
             timeouts: spec.timeouts.is_none(),
             retry: spec.retry.is_none(),
             rescue: spec.rescue.is_none(),
@@ -116,6 +123,7 @@ impl<'s> Kept<'s> {
             on_empty: if self.on_empty { known.on_empty } else { given.on_empty },
             ramp: if self.ramp { known.ramp } else { given.ramp },
             balance: if self.balance { known.balance } else { given.balance },
+            endpoints: if self.endpoints { known.endpoints } else { given.endpoints },
             timeouts: if self.timeouts { known.timeouts } else { given.timeouts },
             retry: if self.retry { known.retry } else { given.retry },
             rescue: if self.rescue { known.rescue } else { given.rescue },

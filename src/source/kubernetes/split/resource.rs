@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::source::file::units::{Name, Time};
+use crate::source::file::units::{Name, Percent, Time};
 use crate::source::file::wire::{
-    self, Balance, Drain, Filter, Guard, Limits, Match, Mirror, OnEmpty, Override, Protocol, Rescue, Retry, StickyMode,
-    Timeouts,
+    self, Balance, Drain, Filter, Guard, Hash, Health, Limits, Match, Mirror, OnEmpty, Outliers, Override, Protocol,
+    Rescue, Retry, StickyMode, StickyTo, Timeouts,
 };
 
 /// A routed name whose traffic is divided between versions, or behaviour for routes that something else writes.
@@ -63,6 +63,19 @@ pub struct SplitSpec {
     pub ramp: Option<Time>,
     /// How an endpoint of a version is chosen. Default: roundRobin.
     pub balance: Option<Balance>,
+    /// What balance hash hashes. Default: the client's address.
+    pub hash: Option<Hash>,
+    /// How long an endpoint that is new among others takes to get its full share. Default: 0s.
+    pub slow_start: Option<Time>,
+    /// When more than this share of a version's endpoints is unhealthy or left out, all are used. Default: 50%.
+    pub panic: Option<Percent>,
+    /// When an endpoint is left out for a while because requests fail there. Default: when connections fail.
+    pub outliers: Option<Outliers>,
+    /// Asks endpoints whether they are well. Default: off.
+    pub health: Option<Health>,
+    /// Connections that each worker opens to each endpoint of a version before its weight leaves 0. Default: 0.
+    #[schemars(range(min = 0, max = 512))]
+    pub prewarm: Option<u16>,
     /// Time limits.
     pub timeouts: Option<Timeouts>,
     /// What is tried again on another endpoint of the same version.
@@ -71,7 +84,7 @@ pub struct SplitSpec {
     pub rescue: Option<Rescue>,
     /// Automatic protection against a bad version. Default: off.
     pub guard: Option<Guard>,
-    /// Size limits.
+    /// Limits of requests.
     pub limits: Option<Limits>,
     /// How long-lived connections are let go.
     pub drain: Option<Drain>,
@@ -159,8 +172,10 @@ pub struct SplitSticky {
     /// Life of the cookie. Default: the browser's session.
     pub ttl: Option<Time>,
     /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
-    /// Default: share.
+    /// Default: share; pin for a cookie to the endpoint.
     pub mode: Option<StickyMode>,
+    /// What is kept: the version, or also the endpoint for as long as it is there. Default: version.
+    pub to: Option<StickyTo>,
 }
 
 impl SplitSpec {
@@ -182,12 +197,18 @@ impl SplitSpec {
                 ttl: sticky.ttl,
                 mode: sticky.mode,
                 key_file: None,
-                to: None,
+                to: sticky.to,
             }),
             on_empty: self.on_empty,
             hold_timeout: self.hold_timeout,
             ramp: self.ramp,
             balance: self.balance,
+            hash: self.hash,
+            slow_start: self.slow_start,
+            panic: self.panic,
+            outliers: self.outliers,
+            health: self.health,
+            prewarm: self.prewarm,
             timeouts: self.timeouts,
             retry: self.retry,
             rescue: self.rescue,

@@ -176,7 +176,7 @@ pub const TABLE: &[Entry] = &[
         "HTTP, HTTPS, GRPC, GRPCS; AUTO_HTTP follows the Service's appProtocol; FCGI is refused, and its paths answer 503",
     ),
     yes("service-upstream"),
-    part("load-balance", "round_robin as it is; ewma becomes the endpoint with the fewest requests in flight"),
+    part("load-balance", "round_robin and ewma as they are, ewma also by requests in flight"),
     yes("upstream-vhost"),
     yes("x-forwarded-prefix"),
     part(

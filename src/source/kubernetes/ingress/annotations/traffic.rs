@@ -11,7 +11,7 @@ const BODY_SIZE: u64 = 1 << 20;
 
 /// How requests are treated.
 pub fn traffic(reader: &mut Reader<'_>) -> Traffic {
-    let balance = [("round_robin", Balance::RoundRobin), ("ewma", Balance::LeastRequest)];
+    let balance = [("round_robin", Balance::RoundRobin), ("ewma", Balance::Ewma)];
     let size = reader.parsed("proxy-body-size", "a size like 8m, or 0 for no limit", size);
     if reader.text("proxy-http-version") == Some("1.0") {
         reader.tell("proxy-http-version", Severity::Warning, "HTTP/1.0 is not spoken to backends: they get HTTP/1.1");
