@@ -10,6 +10,7 @@ mod keep;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod memory;
+mod pages;
 mod replicas;
 
 pub use memory::collect_with;
@@ -137,6 +138,7 @@ impl Process {
             let starting = *phase == Phase::Starting;
             if starting {
                 *phase = Phase::Serving;
+                pages::let_go();
             }
             starting
         });
@@ -299,9 +301,13 @@ async fn tend(control: Arc<Control>) {
 async fn tick(control: &Control) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // This thread has what comes and goes with lists of thousands of objects.
+    let mut tidy = std::pin::pin!(memory::tidy());
     loop {
-        interval.tick().await;
-        control.tick();
+        tokio::select! {
+            _ = interval.tick() => control.tick(),
+            never = &mut tidy => match never {},
+        }
     }
 }
 
@@ -485,6 +491,7 @@ async fn reload(
         }
         Err(error) => reject(error.to_string()),
     }
+    pages::let_go();
 }
 
 /// The signals that a process listens to.

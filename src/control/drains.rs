@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, EndpointId};
 use crate::model::{Drain, RouteKey, SocketKey};
 use crate::proxy::Command;
 use crate::record::DrainFigures;
-use crate::snapshot::{Rule, RuleBody, Snapshot, Weights};
+use crate::snapshot::{self, Rule, RuleBody, Snapshot, Weights};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -334,9 +334,10 @@ fn settle(route: &RouteKey, drain: &Drain) -> Duration {
 /// Routes with a rule that is not as it was.
 fn changed<'s>(before: &'s Snapshot, after: &'s Snapshot) -> BTreeSet<&'s RouteKey> {
     let place = |rule: &'s Rule| (Arc::as_ptr(&rule.body), rule);
-    let mut known: HashMap<*const RuleBody, &Rule> = before.rules.iter().map(place).collect();
+    let changes = snapshot::changed(&before.rules, &after.rules, Rule::is_same);
+    let mut known: HashMap<*const RuleBody, &Rule> = before.rules[changes.before].iter().map(place).collect();
     let mut routes = BTreeSet::new();
-    for rule in &after.rules {
+    for rule in &after.rules[changes.now] {
         let same = known.remove(&Arc::as_ptr(&rule.body)).is_some_and(|before| {
             Arc::ptr_eq(&before.weights, &rule.weights)
                 || (before.weights.desired == rule.weights.desired && before.weights.current == rule.weights.current)

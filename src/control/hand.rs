@@ -1,5 +1,6 @@
 //! Weights set by hand, which lie over the configuration's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -71,7 +72,10 @@ pub fn configured(model: &Model, route: &RouteKey) -> Option<Vec<(Arc<str>, Weig
 }
 
 /// The model with weights set by hand in the place of its own.
-pub fn with_hand(model: &Model, hand: &HashMap<RouteKey, Hand>) -> Model {
+pub fn with_hand<'m>(model: &'m Model, hand: &HashMap<RouteKey, Hand>) -> Cow<'m, Model> {
+    if hand.is_empty() {
+        return Cow::Borrowed(model);
+    }
     let mut model = model.clone();
     for route in model.routes.iter_mut().filter(|route| hand.contains_key(&route.key)) {
         let Some(Hand { weights, .. }) = hand.get(&route.key) else { continue };
@@ -81,5 +85,5 @@ pub fn with_hand(model: &Model, hand: &HashMap<RouteKey, Hand>) -> Model {
             versions.iter_mut().zip(weights).for_each(|(version, weight)| version.weight = *weight);
         }
     }
-    model
+    Cow::Owned(model)
 }

@@ -56,7 +56,7 @@ use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
-use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, compile};
+use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, changed, compile};
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -322,8 +322,11 @@ impl Control {
         state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
         let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
         state.interner.take_forgotten().into_iter().for_each(|version| self.recorder.forget(version));
-        let before: HashMap<SplitId, &Rule> = previous.rules.iter().map(|rule| (rule.body.split_id, rule)).collect();
-        for rule in &mut snapshot.rules {
+        // What was taken over has been settled before.
+        let changes = changed(&previous.rules, &snapshot.rules, Rule::is_same);
+        let before = previous.rules[changes.before].iter();
+        let before: HashMap<SplitId, &Rule> = before.map(|rule| (rule.body.split_id, rule)).collect();
+        for rule in &mut snapshot.rules[changes.now.clone()] {
             let before = before.get(&rule.body.split_id).copied();
             settle(rule, before, state);
             self.enter(rule, before, state);
@@ -338,7 +341,7 @@ impl Control {
         state.drains.listeners(gone, &state.fleet, now);
         state.model = model;
         look(state, &previous, &snapshot, now);
-        for rule in &snapshot.rules {
+        for rule in &snapshot.rules[changes.now] {
             let before = before.get(&rule.body.split_id);
             if before.is_some_and(|before| before.weights.desired != rule.weights.desired) {
                 self.tell_weights(rule);
@@ -515,7 +518,9 @@ fn look(state: &mut State, before: &Snapshot, after: &Snapshot, now: Instant) {
 }
 
 fn retire(rule: &mut Rule, drains: &Drains) {
-    let retired = drains.retired(&rule.body);
+    let desired = rule.weights.desired.iter();
+    // A version that has weight again takes its clients, whatever is still known of its end.
+    let retired = drains.retired(&rule.body).iter().zip(desired).map(|(gone, w)| *gone && w.get() == 0).collect();
     if retired != rule.weights.retired {
         rule.weights = Arc::new(Weights { retired, ..(*rule.weights).clone() });
     }

@@ -4,13 +4,15 @@
 //! as they are, so that a change costs what changed and a pointer comparison for all else.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use thiserror::Error;
 
 use super::interner::{Interner, VersionKey};
 use super::listeners::listeners;
-use super::{Rule, RuleBody, Salt, Snapshot, VersionEntry, WeightSource, Weights, mirror};
+use super::{Changed, Rule, RuleBody, Salt, Snapshot, VersionEntry, WeightSource, Weights, changed, mirror};
 use crate::endpoint::{SplitId, VersionId};
 use crate::model::{Model, Route, Split, Version};
 
@@ -32,44 +34,65 @@ pub enum CompileError {
 /// Weights of splits that `previous` has with the same desired weights stay as they are, with their ramps and diversions;
 /// everything else begins with the model's. `control` adjusts weights afterwards.
 pub fn compile(model: &Model, previous: &Snapshot, interner: &mut Interner) -> Result<Snapshot, CompileError> {
-    let listeners = listeners(model, previous)?;
-    let unchanged = unchanged(previous);
-    let mut known: Option<HashMap<SplitId, &Rule>> = None;
-    let mut rules = Vec::with_capacity(previous.rules.len());
-    for route in &model.routes {
+    let changes = changed(&previous.routes, &model.routes, Arc::ptr_eq);
+    let listeners = listeners(model, previous, &changes)?;
+    let Parts { rules, first_rules, before, now } = rules(model, previous, &changes, interner);
+    let snapshot = Snapshot {
+        generation: previous.generation + 1,
+        listeners,
+        routes: model.routes.as_slice().into(),
+        rules,
+        first_rules: first_rules.into(),
+        trusted_proxies: Arc::new(model.trusted_proxies.clone()),
+        forwarding: model.forwarding.clone(),
+    };
+    interner.keep(&snapshot, &previous.rules[before], &snapshot.rules[now]);
+    Ok(snapshot)
+}
+
+/// The rules of a model, and which of them are others than before.
+struct Parts {
+    rules: Vec<Rule>,
+    first_rules: Vec<u32>,
+    before: Range<usize>,
+    now: Range<usize>,
+}
+
+fn rules(model: &Model, previous: &Snapshot, changes: &Changed, interner: &mut Interner) -> Parts {
+    let first = |route: usize| previous.first_rules.get(route).map_or(previous.rules.len(), |first| *first as usize);
+    let before = first(changes.before.start)..first(changes.before.end);
+    let mut rules = Vec::with_capacity(previous.rules.len() + changes.now.len());
+    let mut first_rules = Vec::with_capacity(model.routes.len());
+    rules.extend_from_slice(&previous.rules[..before.start]);
+    first_rules.extend_from_slice(&previous.first_rules[..changes.before.start]);
+    let unchanged = unchanged(previous, changes);
+    // A route that is known elsewhere would be unchanged there, too: no two have the same key.
+    let known: HashMap<SplitId, &Rule, FixedState> =
+        previous.rules[before.clone()].iter().map(|rule| (rule.body.split_id, rule)).collect();
+    for route in &model.routes[changes.now.clone()] {
+        first_rules.push(rules.len() as u32);
         if let Some(first) = unchanged.get(&Arc::as_ptr(route)) {
             rules.extend_from_slice(&previous.rules[*first..first + route.rules.len()]);
             continue;
         }
-        let known = known.get_or_insert_with(|| previous.rules.iter().map(|rule| (rule.body.split_id, rule)).collect());
         for (position, rule) in route.rules.iter().enumerate() {
             let body = rule_body(route, position, rule, interner);
             let weights = weights(&body, &rule.split, known.get(&body.split_id).copied(), interner);
             rules.push(Rule { body: Arc::new(body), weights });
         }
     }
-    let snapshot = Snapshot {
-        generation: previous.generation + 1,
-        listeners,
-        routes: model.routes.as_slice().into(),
-        rules,
-        trusted_proxies: Arc::new(model.trusted_proxies.clone()),
-        forwarding: model.forwarding.clone(),
-    };
-    interner.keep_only(&snapshot);
-    Ok(snapshot)
+    let now = before.start..rules.len();
+    let moved = |first: &u32| (*first as usize - before.end + now.end) as u32;
+    first_rules.extend(previous.first_rules[changes.before.end..].iter().map(moved));
+    rules.extend_from_slice(&previous.rules[before.end..]);
+    Parts { rules, first_rules, before, now }
 }
 
-/// The routes of a snapshot by address, with the index of their first rule. The snapshot keeps them alive, so no other
-/// route can have one of these addresses.
-fn unchanged(previous: &Snapshot) -> HashMap<*const Route, usize, foldhash::fast::FixedState> {
-    let mut first = 0;
-    let place = |route: &Arc<Route>| {
-        let place = (Arc::as_ptr(route), first);
-        first += route.rules.len();
-        place
-    };
-    previous.routes.iter().map(place).collect()
+/// The routes that may only have moved, by address, with the index of their first rule. The snapshot keeps them alive, so no
+/// other route can have one of these addresses.
+fn unchanged(previous: &Snapshot, changes: &Changed) -> HashMap<*const Route, usize, FixedState> {
+    let routes = changes.before.clone().zip(&previous.routes[changes.before.clone()]);
+    routes.map(|(index, route)| (Arc::as_ptr(route), previous.first_rules[index] as usize)).collect()
 }
 
 fn rule_body(route: &Route, position: usize, rule: &crate::model::Rule, interner: &mut Interner) -> RuleBody {

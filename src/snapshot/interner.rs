@@ -1,13 +1,15 @@
 //! Ids that stay the same from one snapshot to the next.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::Snapshot;
+use super::{Rule, Snapshot};
 use crate::endpoint::{Endpoint, EndpointId, Line, SplitId, VersionId};
 use crate::model::{self, RouteKey, Transport};
 
@@ -25,22 +27,17 @@ pub struct VersionKey {
     pub revision: Arc<str>,
 }
 
-/// Part and rule of a route, and which of the rule's mirrors.
-type Drawing = (RouteKey, u32, u32, Option<u32>);
+/// Part and rule of a route, and which of the rule's mirrors, as a hash that no two of them share.
+type Drawing = [u64; 2];
 
-/// Endpoints of one hash: nearly always one.
-enum Known {
-    One(Arc<Endpoint>),
-    Many(Box<[Arc<Endpoint>]>),
+fn drawing(route: &RouteKey, part: usize, rule: usize, mirror: Option<usize>) -> Drawing {
+    let RouteKey { namespace, kind, name } = route;
+    let hash = xxh3_128(format!("{namespace}/{}/{name}/{part}/{rule}/{mirror:?}", kind.as_str()).as_bytes());
+    [(hash >> 64) as u64, hash as u64]
 }
 
-impl Known {
-    fn all(&self) -> &[Arc<Endpoint>] {
-        match self {
-            Self::One(only) => std::slice::from_ref(only),
-            Self::Many(all) => all,
-        }
-    }
+fn at(address: SocketAddr, host: Option<&Arc<str>>) -> u64 {
+    FixedState::default().hash_one((address, host))
 }
 
 /// Gives the same id for the same thing, for as long as the process runs.
@@ -53,10 +50,14 @@ pub struct Interner {
     made: u32,
     forgotten: Vec<VersionId>,
     /// The splits of rules, and the mirrors of each, which draw by themselves.
-    splits: HashMap<Drawing, SplitId>,
-    /// By a hash of the address; in each list, those that share it.
-    endpoints: HashMap<u64, Known, FixedState>,
+    splits: HashMap<Drawing, SplitId, FixedState>,
+    /// By address.
+    endpoints: HashTable<Arc<Endpoint>>,
     next_endpoint: u32,
+    /// Endpoints are kept only because something goes to them still.
+    busy: bool,
+    /// Versions that had been given an id when it was last looked which can be forgotten.
+    swept: u32,
     /// Where requests wait, by version.
     lines: HashMap<VersionId, Arc<Line>>,
     epoch: u64,
@@ -104,12 +105,12 @@ impl Interner {
 
     /// The id of the split of the `rule` of a route's `part`.
     pub fn split(&mut self, route: &RouteKey, part: usize, rule: usize) -> SplitId {
-        self.draws((route.clone(), part as u32, rule as u32, None))
+        self.draws(drawing(route, part, rule, None))
     }
 
     /// The id by which a mirror of such a rule draws the requests that it copies.
     pub fn mirror_draws(&mut self, route: &RouteKey, (part, rule): (usize, usize), mirror: usize) -> SplitId {
-        self.draws((route.clone(), part as u32, rule as u32, Some(mirror as u32)))
+        self.draws(drawing(route, part, rule, Some(mirror)))
     }
 
     fn draws(&mut self, key: Drawing) -> SplitId {
@@ -119,27 +120,21 @@ impl Interner {
 
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
-        let hash = FixedState::default().hash_one(endpoint);
-        let is_it = |e: &&Arc<Endpoint>| {
+        let hash = at(endpoint.address, endpoint.host.as_ref());
+        let is_it = |e: &Arc<Endpoint>| {
             e.address == endpoint.address
                 && e.host == endpoint.host
                 && e.pod == endpoint.pod
                 && e.transport == *transport
         };
-        if let Some(found) = self.endpoints.get(&hash).and_then(|known| known.all().iter().find(is_it)) {
+        if let Some(found) = self.endpoints.find(hash, is_it) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
         let made = Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport));
         let made = Arc::new(made.run_by(endpoint.pod.clone()));
-        match self.endpoints.entry(hash) {
-            Entry::Vacant(place) => _ = place.insert(Known::One(Arc::clone(&made))),
-            Entry::Occupied(mut place) => {
-                let all = [place.get().all(), &[Arc::clone(&made)]].concat();
-                place.insert(Known::Many(all.into()));
-            }
-        }
+        self.endpoints.insert_unique(hash, Arc::clone(&made), |known| at(known.address, known.host.as_ref()));
         made
     }
 
@@ -163,32 +158,48 @@ impl Interner {
     /// Versions are forgotten once half of their number is taken: until then
     /// what a version that has gone has counted can still be read.
     pub fn keep_only(&mut self, snapshot: &Snapshot) {
-        let named: std::collections::HashSet<EndpointId> = snapshot
-            .rules
-            .iter()
-            .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)))
-            .flat_map(|version| version.endpoints.iter().map(|e| e.id))
-            .collect();
+        let named = endpoints_of(&snapshot.rules);
+        let mut busy = false;
+        self.endpoints.retain(|endpoint| {
+            let is_named = named.contains(&endpoint.id);
+            let is_used = Arc::strong_count(endpoint) > 1;
+            busy |= is_used && !is_named;
+            is_named || is_used
+        });
+        self.busy = busy;
+        self.forget_versions(snapshot);
+    }
+
+    /// The same after a change of some rules, which were `before` and are `now`: what no rule lost need not be looked for,
+    /// unless something that was lost before is still in use.
+    pub(super) fn keep(&mut self, snapshot: &Snapshot, before: &[Rule], now: &[Rule]) {
+        if self.busy || !endpoints_of(before).is_subset(&endpoints_of(now)) {
+            return self.keep_only(snapshot);
+        }
+        self.forget_versions(snapshot);
+    }
+
+    fn forget_versions(&mut self, snapshot: &Snapshot) {
         // Who waits there, or is being answered, keeps a line.
         self.lines.retain(|_, line| Arc::strong_count(line) > 1);
-        let kept = |endpoint: &Arc<Endpoint>| named.contains(&endpoint.id) || Arc::strong_count(endpoint) > 1;
-        self.endpoints.retain(|_, known| match known {
-            Known::One(endpoint) => kept(endpoint),
-            Known::Many(endpoints) => {
-                *endpoints = endpoints.iter().filter(|e| kept(e)).cloned().collect();
-                !endpoints.is_empty()
-            }
-        });
-        if self.versions.len() + self.mirrors.len() >= MAX_VERSIONS / 2 {
+        if self.made > self.swept && self.versions.len() + self.mirrors.len() >= MAX_VERSIONS / 2 {
+            self.swept = self.made;
             let bodies = snapshot.rules.iter().map(|rule| &rule.body);
             let versions = bodies.clone().flat_map(|body| body.versions.iter().map(|version| version.id));
             let mirrors = bodies.flat_map(|body| body.mirrors.iter().map(|mirror| mirror.target.id));
-            let served: std::collections::HashSet<VersionId> = versions.chain(mirrors).collect();
+            let served: HashSet<VersionId> = versions.chain(mirrors).collect();
             for known in [&mut self.versions, &mut self.mirrors] {
                 self.forgotten.extend(known.extract_if(|_, id| !served.contains(id)).map(|(_, id)| id));
             }
         }
     }
+}
+
+fn endpoints_of(rules: &[Rule]) -> HashSet<EndpointId, FixedState> {
+    let versions = rules
+        .iter()
+        .flat_map(|rule| rule.body.versions.iter().chain(rule.body.mirrors.iter().map(|mirror| &mirror.target)));
+    versions.flat_map(|version| version.endpoints.iter().map(|endpoint| endpoint.id)).collect()
 }
 
 fn known(ids: &HashMap<VersionKey, VersionId>) -> Vec<(VersionId, VersionKey)> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{CompileError, ListenerEntry, RouteTable, Snapshot, tls};
+use super::{Changed, CompileError, ListenerEntry, RouteTable, Snapshot, tls};
 use crate::model::{Attachment, HostPattern, Listener, Model, Route};
 
 /// What decides which requests of a listener go where: listeners that agree in it, nearly always all of them, share a table.
@@ -15,8 +15,12 @@ struct Scope<'m> {
 }
 
 /// The listeners of `model`. Tables are taken over from `previous` when no route changed its shape.
-pub(super) fn listeners(model: &Model, previous: &Snapshot) -> Result<Arc<[ListenerEntry]>, CompileError> {
-    if let Some(entries) = same_tables(model, previous) {
+pub(super) fn listeners(
+    model: &Model,
+    previous: &Snapshot,
+    changes: &Changed,
+) -> Result<Arc<[ListenerEntry]>, CompileError> {
+    if let Some(entries) = same_tables(model, previous, changes) {
         return entries;
     }
     let mut tables: HashMap<Scope<'_>, Arc<RouteTable>> = HashMap::new();
@@ -30,13 +34,18 @@ pub(super) fn listeners(model: &Model, previous: &Snapshot) -> Result<Arc<[Liste
 }
 
 /// The entries with the tables that they had, if routes and listeners lead requests as they did.
-fn same_tables(model: &Model, previous: &Snapshot) -> Option<Result<Arc<[ListenerEntry]>, CompileError>> {
+fn same_tables(
+    model: &Model,
+    previous: &Snapshot,
+    changes: &Changed,
+) -> Option<Result<Arc<[ListenerEntry]>, CompileError>> {
+    let (before, now) = (&previous.routes[changes.before.clone()], &model.routes[changes.now.clone()]);
     let same = |a: &Listener, b: &Listener| a.name == b.name && a.reserved == b.reserved && a.isolated == b.isolated;
     let pairs = || model.listeners.iter().zip(previous.listeners.iter());
     let unchanged = model.listeners.len() == previous.listeners.len()
         && pairs().all(|(listener, entry)| same(listener, &entry.listener))
-        && model.routes.len() == previous.routes.len()
-        && model.routes.iter().zip(previous.routes.iter()).all(|(a, b)| Arc::ptr_eq(a, b) || same_shape(a, b));
+        && before.len() == now.len()
+        && before.iter().zip(now).all(|(a, b)| Arc::ptr_eq(a, b) || same_shape(a, b));
     let entries = || pairs().map(|(listener, before)| entry(listener, Arc::clone(&before.table), previous)).collect();
     unchanged.then(entries)
 }

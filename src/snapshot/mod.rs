@@ -3,6 +3,7 @@
 //! Everything that a request needs is resolved here once: expressions, ids for metrics, endpoints, TLS configurations.
 //! `control` publishes snapshots, workers load the current one per request.
 
+mod changed;
 mod compile;
 mod interner;
 mod listeners;
@@ -12,6 +13,7 @@ mod table;
 mod tls;
 mod weights;
 
+pub use changed::{Changed, changed};
 pub use compile::{CompileError, compile};
 pub use interner::{Interner, MAX_VERSIONS, VersionKey};
 pub use mirror::MirrorEntry;
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub routes: Arc<[Arc<Route>]>,
     /// Rules of all routes, one after the other, addressed by [`Candidate::rule`]; a weight change replaces one entry.
     pub rules: Vec<Rule>,
+    /// Where the rules of each route begin.
+    pub first_rules: Arc<[u32]>,
     /// Whose `X-Forwarded-*` are believed.
     pub trusted_proxies: Arc<TrustedProxies>,
     /// What the proxy says about itself.

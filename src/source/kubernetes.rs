@@ -11,6 +11,7 @@ mod gateway;
 mod index;
 pub mod ingress;
 mod kept;
+mod named;
 mod object;
 mod report;
 mod review;

@@ -246,3 +246,28 @@ async fn sticky_clients_of_a_drained_version_get_a_new_home() {
     .await;
     assert!(answer.header("set-cookie").unwrap().starts_with("home="));
 }
+
+/// Where a pod's preStop hook waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_is_told_once_an_endpoint_has_nothing_left() {
+    let [old, new] = two().await;
+    let (address, old, new) = (old.address(), quoted(old.address()), quoted(new.address()));
+    let late = "    drain: {timeout: 1h, spread: 1h}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], late)).await;
+    let (mut socket, _) = websocket_h1(proxy.http(), None).await;
+    let serving = get(proxy.admin(), &format!("/drain/{address}?seconds=0")).await;
+    assert_eq!(serving.status, 504);
+    assert!(serving.text().contains("not on its way out"), "{}", serving.text());
+    proxy.apply(&shop([(&new, 1), ("", 0)], late));
+    wait_until("it drains", async || proxy.metric("weir_drain_remaining", &[]).await == 1.0).await;
+    let draining = get(proxy.admin(), &format!("/drain/{address}?seconds=0")).await;
+    assert_eq!(draining.status, 504);
+    assert!(draining.text().contains("1 long-lived connections left"), "{}", draining.text());
+    assert_eq!(get(proxy.admin(), &format!("/drain/{address}?seconds=soon")).await.status, 400);
+    let waiting = tokio::spawn(async move { get(proxy.admin(), &format!("/drain/{address}")).await });
+    within(socket.close(None)).await.unwrap();
+    while within(socket.next()).await.is_some() {}
+    drop(socket);
+    let drained = within(waiting).await.unwrap();
+    assert_eq!((drained.status.as_u16(), drained.json()["drained"].as_bool()), (200, Some(true)));
+}

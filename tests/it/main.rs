@@ -17,6 +17,7 @@ mod bad_peers;
 mod basics;
 mod commands;
 mod counters;
+mod crowds;
 mod deploy;
 mod dialects;
 mod differential;

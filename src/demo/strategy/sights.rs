@@ -113,6 +113,12 @@ impl Sights {
         Some(last.map_or(first, |last| last.max(first)) - decided)
     }
 
+    /// How long after `decided` a request was still asked for that a version answered.
+    pub fn lingered(&self, of: &str, decided: Instant) -> Duration {
+        let requests = self.all.iter().filter(|sight| is_request(sight.kind) && version(sight) == Some(of));
+        requests.map(|sight| sight.begun.saturating_duration_since(decided)).max().unwrap_or_default()
+    }
+
     /// The time between the last answer of `before` and the first of `after`, of what was answered within `span`; none: they
     /// overlap, or one of them has no answer.
     pub fn gap(&self, (before, after): (&str, &str), (from, to): (Instant, Instant)) -> Option<Duration> {

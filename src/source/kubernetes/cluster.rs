@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::connection::Connection;
 use super::index::{Change, Index};
+use super::named::Named;
 use super::object::{Id, ObjectKind};
 use super::watch;
 use super::write::Writer;
@@ -23,6 +24,10 @@ pub struct Cluster {
     changes: UnboundedReceiver<Change>,
     /// Kinds that were not told in full yet.
     missing: BTreeSet<ObjectKind>,
+    /// What is followed by name.
+    named: Named,
+    /// A model was given.
+    begun: bool,
     writer: Writer,
     peers: Arc<Peers>,
     /// Listeners that could not be bound, and why.
@@ -44,11 +49,13 @@ impl Cluster {
         let client = connection.client();
         let (sender, changes) = unbounded_channel();
         watch::watch(&client, scope, &sender);
-        let writer = Writer::start(client, &options, peers.replicas());
+        let writer = Writer::start(client.clone(), &options, peers.replicas());
         Self {
             index: Index::new(options, base),
             changes,
-            missing: ObjectKind::ALL.iter().copied().collect(),
+            missing: ObjectKind::ALL.iter().copied().filter(|kind| !kind.by_name()).collect(),
+            named: Named::new(client, sender),
+            begun: false,
             writer,
             peers,
             refused: HashMap::new(),
@@ -73,12 +80,14 @@ impl Cluster {
     /// it is dropped while it waits.
     pub async fn model(&mut self) -> Model {
         loop {
-            if self.is_complete() && (self.index.is_dirty() || self.stale) && self.changes.is_empty() {
-                return self.current();
+            if self.changes.is_empty()
+                && let Some(model) = self.due()
+            {
+                return model;
             }
             match self.changes.recv().await {
                 Some(change) => self.take(change),
-                // The watches hold the other end for as long as this lives.
+                // The other end is here, too.
                 None => std::future::pending().await,
             }
             for _ in 1..AT_ONCE {
@@ -89,13 +98,30 @@ impl Cluster {
                 self.peers.set_members(self.index.replicas());
             }
             // With more still waiting, those that were taken come into force first.
-            if self.is_complete() && (self.index.is_dirty() || self.stale) {
-                return self.current();
+            if let Some(model) = self.due() {
+                return model;
             }
         }
     }
 
+    /// The model, if there is one that nobody was given. The first one waits for what it refers to by name, too; after that,
+    /// each object waits for itself.
+    fn due(&mut self) -> Option<Model> {
+        if !self.is_complete() || !(self.index.is_dirty() || self.stale) {
+            return None;
+        }
+        let model = self.current();
+        let unknown = self.named.want(self.index.named());
+        unknown.iter().for_each(|id| self.index.forget_named(id));
+        self.begun |= self.named.is_complete();
+        self.stale = !self.begun;
+        self.begun.then_some(model)
+    }
+
     fn take(&mut self, change: Change) {
+        if !self.named.hear(&change) {
+            return;
+        }
         self.moved |= self.index.is_about_replicas(&change);
         match &change {
             Change::Listed(kind) | Change::Absent(kind) => {

@@ -296,7 +296,7 @@ fn grouped(found: Vec<Found<'_>>) -> Vec<Group> {
 
 /// The Deployment or Rollout of a pod: its ReplicaSet's name without the hash; else what owns the pod itself.
 fn workload(pod: &Object, revision: &str) -> Option<Arc<str>> {
-    let owner = pod.owner.as_ref()?;
+    let owner = pod.owner()?;
     let without = owner.strip_suffix(revision).and_then(|rest| rest.strip_suffix('-'));
     Some(without.filter(|_| !revision.is_empty()).map_or_else(|| Arc::clone(owner), Arc::from))
 }

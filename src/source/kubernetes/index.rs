@@ -59,10 +59,6 @@ pub struct Translation {
     pub report: Report,
 }
 
-/// Precedence between routes that take the same request: the older object, then the name (Gateway API,
-/// `HTTPRouteRule.matches`).
-type Rank = (i64, Id);
-
 /// Everything that is known of the cluster.
 pub struct Index {
     options: Options,
@@ -72,7 +68,6 @@ pub struct Index {
     /// Units by what their routes take.
     claims: Readers,
     dirty: BTreeSet<Id>,
-    ranked: BTreeMap<Rank, Arc<[Arc<Route>]>>,
     listing: HashMap<ObjectKind, BTreeSet<Id>>,
     /// Units whose report changed, or whose object did, since it was last taken.
     reported: BTreeSet<Id>,
@@ -80,6 +75,8 @@ pub struct Index {
     attached: HashMap<(Id, Arc<str>), usize>,
     /// Figures of the versions of Splits.
     figures: HashMap<Id, Value>,
+    /// What units refer to that is asked for by name.
+    named: BTreeMap<Id, Vec<Id>>,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -94,11 +91,11 @@ impl Index {
             readers: Readers::default(),
             claims: Readers::default(),
             dirty: BTreeSet::new(),
-            ranked: BTreeMap::new(),
             listing: HashMap::new(),
             reported: BTreeSet::new(),
             attached: HashMap::new(),
             figures: HashMap::new(),
+            named: BTreeMap::new(),
             base,
         }
     }
@@ -130,6 +127,7 @@ impl Index {
                     self.remove(&id);
                 }
                 self.objects.compact();
+                self.units.compact();
             }
         }
     }
@@ -145,6 +143,12 @@ impl Index {
             return;
         }
         for topic in &touched {
+            // What a unit asks about itself it need not remember.
+            if let Topic::Policies(target) = topic
+                && self.units.number(target).is_some()
+            {
+                self.dirty.insert(target.clone());
+            }
             let readers = self.readers.of(TopicKey::of(topic)).iter();
             self.dirty.extend(readers.filter_map(|number| self.units.by_number(*number)).map(|unit| unit.id.clone()));
         }
@@ -173,20 +177,19 @@ impl Index {
         }
         let mut model = self.base.clone();
         self.add_certificates(&mut model.listeners);
-        let units = self.units.iter();
+        let units = self.units.makers();
         let mut listeners: Vec<Arc<Listener>> = units.flat_map(|unit| unit.made.listeners.iter().cloned()).collect();
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.leaving = self.objects.leaving();
-        model.routes.extend(self.ranked.values().flat_map(|routes| routes.iter().cloned()));
+        model.routes.extend(self.units.routes().cloned());
         model
     }
 
     /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
     fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
         // In the order of their objects, so that nothing changes when nothing did.
-        let with = self.units.iter().filter(|unit| !unit.made.certificates.is_empty());
-        let units: BTreeMap<(i64, &Id), &Unit> = with.map(|unit| ((unit.created, &unit.id), unit)).collect();
+        let units: BTreeMap<(i64, &Id), &Unit> = self.units.makers().map(|unit| (unit.rank(), unit)).collect();
         let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.to_vec()).collect();
         if certificates.is_empty() {
             return;
@@ -218,27 +221,54 @@ impl Index {
         let Some(object) = self.objects.get(&id) else { return self.forget(&id) };
         let created = object.created;
         let version = (Arc::clone(&object.uid), object.generation);
-        let reader = Reader::new(&self.objects, &self.options);
+        let reader = Reader::new(&self.objects, &self.options, &id);
         let made = translate::translate(&reader, &id, object);
-        let reads = reader.into_reads();
-        let before = self.units.get(&id).map(|unit| (unit.made.clone(), unit.version == version, unit.created));
-        let made = self.units.kept(made, before.as_ref().map(|(made, ..)| made));
-        if let Some((_, _, created)) = &before {
-            self.ranked.remove(&(*created, id.clone()));
+        let (reads, named) = reader.into_reads();
+        if !self.refer(&id, named) && self.units.number(&id).is_some() {
+            // It stays as it was until what it refers to is known.
+            return self.wait(&id, reads);
         }
-        let same = before.as_ref().is_some_and(|(before, same, _)| *same && before.report == made.report);
+        let before = self.units.get(&id).map(|unit| (unit.made.clone(), unit.version == version));
+        let made = self.units.kept(made, before.as_ref().map(|(made, _)| made));
+        let same = before.as_ref().is_some_and(|(before, same)| *same && before.report == made.report);
         if !same {
             self.reported.insert(id.clone());
-            if let Some((before, ..)) = &before {
+            if let Some((before, _)) = &before {
                 self.count(&before.report, false);
             }
             self.count(&made.report, true);
         }
-        if !made.routes.is_empty() {
-            self.ranked.insert((created, id.clone()), Arc::clone(&made.routes));
-        }
         let claims = claims::of(&made.routes);
         self.put(Unit { id, reads, claims, made, created, version });
+    }
+
+    /// Notes what a unit refers to that is asked for by name; whether all of it was told.
+    fn refer(&mut self, id: &Id, named: Vec<Id>) -> bool {
+        let told = named.iter().all(|named| self.objects.is_told(named));
+        if named.is_empty() {
+            self.named.remove(id);
+        } else {
+            self.named.insert(id.clone(), named);
+        }
+        told
+    }
+
+    /// A unit depends on what its object says now, and means what it did.
+    fn wait(&mut self, id: &Id, reads: Box<[TopicKey]>) {
+        let Some(unit) = self.units.get(id) else { return };
+        let (claims, made) = (unit.claims.clone(), unit.made.clone());
+        let unit = Unit { id: id.clone(), reads, claims, made, created: unit.created, version: unit.version.clone() };
+        self.put(unit);
+    }
+
+    /// What is to be asked for by name.
+    pub fn named(&self) -> BTreeSet<Id> {
+        self.named.values().flatten().cloned().collect()
+    }
+
+    /// An object is no longer asked for.
+    pub fn forget_named(&mut self, id: &Id) {
+        self.objects.forget(id);
     }
 
     /// Puts a unit in the place of the one before, among the readers of what it has read.
@@ -266,9 +296,9 @@ impl Index {
         let Some(unit) = self.units.remove(id) else { return };
         unit.reads.iter().for_each(|topic| self.readers.remove(*topic, number));
         unit.claims.iter().for_each(|claim| self.claims.remove(*claim, number));
-        self.ranked.remove(&(unit.created, unit.id.clone()));
         self.count(&unit.made.report, false);
         self.figures.remove(id);
+        self.named.remove(id);
         self.reported.insert(unit.id);
     }
 

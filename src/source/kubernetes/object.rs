@@ -6,18 +6,20 @@
 mod convert;
 mod kind;
 mod strings;
+mod told;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use kube::core::{DynamicObject, ObjectMeta};
+use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::convert::{parsed, service, slice, status_text, text};
 pub use self::kind::ObjectKind;
 pub use self::strings::Strings;
+pub use self::told::Told;
 use super::translate::is_unit;
 
 /// Label of the pods of an Argo Rollout that tells their ReplicaSet.
@@ -67,12 +69,17 @@ pub struct Object {
     pub created: i64,
     /// Labels that are used.
     pub labels: Strings,
-    /// Annotations that are used.
-    pub annotations: Strings,
-    /// Name of the controller that owns it.
-    pub owner: Option<Arc<str>>,
     /// Its content.
     pub body: Body,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few objects have, apart from the others.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rare {
+    annotations: Strings,
+    owner: Option<Arc<str>>,
+    status: Box<str>,
 }
 
 /// What an object says.
@@ -86,13 +93,8 @@ pub enum Body {
     Secret(Strings),
     /// Metadata only.
     None,
-    /// JSON: `spec`, and `status` where it is read.
-    Text {
-        /// The spec.
-        spec: Box<str>,
-        /// The status; empty if it has none.
-        status: Box<str>,
-    },
+    /// The spec, JSON.
+    Text(Box<str>),
 }
 
 /// A Service.
@@ -180,19 +182,20 @@ impl Object {
     /// # Errors
     ///
     /// Says what of it cannot be understood.
-    pub fn new(kind: ObjectKind, object: DynamicObject) -> Result<(Id, Self), (Id, String)> {
-        let DynamicObject { metadata, mut data, .. } = object;
+    pub fn new(kind: ObjectKind, object: Told) -> Result<(Id, Self), (Id, String)> {
+        let Told { metadata, spec, status, data, endpoints, ports } = object;
         let namespace: Arc<str> = metadata.namespace.as_deref().unwrap_or_default().into();
         let id = Id { kind, namespace, name: metadata.name.as_deref().unwrap_or_default().into() };
+        let told = status_text(kind, &status);
         let body = match kind {
-            ObjectKind::Service => service(&mut data).map(|service| Body::Service(Box::new(service))),
-            ObjectKind::Slice => slice(&metadata, data).map(|slice| Body::Slice(Box::new(slice))),
-            ObjectKind::Secret => parsed(data["data"].take()).map(Body::Secret),
+            ObjectKind::Service => service(spec, &status).map(|service| Body::Service(Box::new(service))),
+            ObjectKind::Slice => slice(&metadata, endpoints, ports).map(|slice| Body::Slice(Box::new(slice))),
+            ObjectKind::Secret | ObjectKind::NamedSecret => parsed(data).map(Body::Secret),
             _ if kind.metadata_only() => Ok(Body::None),
-            _ => Ok(Body::Text { spec: text(&data["spec"]), status: status_text(kind, &data["status"]) }),
+            _ => Ok(Body::Text(text(&spec))),
         };
         match body {
-            Ok(body) => Ok((id, Self::with_body(kind, metadata, body))),
+            Ok(body) => Ok((id, Self::with_body(kind, metadata, body).with_status(told))),
             Err(error) => Err((id, error.to_string())),
         }
     }
@@ -204,15 +207,33 @@ impl Object {
         };
         let owners = metadata.owner_references.unwrap_or_default();
         let owner = owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.name.as_str().into());
+        let owner = owner.filter(|_| matches!(kind, ObjectKind::Pod | ObjectKind::ReplicaSet));
+        let rare = Rare { annotations: kept(metadata.annotations, ObjectKind::keeps), owner, status: "".into() };
         Self {
             uid: metadata.uid.filter(|_| is_unit(kind)).map_or_else(Arc::default, Arc::from),
             generation: metadata.generation.unwrap_or_default(),
             created: metadata.creation_timestamp.map_or(0, |time| time.0.as_second()),
             labels: kept(metadata.labels, ObjectKind::keeps_label),
-            annotations: kept(metadata.annotations, ObjectKind::keeps),
-            owner: owner.filter(|_| matches!(kind, ObjectKind::Pod | ObjectKind::ReplicaSet)),
             body,
+            rare: (rare != Rare::default()).then(|| Box::new(rare)),
         }
+    }
+
+    fn with_status(mut self, status: Box<str>) -> Self {
+        if !status.is_empty() {
+            self.rare.get_or_insert_default().status = status;
+        }
+        self
+    }
+
+    /// Annotations that are used.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rare.iter().flat_map(|rare| rare.annotations.iter())
+    }
+
+    /// Name of the controller that owns it.
+    pub fn owner(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.owner.as_ref()
     }
 
     /// The spec of an object that is kept as text.
@@ -222,16 +243,14 @@ impl Object {
     /// Says what of it cannot be understood, with its place.
     pub fn spec<T: DeserializeOwned>(&self) -> Result<T, String> {
         match &self.body {
-            Body::Text { spec, .. } => serde_json::from_str(spec).map_err(|error| error.to_string()),
+            Body::Text(spec) => serde_json::from_str(spec).map_err(|error| error.to_string()),
             _ => Err("has no spec".to_owned()),
         }
     }
 
     /// The status of an object that is kept as text; the default if it has none, or one that cannot be understood.
     pub fn status<T: DeserializeOwned + Default>(&self) -> T {
-        match &self.body {
-            Body::Text { status, .. } => serde_json::from_str(status).unwrap_or_default(),
-            _ => T::default(),
-        }
+        let status = self.rare.as_ref().map_or("", |rare| &rare.status);
+        serde_json::from_str(status).unwrap_or_default()
     }
 }

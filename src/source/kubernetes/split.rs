@@ -1,6 +1,7 @@
 //! `Split` resources: routes of their own, steps of a Rollout followed, and behaviour for the routes of others.
 
 mod crd;
+mod keys;
 mod policy;
 mod resource;
 mod rollout;
@@ -13,6 +14,7 @@ pub use policy::{apply as apply_policies, apply_named as apply_named_policies};
 pub use resource::{SplitSpec, TargetKind, TargetRef};
 pub use versions::{plain, transport};
 
+use self::keys::Keys;
 use super::gateway;
 use super::index::{Reader, Translation};
 use super::object::{Id, Object, ObjectKind};
@@ -71,9 +73,10 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         Ok(spec) => spec,
         Err(error) => return refused("Malformed", format!("the spec cannot be understood: {error}")),
     };
+    let keys = Keys::of(reader, id, &spec);
     match &spec.target_ref {
-        Some(target) if target.is_policy() => aimed(reader, id, target),
-        _ => route(reader, id, spec),
+        Some(target) if target.is_policy() => aimed(reader, id, target, &keys),
+        _ => route(reader, id, spec, &keys),
     }
 }
 
@@ -83,7 +86,7 @@ fn refused(reason: &'static str, message: String) -> Translation {
 }
 
 /// A Split that adds behaviour: whether it does is said here, what it does is put in where its target is translated.
-fn aimed(reader: &Reader<'_>, id: &Id, target: &TargetRef) -> Translation {
+fn aimed(reader: &Reader<'_>, id: &Id, target: &TargetRef, keys: &Keys) -> Translation {
     let aim = Id::new(target.object_kind(), Arc::clone(&id.namespace), target.name.as_str());
     let section = |object: &Object| policy::section(object).unwrap_or_default();
     let same = |(_, object): &(&Id, &Object)| section(object) == target.section_name;
@@ -98,12 +101,12 @@ fn aimed(reader: &Reader<'_>, id: &Id, target: &TargetRef) -> Translation {
         Some(_) => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
         None => Condition::fails("ResolvedRefs", "TargetNotFound", format!("there is no {aim}")),
     };
-    let report = Report { conditions: vec![accepted, resolved], ..Report::default() };
+    let report = Report { conditions: vec![accepted, keys.condition(resolved)], ..Report::default() };
     Translation { report, ..Translation::default() }
 }
 
 /// A Split that is a route.
-fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
+fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec, keys: &Keys) -> Translation {
     let found = match versions::find(reader, id, &spec) {
         Ok(found) => found,
         Err((reason, message)) => {
@@ -129,7 +132,9 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
         return refused("Invalid", describe(&context.problems));
     };
     for rule in &mut route.rules {
-        Arc::make_mut(&mut rule.split).versions.clone_from(&found.versions);
+        let split = Arc::make_mut(&mut rule.split);
+        split.versions.clone_from(&found.versions);
+        keys.sign(split);
     }
     if let Some(listeners) = attached {
         let hosts = route.attachments.iter().flat_map(|attachment| attachment.hosts.clone()).collect::<Vec<_>>();
@@ -139,7 +144,7 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec) -> Translation {
         };
     }
     route.key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::Split, name: Arc::clone(&id.name) };
-    let conditions = vec![Condition::holds("Accepted", "Accepted", ""), found.resolved];
+    let conditions = vec![Condition::holds("Accepted", "Accepted", ""), keys.condition(found.resolved)];
     let report = Report { conditions, notes: found.notes, ..Report::default() };
     Translation { routes: vec![Arc::new(route)], report, ..Translation::default() }
 }

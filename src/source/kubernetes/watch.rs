@@ -4,18 +4,19 @@
 //! known stay, and a new list says what changed meanwhile.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
-use kube::core::{ApiResource, DynamicObject, DynamicResourceScope, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicResourceScope, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::index::Change;
-use super::object::{Body, Id, Object, ObjectKind};
+use super::object::{Body, Id, Object, ObjectKind, Told};
 
 /// The first wait after a failed list or watch; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -27,21 +28,51 @@ const NOT_INSTALLED: Duration = Duration::from_secs(5);
 /// would otherwise look like a cluster in which nothing happens.
 pub const WATCH_SECONDS: u32 = 240;
 
-/// Objects that are asked for at a time when a kind is listed: an object takes some ten times as much memory while it is
-/// read as it does afterwards, and what is in use meanwhile is not all given back.
-const PAGE: u32 = 100;
+/// Objects that are asked for at a time when a kind is listed: an object takes several times as much memory while it is read
+/// as it does afterwards, and what is in use meanwhile is not all given back.
+const PAGE: u32 = 50;
 
 /// Where objects are watched.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// Namespaces; empty: all.
     pub namespaces: Vec<String>,
+    /// Only the object of this name; none: all.
+    pub name: Option<Arc<str>>,
 }
 
 /// Follows every kind of object for as long as the channel has a reader.
 pub fn watch(client: &Client, scope: &Scope, changes: &UnboundedSender<Change>) {
-    for kind in ObjectKind::ALL {
+    for kind in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()) {
         tokio::spawn(follow(client.clone(), *kind, scope.clone(), changes.clone()));
+    }
+}
+
+/// Follows one object; that it is not there is told like its end.
+pub async fn watch_named(client: Client, id: Id, changes: UnboundedSender<Change>) {
+    let scope = Scope { namespaces: vec![id.namespace.to_string()], name: Some(Arc::clone(&id.name)) };
+    let (sender, mut told) = unbounded_channel();
+    let hand_on = async {
+        let mut seen = false;
+        while let Some(change) = told.recv().await {
+            let change = match change {
+                Change::Listing(_) => {
+                    seen = false;
+                    continue;
+                }
+                Change::Listed(_) if seen => continue,
+                Change::Listed(_) | Change::Absent(_) => Change::Gone(id.clone()),
+                other => other,
+            };
+            seen = !matches!(change, Change::Gone(_));
+            if changes.send(change).is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = follow(client, id.kind, scope, sender) => {}
+        () = hand_on => {}
     }
 }
 
@@ -86,12 +117,13 @@ async fn follow_in(
             || scope.namespaces.iter().any(|name| **name == *id.namespace)
     };
     let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
-    let config = match kind {
-        ObjectKind::Secret => config.fields("type=kubernetes.io/tls"),
+    let config = match (kind, &scope.name) {
+        (_, Some(name)) => config.fields(&format!("metadata.name={name}")),
+        (ObjectKind::Secret, None) => config.fields("type=kubernetes.io/tls"),
         _ => config,
     };
     if kind.metadata_only() {
-        let convert = |object: PartialObjectMeta<DynamicObject>| {
+        let convert = |object: PartialObjectMeta<Told>| {
             let name = object.name_any();
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))

@@ -82,6 +82,13 @@ metadata: {name: not-permitted}
 spec: {parentRefs: [{name: one}], rules: [{backendRefs: [{name: kubernetes, namespace: default, port: 443}]}]}
 """
 
+TWICE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: $name}
+spec: {parentRefs: [{name: one}], hostnames: [twice.example.com], rules: [{backendRefs: [{name: shop, port: 80}]}]}
+"""
+
 SERVICE = """\
 apiVersion: v1
 kind: Service
@@ -115,11 +122,12 @@ def run(scenario):
     expect(scenario, "splits", "no-rollout", ("ResolvedRefs", "TargetNotFound", "ghost"))
     refused(scenario, OVERFLOW, "weight")
     gateways(scenario)
+    twice(scenario)
     ingresses(scenario)
     scenario.apply(LOST)
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
     expect(scenario, "gateways", "lost", bad, of=listeners)
-    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 12 ways, each told at its object"
+    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 13 ways, each told at its object"
 
 
 def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
@@ -176,6 +184,14 @@ def gateways(scenario):
     )
     expect(scenario, "httproutes", "nowhere", ("ResolvedRefs", "BackendNotFound", "ghost"), of=parents)
     expect(scenario, "httproutes", "not-permitted", ("ResolvedRefs", "RefNotPermitted", "ReferenceGrant"), of=parents)
+
+
+def twice(scenario):
+    """Of two routes that take the same requests the younger one is told."""
+    for name in ("a-first", "b-second"):
+        scenario.apply(TWICE, name=name)
+        scenario.kube.wait("httproutes", name, lambda found: parents(found), 30, "a status")
+    scenario.kube.wait_event("HTTPRoute", "b-second", "Shadowed", "a-first", "twice.example.com")
 
 
 def ingresses(scenario):

@@ -1,9 +1,11 @@
 //! What a cluster says is served.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::cluster::{Cluster, pod, service, slice, split};
-use crate::support::{ApiServer, wait_until};
+use crate::support::{ApiServer, get, wait_until};
 
 #[tokio::test]
 async fn a_split_divides_requests_between_the_pods_of_its_services() {
@@ -118,4 +120,36 @@ async fn a_promotion_under_load_loses_no_request() {
         }
     }
     cluster.shares("v2", 20).await;
+}
+
+#[tokio::test]
+async fn cookies_are_signed_with_keys_of_the_secret_that_a_split_names_and_no_other_is_asked_for() {
+    let v1 = pod("v1", 2).await;
+    let secret = |name: &str, keys: &str| {
+        let data = json!({"keys": STANDARD.encode(keys)});
+        json!({"metadata": {"name": name, "namespace": "shop"}, "type": "Opaque", "data": data})
+    };
+    let (resource, mut split) = split("shop", &[("stable", 1)]);
+    split["spec"]["sticky"] =
+        json!({"cookie": "weir", "mode": "pin", "keySecretRef": {"name": "sticky", "key": "keys"}});
+    let cluster = Cluster::of(&[
+        service("stable"),
+        slice("stable", &v1),
+        (resource, split),
+        ("secrets", secret("sticky", "0123456789abcdef")),
+        ("secrets", secret("another", "fedcba9876543210")),
+    ])
+    .await;
+    let cookie = async || get(cluster.weir.http(), "/").await.header("set-cookie").map(str::to_owned);
+    assert!(cookie().await.is_some(), "the first model waits for the keys");
+    cluster.server.remove("secrets", "shop", "sticky");
+    wait_until("no cookie", async || cookie().await.is_none()).await;
+    assert_eq!(cluster.ask("/").await, "v1");
+    cluster.server.set("secrets", &secret("sticky", "0123456789abcdef0123456789abcdef"));
+    wait_until("a cookie", async || cookie().await.is_some()).await;
+    let asked = cluster.server.requests("/secrets?");
+    let allowed = ["fieldSelector=type%3Dkubernetes.io", "fieldSelector=metadata.name%3Dsticky&"];
+    assert!(asked.iter().all(|asked| allowed.iter().any(|allowed| asked.contains(allowed))), "{asked:?}");
+    cluster.server.remove("splits", "shop", "shop");
+    cluster.reaches("/", "404").await;
 }

@@ -26,6 +26,7 @@ use rustls::RootCertStore;
 use crate::model::{Listener, Model, Route, Settings};
 
 pub use client_tls::unverified as unverified_tls;
+pub use sticky::signing_keys;
 
 use super::names::Names;
 use super::problem::{Pointer, Problems};

@@ -85,14 +85,20 @@ pub fn cookie_name(text: &str, at: &Pointer, problems: &mut Problems) -> Option<
 
 fn keys(name: &str, at: &Pointer, context: &mut Context<'_>) -> Option<Vec<Arc<[u8]>>> {
     let content = context.read(at, name)?;
+    signing_keys(&content, name).map_err(|message| context.problems.error(at, message)).ok()
+}
+
+/// Keys that cookies are signed with, one per line; `name`: of what they stand in.
+///
+/// # Errors
+///
+/// There is none, or one that can be guessed.
+pub fn signing_keys(content: &[u8], name: &str) -> Result<Vec<Arc<[u8]>>, String> {
     let lines = content.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let keys: Vec<Arc<[u8]>> = lines.map(Arc::from).collect();
-    let short = keys.iter().position(|key| key.len() < MIN_KEY_BYTES);
-    let message = match short {
-        _ if keys.is_empty() => format!("{name} has no key: write one per line, of {MIN_KEY_BYTES} bytes or more"),
-        Some(i) => format!("key {} of {name} is too short: use {MIN_KEY_BYTES} bytes or more", i + 1),
-        None => return Some(keys),
-    };
-    context.problems.error(at, message);
-    None
+    match keys.iter().position(|key| key.len() < MIN_KEY_BYTES) {
+        _ if keys.is_empty() => Err(format!("{name} has no key: write one per line, of {MIN_KEY_BYTES} bytes or more")),
+        Some(i) => Err(format!("key {} of {name} is too short: use {MIN_KEY_BYTES} bytes or more", i + 1)),
+        None => Ok(keys),
+    }
 }

@@ -1,15 +1,16 @@
 //! The objects themselves, with what is needed to find them by something other than their name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+
 use super::super::object::{Body, Id, Object, ObjectKind, Slice};
 use super::super::split;
 use super::Topic;
-
-type ByName = HashMap<(Arc<str>, Arc<str>), Vec<Arc<str>>>;
 
 /// All objects.
 #[derive(Default)]
@@ -19,8 +20,10 @@ pub struct Objects {
     namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
     malformed: HashMap<Id, String>,
-    /// Names of slices by Service.
-    slices: ByName,
+    /// Objects that were asked for by name and are not there.
+    absent: HashSet<Id>,
+    /// Names of slices by the hash of their Service: whose they are is looked at when they are read.
+    slices: HashMap<u64, Names, FixedState>,
     /// Splits by what they aim at.
     targets: HashMap<Id, Vec<Id>>,
     /// What slices say is on its way out; most say nothing.
@@ -38,6 +41,18 @@ impl Objects {
     /// Why an object cannot be understood.
     pub fn why_malformed(&self, id: &Id) -> Option<&str> {
         self.malformed.get(id).map(String::as_str)
+    }
+
+    /// Whether the server has said of an object that is asked for by name what it is, or that it is not there.
+    pub fn is_told(&self, id: &Id) -> bool {
+        self.all.contains_key(id) || self.malformed.contains_key(id) || self.absent.contains(id)
+    }
+
+    /// Forgets an object that is no longer asked for: nobody knows whether it is there.
+    pub fn forget(&mut self, id: &Id) {
+        self.all.remove(id);
+        self.malformed.remove(id);
+        self.absent.remove(id);
     }
 
     /// The names of all objects of a kind.
@@ -61,11 +76,12 @@ impl Objects {
 
     /// The slices of a Service.
     pub fn slices(&self, namespace: &Arc<str>, service: &Arc<str>) -> impl Iterator<Item = &Slice> {
-        let names = self.slices.get(&(Arc::clone(namespace), Arc::clone(service)));
-        names.into_iter().flatten().filter_map(|name| {
+        let names = self.slices.get(&by_service(namespace, service)).map_or(&[][..], Names::all);
+        let slice = |name: &Arc<str>| {
             let id = Id { kind: ObjectKind::Slice, namespace: Arc::clone(namespace), name: Arc::clone(name) };
             as_slice(self.all.get(&id)?)
-        })
+        };
+        names.iter().filter_map(slice).filter(|slice| slice.service == *service)
     }
 
     /// Endpoints on their way out.
@@ -97,6 +113,7 @@ impl Objects {
     /// Puts an object in; gives the topics that this changes: none if it is as it was.
     pub fn set(&mut self, id: Id, object: Object) -> Vec<Topic> {
         let was_malformed = self.malformed.remove(&id).is_some();
+        self.absent.remove(&id);
         if !was_malformed && self.get(&id) == Some(&object) {
             return Vec::new();
         }
@@ -126,7 +143,10 @@ impl Objects {
     /// Notes that an object is there but cannot be understood.
     pub fn malformed(&mut self, id: Id, message: String) -> Vec<Topic> {
         tracing::warn!(object = %id, "cannot be understood: {message}");
-        let topics = self.remove(&id);
+        let mut topics = self.remove(&id);
+        if self.absent.remove(&id) {
+            topics.extend(topics_of(&id));
+        }
         self.malformed.insert(id, message);
         topics
     }
@@ -135,7 +155,9 @@ impl Objects {
     pub fn remove(&mut self, id: &Id) -> Vec<Topic> {
         self.malformed.remove(id);
         let mut topics = self.unlink(id);
-        if self.all.remove(id).is_some() {
+        // Of what is asked for by name it counts, too, that it is not there.
+        let is_news = id.kind.by_name() && self.absent.insert(id.clone());
+        if self.all.remove(id).is_some() || is_news {
             topics.extend(topics_of(id));
         }
         topics
@@ -144,8 +166,9 @@ impl Objects {
     fn link(&mut self, id: &Id, object: &Object, topics: &mut Vec<Topic>) {
         if let Some(slice) = as_slice(object) {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
-            topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
-            self.slices.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(Arc::clone(&id.name));
+            topics.push(Topic::Object(Id::new(ObjectKind::Service, key.0.clone(), key.1.clone())));
+            let names = self.slices.entry(by_service(&key.0, &key.1)).or_insert_with(|| Names::Many(Vec::new()));
+            names.add(Arc::clone(&id.name));
             let leaving = leaving(slice);
             if !leaving.is_empty() {
                 self.leaving.insert(id.clone(), leaving);
@@ -167,8 +190,11 @@ impl Objects {
         let Some(object) = self.all.get(id) else { return topics };
         if let Some(slice) = as_slice(object) {
             let key = (Arc::clone(&id.namespace), Arc::clone(&slice.service));
-            topics.push(Topic::Slices(key.0.clone(), key.1.clone()));
-            take_out(&mut self.slices, &key, &id.name);
+            topics.push(Topic::Object(Id::new(ObjectKind::Service, key.0.clone(), key.1.clone())));
+            let place = by_service(&key.0, &key.1);
+            if self.slices.get_mut(&place).is_some_and(|names| names.remove(&id.name)) {
+                self.slices.remove(&place);
+            }
             self.leaving.remove(id);
         }
         if let Some(target) = target_of(id, object) {
@@ -181,6 +207,48 @@ impl Objects {
         }
         topics
     }
+}
+
+/// A few names: nearly always one.
+enum Names {
+    One(Arc<str>),
+    Many(Vec<Arc<str>>),
+}
+
+impl Names {
+    fn all(&self) -> &[Arc<str>] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(all) => all,
+        }
+    }
+
+    fn add(&mut self, name: Arc<str>) {
+        let mut all = self.all().to_vec();
+        all.push(name);
+        *self = Self::of(all);
+    }
+
+    /// Takes a name out; whether none is left.
+    fn remove(&mut self, name: &Arc<str>) -> bool {
+        let left: Vec<Arc<str>> = self.all().iter().filter(|known| *known != name).cloned().collect();
+        *self = Self::of(left);
+        self.all().is_empty()
+    }
+
+    fn of(mut all: Vec<Arc<str>>) -> Self {
+        match (all.len(), all.pop()) {
+            (1, Some(only)) => Self::One(only),
+            (_, last) => {
+                all.extend(last);
+                Self::Many(all)
+            }
+        }
+    }
+}
+
+fn by_service(namespace: &str, service: &str) -> u64 {
+    FixedState::default().hash_one((namespace, service))
 }
 
 /// What everybody reads who reads this object, or looks through its kind.

@@ -11,10 +11,8 @@ use super::readers::TopicKey;
 /// Something that a translation can depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// One object, there or not.
+    /// One object, there or not; a Service with the slices that belong to it.
     Object(Id),
-    /// The slices of a Service: namespace and name.
-    Slices(Arc<str>, Arc<str>),
     /// Which objects of a kind there are, everywhere or in a namespace.
     Kind(ObjectKind, Option<Arc<str>>),
     /// Splits that aim at an object.
@@ -28,21 +26,30 @@ pub struct Reader<'i> {
     objects: &'i Objects,
     /// How the process was started.
     pub options: &'i Options,
+    /// What is translated.
+    unit: &'i Id,
     reads: RefCell<Vec<TopicKey>>,
+    named: RefCell<Vec<Id>>,
 }
 
 impl<'i> Reader<'i> {
-    /// A reader that has read nothing.
-    pub fn new(objects: &'i Objects, options: &'i Options) -> Self {
-        Self { objects, options, reads: RefCell::default() }
+    /// A reader that has read nothing. `unit`: what is translated.
+    pub fn new(objects: &'i Objects, options: &'i Options, unit: &'i Id) -> Self {
+        Self { objects, options, unit, reads: RefCell::default(), named: RefCell::default() }
     }
 
-    /// What was asked for.
-    pub fn into_reads(self) -> Box<[TopicKey]> {
+    /// What was asked for, and which objects of it by name.
+    pub fn into_reads(self) -> (Box<[TopicKey]>, Vec<Id>) {
         let mut reads = self.reads.into_inner();
         reads.sort_unstable();
         reads.dedup();
-        reads.into()
+        (reads.into(), self.named.into_inner())
+    }
+
+    /// An object of a kind that is asked for [by name](ObjectKind::by_name).
+    pub fn named(&self, id: &Id) -> Option<&'i Object> {
+        self.named.borrow_mut().push(id.clone());
+        self.object(id)
     }
 
     fn reads(&self, topic: Topic) {
@@ -76,7 +83,7 @@ impl<'i> Reader<'i> {
 
     /// The slices of a Service.
     pub fn slices(&self, namespace: &Arc<str>, service: &Arc<str>) -> impl Iterator<Item = &'i Slice> {
-        self.reads(Topic::Slices(Arc::clone(namespace), Arc::clone(service)));
+        self.reads(Topic::Object(Id::new(ObjectKind::Service, Arc::clone(namespace), Arc::clone(service))));
         self.objects.slices(namespace, service)
     }
 
@@ -101,9 +108,11 @@ impl<'i> Reader<'i> {
         self.objects.of(kind, namespace)
     }
 
-    /// Splits that aim at an object, the oldest first.
+    /// Splits that aim at an object, the oldest first. Who asks about itself is told anyway.
     pub fn policies(&self, target: &Id) -> Vec<(&'i Id, &'i Object)> {
-        self.reads(Topic::Policies(target.clone()));
+        if target != self.unit {
+            self.reads(Topic::Policies(target.clone()));
+        }
         self.objects.aiming_at(target)
     }
 

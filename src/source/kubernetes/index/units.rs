@@ -1,9 +1,11 @@
 //! The units of translation: objects that mean something by themselves, each with what was made of it.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use slab::Slab;
 
 use super::super::object::Id;
@@ -40,7 +42,7 @@ impl Unit {
 #[derive(Clone)]
 pub struct Made {
     /// Routes.
-    pub routes: Arc<[Arc<Route>]>,
+    pub routes: Box<[Arc<Route>]>,
     /// Listeners.
     pub listeners: Box<[Arc<Listener>]>,
     /// Certificates for the process's own TLS listeners.
@@ -53,7 +55,12 @@ pub struct Made {
 #[derive(Default)]
 pub struct Units {
     all: Slab<Box<Unit>>,
-    numbers: HashMap<Id, u32, FixedState>,
+    /// Their numbers, by their objects.
+    numbers: HashTable<u32>,
+    /// Those that make routes, by rank.
+    ranked: Vec<u32>,
+    /// Those that make listeners, or certificates for those of the process: a few.
+    makers: BTreeSet<u32>,
     /// The last reports that were made, the newest last.
     reports: Vec<Arc<Report>>,
 }
@@ -61,7 +68,8 @@ pub struct Units {
 impl Units {
     /// The number of an object's unit.
     pub fn number(&self, id: &Id) -> Option<u32> {
-        self.numbers.get(id).copied()
+        let is_it = |number: &u32| self.by_number(*number).is_some_and(|unit| unit.id == *id);
+        self.numbers.find(hash(id), is_it).copied()
     }
 
     /// The unit of an object.
@@ -79,24 +87,68 @@ impl Units {
         self.all.iter().map(|(_, unit)| &**unit)
     }
 
+    /// Those that make listeners, or certificates for those of the process.
+    pub fn makers(&self) -> impl Iterator<Item = &Unit> {
+        self.makers.iter().filter_map(|number| self.by_number(*number))
+    }
+
+    /// All routes, the first in precedence first.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.ranked.iter().filter_map(|number| self.by_number(*number)).flat_map(|unit| unit.made.routes.iter())
+    }
+
     /// Puts in what was made of an object anew, and gives the number of its unit, which stays the same.
     pub fn put(&mut self, unit: Unit) -> u32 {
-        if let Some(number) = self.number(&unit.id)
-            && let Some(place) = self.all.get_mut(number as usize)
-        {
-            **place = unit;
+        if let Some(number) = self.number(&unit.id) {
+            self.unlist(number);
+            if let Some(place) = self.all.get_mut(number as usize) {
+                **place = unit;
+            }
+            self.list(number);
             return number;
         }
-        let id = unit.id.clone();
+        let key = hash(&unit.id);
         let number = self.all.insert(Box::new(unit)) as u32;
-        self.numbers.insert(id, number);
+        let all = &self.all;
+        self.numbers.insert_unique(key, number, |number| all.get(*number as usize).map_or(0, |unit| hash(&unit.id)));
+        self.list(number);
         number
     }
 
     /// Takes a unit out; its number may become that of another.
     pub fn remove(&mut self, id: &Id) -> Option<Box<Unit>> {
-        let number = self.numbers.remove(id)?;
+        let number = self.number(id)?;
+        self.unlist(number);
+        if let Ok(entry) = self.numbers.find_entry(hash(id), |known| *known == number) {
+            entry.remove();
+        }
         self.all.try_remove(number as usize)
+    }
+
+    /// Notes what a unit makes.
+    fn list(&mut self, number: u32) {
+        let Some(unit) = self.by_number(number) else { return };
+        let makes = !unit.made.listeners.is_empty() || !unit.made.certificates.is_empty();
+        let place = if unit.made.routes.is_empty() { None } else { self.place(unit).err() };
+        if let Some(place) = place {
+            self.ranked.insert(place, number);
+        }
+        if makes {
+            self.makers.insert(number);
+        }
+    }
+
+    fn unlist(&mut self, number: u32) {
+        self.makers.remove(&number);
+        let Some(unit) = self.by_number(number) else { return };
+        if let Ok(place) = self.place(unit) {
+            self.ranked.remove(place);
+        }
+    }
+
+    /// Where a unit stands among those that make routes, or would.
+    fn place(&self, unit: &Unit) -> Result<usize, usize> {
+        self.ranked.binary_search_by(|other| self.by_number(*other).map(Unit::rank).cmp(&Some(unit.rank())))
     }
 
     /// What was made, in the form in which it is kept; what is as it was before is the same object still, so that all after
@@ -119,6 +171,12 @@ impl Units {
         }
     }
 
+    /// Makes what is kept take up no more room than it needs.
+    pub fn compact(&mut self) {
+        self.all.shrink_to_fit();
+        self.ranked.shrink_to_fit();
+    }
+
     fn report(&mut self, report: Report) -> Arc<Report> {
         if let Some(known) = self.reports.iter().rev().find(|known| ***known == report) {
             return Arc::clone(known);
@@ -130,4 +188,8 @@ impl Units {
         self.reports.push(Arc::clone(&report));
         report
     }
+}
+
+fn hash(id: &Id) -> u64 {
+    FixedState::default().hash_one(id)
 }

@@ -72,7 +72,7 @@ fn view(reader: &Reader<'_>, id: &Id, object: &Object) -> Result<Option<IngressV
     let spec: k8s_openapi::api::networking::v1::IngressSpec =
         object.spec().map_err(|error| format!("the spec cannot be understood: {error}"))?;
     let annotations: BTreeMap<String, String> =
-        object.annotations.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        object.annotations().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     let class = spec.ingress_class_name.as_deref().or(annotations.get(CLASS_ANNOTATION).map(String::as_str));
     if !is_ours(reader, class) {
         return Ok(None);
@@ -99,7 +99,7 @@ fn is_ours(reader: &Reader<'_>, class: Option<&str>) -> bool {
         Some(name) if reader.options.classes.iter().any(|own| own == name) => true,
         Some(name) => reader.object(&Id::new(ObjectKind::IngressClass, "", name)).is_some_and(names_us),
         None => reader.of(ObjectKind::IngressClass, None).any(|(_, object)| {
-            names_us(object) && object.annotations.get(DEFAULT_CLASS).is_some_and(|value| value == "true")
+            names_us(object) && object.annotations().any(|annotation| annotation == (DEFAULT_CLASS, "true"))
         }),
     }
 }

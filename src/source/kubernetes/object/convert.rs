@@ -28,20 +28,12 @@ pub fn status_text(kind: ObjectKind, value: &Value) -> Box<str> {
 }
 
 /// A Service with what a load balancer says.
-pub fn service(data: &mut Value) -> Result<Service, serde_json::Error> {
-    let mut service: Service = parsed(data["spec"].take())?;
-    let addresses = data["status"]["loadBalancer"]["ingress"].as_array();
+pub fn service(spec: Value, status: &Value) -> Result<Service, serde_json::Error> {
+    let mut service: Service = parsed(spec)?;
+    let addresses = status["loadBalancer"]["ingress"].as_array();
     let address = |entry: &Value| entry["ip"].as_str().or_else(|| entry["hostname"].as_str()).map(Box::from);
     service.addresses = addresses.into_iter().flatten().filter_map(address).collect();
     Ok(service)
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-struct WireSlice {
-    endpoints: Option<Vec<WireEndpoint>>,
-    ports: Option<Vec<WirePort>>,
 }
 
 #[derive(Deserialize)]
@@ -74,8 +66,8 @@ struct WireTarget {
 }
 
 /// Conditions as their documentation reads what is absent: `ready` as true, `serving` as `ready`.
-pub fn slice(metadata: &ObjectMeta, data: Value) -> Result<Slice, serde_json::Error> {
-    let wire: WireSlice = parsed(data)?;
+pub fn slice(metadata: &ObjectMeta, endpoints: Value, ports: Value) -> Result<Slice, serde_json::Error> {
+    let (endpoints, ports): (Vec<WireEndpoint>, Vec<WirePort>) = (parsed(endpoints)?, parsed(ports)?);
     let labels = metadata.labels.as_ref();
     let service = labels.and_then(|labels| labels.get("kubernetes.io/service-name"));
     let endpoint = |endpoint: WireEndpoint| {
@@ -101,7 +93,7 @@ pub fn slice(metadata: &ObjectMeta, data: Value) -> Result<Slice, serde_json::Er
     };
     Ok(Slice {
         service: service.map_or_else(|| "".into(), |name| name.as_str().into()),
-        ports: wire.ports.unwrap_or_default().into_iter().filter_map(port).collect(),
-        endpoints: wire.endpoints.unwrap_or_default().into_iter().filter_map(endpoint).collect(),
+        ports: ports.into_iter().filter_map(port).collect(),
+        endpoints: endpoints.into_iter().filter_map(endpoint).collect(),
     })
 }

@@ -49,8 +49,10 @@ kinds! {
     Pod = ("", "v1", "Pod", "pods"),
     /// A ReplicaSet; only its metadata.
     ReplicaSet = ("apps", "v1", "ReplicaSet", "replicasets"),
-    /// A Secret; only those that something refers to keep their data.
+    /// A Secret with a certificate.
     Secret = ("", "v1", "Secret", "secrets"),
+    /// A Secret of any type; only those that something refers to are asked for.
+    NamedSecret = ("", "v1", "Secret", "secrets"),
     /// A namespace; only its metadata.
     Namespace = ("", "v1", "Namespace", "namespaces"),
     /// Our own resource.
@@ -81,6 +83,11 @@ impl ObjectKind {
         matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace)
     }
 
+    /// Whether only objects that something refers to are asked for, each by its name.
+    pub fn by_name(self) -> bool {
+        matches!(self, Self::NamedSecret)
+    }
+
     /// Whether every cluster has it; others come with a CustomResourceDefinition, which may be missing.
     pub fn built_in(self) -> bool {
         matches!(
@@ -90,6 +97,7 @@ impl ObjectKind {
                 | Self::Pod
                 | Self::ReplicaSet
                 | Self::Secret
+                | Self::NamedSecret
                 | Self::Namespace
                 | Self::IngressClass
                 | Self::Ingress

@@ -142,10 +142,16 @@ fn validate(spec: &mut Value) {
     let properties = &mut spec["properties"];
     properties["versions"]["x-kubernetes-list-type"] = "map".into();
     properties["versions"]["x-kubernetes-list-map-keys"] = json!(["name"]);
-    properties["sticky"]["x-kubernetes-validations"] = json!([rule(
-        "[has(self.cookie), has(self.header), has(self.sourceAddress)].filter(x, x).size() == 1",
-        "write exactly one of cookie, header, sourceAddress: true",
-    )]);
+    properties["sticky"]["x-kubernetes-validations"] = json!([
+        rule(
+            "[has(self.cookie), has(self.header), has(self.sourceAddress)].filter(x, x).size() == 1",
+            "write exactly one of cookie, header, sourceAddress: true",
+        ),
+        rule(
+            "!has(self.keySecretRef) || has(self.cookie)",
+            "keySecretRef signs a cookie: write cookie: NAME, or remove it"
+        ),
+    ]);
     let parts = json!([
         rule("!(has(self.percent) && has(self.fraction))", "percent and fraction cannot stand together"),
         rule(

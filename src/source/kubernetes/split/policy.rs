@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::keys::Keys;
 use super::resource::{self, SplitSpec};
 use crate::model::{Route, Split};
 use crate::source::file::build;
@@ -59,7 +60,7 @@ fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Re
         given.map_or_else(|| version.name.to_string(), |given| given.name.to_string())
     };
     let names: Vec<String> = split.versions.iter().map(name_of).collect();
-    let kept = Kept::new(&spec, split);
+    let (kept, keys) = (Kept::new(&spec, split), Keys::of(reader, id, &spec));
     let versions = names.iter().zip(&split.versions);
     let wires =
         versions.map(|(name, version)| resource::wire_version(name, i64::from(version.weight.get()).max(1), None));
@@ -67,7 +68,8 @@ fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Re
     let mut context = build::Context::new(Path::new(""));
     let listeners: Vec<&str> = reader.options.listeners.iter().map(|name| &**name).collect();
     let scope = build::Scope { at: Pointer::root().key("spec"), listeners: &listeners, stateless: false };
-    let built = build::split(&wire, &scope, &mut context).ok_or_else(|| super::describe(&context.problems))?;
+    let mut built = build::split(&wire, &scope, &mut context).ok_or_else(|| super::describe(&context.problems))?;
+    keys.sign(&mut built);
     let mut versions = split.versions.clone();
     for (version, name) in versions.iter_mut().zip(names) {
         version.name = name.into();

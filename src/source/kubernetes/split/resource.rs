@@ -174,8 +174,22 @@ pub struct SplitSticky {
     /// share remembers who the client is, so that clients move when weights do; pin remembers its version.
     /// Default: share; pin for a cookie to the endpoint.
     pub mode: Option<StickyMode>,
+    /// Keys that the cookie is signed with, so that no client can choose its version. Default: it is not signed.
+    pub key_secret_ref: Option<SecretKey>,
     /// What is kept: the version, or also the endpoint for as long as it is there. Default: version.
     pub to: Option<StickyTo>,
+}
+
+/// A key of a Secret in the namespace of the Split.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretKey {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in its data: signing keys of 16 bytes or more, one per line; the first signs, all verify.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
 }
 
 impl SplitSpec {

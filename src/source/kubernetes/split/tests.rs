@@ -1,4 +1,5 @@
 mod gateways;
+mod keys;
 mod modes;
 mod policies;
 mod rollouts;

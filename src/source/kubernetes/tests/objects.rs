@@ -2,10 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::source::kubernetes::object::{Id, Object, ObjectKind};
+use crate::source::kubernetes::object::{Id, Object, ObjectKind, Told};
 
 /// The namespace of what names none.
 pub const NAMESPACE: &str = "shop";
@@ -69,7 +68,7 @@ impl Made {
 
     /// As a watch tells it.
     pub fn told(&self) -> Result<(Id, Object), (Id, String)> {
-        Object::new(self.kind, serde_json::from_value::<DynamicObject>(self.json.clone()).unwrap())
+        Object::new(self.kind, serde_json::from_value::<Told>(self.json.clone()).unwrap())
     }
 }
 
@@ -222,4 +221,11 @@ pub fn secret(name: &str, names: &[&str]) -> Made {
         "tls.key": STANDARD.encode(made.signing_key.serialize_pem()),
     });
     object(ObjectKind::Secret, name, json!({"data": data, "type": "kubernetes.io/tls"}))
+}
+
+/// A Secret of any type that is asked for by name.
+pub fn opaque(name: &str, data: &[(&str, &str)]) -> Made {
+    let data: Value =
+        data.iter().map(|(key, value)| ((*key).to_owned(), Value::from(STANDARD.encode(value)))).collect();
+    object(ObjectKind::NamedSecret, name, json!({"data": data, "type": "Opaque"}))
 }

@@ -32,6 +32,7 @@ pub async fn answer(
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     let Some(place) = Place::of(parts.uri.path()) else { return failure(404, "the server has no such path") };
+    let place = place.selected(query.get("fieldSelector"));
     let sent = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let sent: Value = serde_json::from_slice(&sent).unwrap_or_default();
     let mut known = state.lock().unwrap();

@@ -61,7 +61,8 @@ impl State {
     pub fn items(&self, at: &Place) -> Vec<Value> {
         let here =
             |(key, _): &(&Key, &Value)| key.0 == at.resource && (at.namespace.is_empty() || key.1 == at.namespace);
-        self.objects.iter().filter(here).map(|(_, object)| object.clone()).collect()
+        let selected = self.objects.iter().filter(here).filter(|(_, object)| at.selects(object));
+        selected.map(|(_, object)| object.clone()).collect()
     }
 }
 
@@ -73,9 +74,24 @@ pub struct Place {
     pub namespace: String,
     pub name: Option<String>,
     pub status: bool,
+    /// The field selector: a field as a JSON pointer, and its value.
+    pub field: Option<(String, String)>,
 }
 
 impl Place {
+    /// The same for objects that the `fieldSelector` of a query means, which knows one field.
+    pub fn selected(mut self, selector: Option<&String>) -> Self {
+        let pair = selector.and_then(|selector| selector.split_once("%3D"));
+        self.field = pair.map(|(field, value)| (format!("/{}", field.replace('.', "/")), value.to_owned()));
+        self
+    }
+
+    /// Whether the field selector means an object.
+    pub fn selects(&self, object: &Value) -> bool {
+        let is = |(field, value): &(String, String)| object.pointer(field).is_some_and(|known| *known == **value);
+        self.field.as_ref().is_none_or(is)
+    }
+
     /// `/api/v1/...`, `/apis/GROUP/VERSION/...`, then `[namespaces/NS/]RESOURCE[/NAME[/status]]`.
     pub fn of(path: &str) -> Option<Self> {
         let mut parts = path.trim_matches('/').split('/');
@@ -97,6 +113,7 @@ impl Place {
             namespace: namespace.to_owned(),
             name,
             status: rest.get(2) == Some(&"status"),
+            field: None,
         })
     }
 

@@ -67,10 +67,11 @@ impl Watch {
         if state.stalled.contains(&self.place.resource) {
             return None;
         }
-        let here = |(version, resource, namespace, _): &&(u64, String, String, Value)| {
+        let here = |(version, resource, namespace, event): &&(u64, String, String, Value)| {
             *version > self.from
                 && *resource == self.place.resource
                 && (self.place.namespace.is_empty() || *namespace == self.place.namespace)
+                && self.place.selects(&event["object"])
         };
         let mut lines: String =
             state.log.iter().filter(here).map(|(_, _, _, event)| format!("{}\n", self.shown(event))).collect();

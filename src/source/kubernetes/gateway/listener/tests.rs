@@ -1,9 +1,9 @@
-use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::Model;
 use crate::source::kubernetes::index::{Change, Index};
+use crate::source::kubernetes::object::Told;
 use crate::source::kubernetes::tests::world::options;
 
 /// An index with a Gateway `shop/gw` of these listeners.
@@ -13,7 +13,7 @@ fn index(listeners: &Value) -> Index {
     let spec = json!({"gatewayClassName": "weir", "listeners": listeners});
     let gateway = json!({"metadata": {"namespace": "shop", "name": "gw", "generation": 3}, "spec": spec});
     for (kind, object) in [(ObjectKind::GatewayClass, class), (ObjectKind::Gateway, gateway)] {
-        let object: DynamicObject = serde_json::from_value(object).expect("an object");
+        let object: Told = serde_json::from_value(object).expect("an object");
         let (id, object) = Object::new(kind, object).expect("understood");
         index.apply(Change::Set(id, object));
     }

@@ -18,8 +18,9 @@ fn id(namespace: &str, name: &str) -> Id {
 /// The Service that the Gateway `gw` is to have.
 fn owned(world: &World, ports: &[u16]) -> OwnedService {
     let options = options(&[]);
-    let reader = Reader::new(world.index.objects(), &options);
-    owned_service(&reader, &id("shop", "gw"), &ports.iter().copied().collect::<BTreeSet<u16>>())
+    let gateway = id("shop", "gw");
+    let reader = Reader::new(world.index.objects(), &options, &gateway);
+    owned_service(&reader, &gateway, &ports.iter().copied().collect::<BTreeSet<u16>>())
 }
 
 #[test]

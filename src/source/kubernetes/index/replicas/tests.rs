@@ -1,10 +1,9 @@
-use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::Model;
 use crate::source::kubernetes::Options;
-use crate::source::kubernetes::object::Object;
+use crate::source::kubernetes::object::{Object, Told};
 
 fn index() -> Index {
     let options = Options {
@@ -20,7 +19,7 @@ fn index() -> Index {
 }
 
 fn slice(namespace: &str, service: &str, endpoints: Value) -> Change {
-    let object: DynamicObject = serde_json::from_value(json!({
+    let object: Told = serde_json::from_value(json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"namespace": namespace, "name": format!("{service}-1"), "labels": {"kubernetes.io/service-name": service}},
