@@ -1,8 +1,8 @@
 //! Draining: what takes nothing new while the long-lived connections that it has end in peace.
 //!
-//! [`state`] is the pure state machine of one endpoint of a route; `control` keeps one for each that is on its way out, and
+//! [`DrainState`] is the pure state machine of one endpoint of a route; `control` keeps one for each that is on its way out, and
 //! sends an [`Order`] to every worker. A worker's [`Registry`] knows its long-lived connections; at an order it asks them to
-//! end, at the rate that [`pace`] says. How a connection is asked is a matter of its protocol and of `proxy`.
+//! end, at the rate that a [`Pace`] says. How a connection is asked is a matter of its protocol and of `proxy`.
 //!
 //! Invariants: a connection is asked at most once an order, and only while its order stands; none that was decided after the
 //! order began is asked by it.
