@@ -156,8 +156,9 @@ async fn a_recreate_loses_nothing() {
         .collect();
     wait_until("the old version serves", async || old.stats().requests > 100).await;
     proxy.apply(&shop(&[], ""));
-    old.stop().await;
+    // It stops once it has finished what it has, as a server does whose end is announced.
     waiting(&proxy, 8.0).await;
+    old.stop().await;
     let new = echo("v2").await;
     proxy.apply(&shop(&[new.address()], ""));
     for client in load {
