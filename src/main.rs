@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 /// Gives back what the calling thread has freed a second ago and not needed since.
 fn collect() {
     // SAFETY: it may be called at any time; what is in use stays.
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "the allocator's crate has no other way to be told")]
     unsafe {
         libmimalloc_sys::mi_collect(false);
     }

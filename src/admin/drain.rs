@@ -23,8 +23,6 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 struct Drained<'a> {
     pod: &'a str,
     drained: bool,
-    /// Long-lived connections that are left.
-    remaining: u64,
 }
 
 /// Waits until nothing goes to `pod`, the name or address of a pod, for at most `?seconds=25`.
@@ -38,11 +36,13 @@ pub async fn answer(control: &Control, pod: &str, query: Option<&str>) -> Reply 
     loop {
         let leaving = control.leaving(pod);
         if leaving == Leaving::Gone {
-            return json(&Drained { pod, drained: true, remaining: 0 });
+            return json(&Drained { pod, drained: true });
         }
         if Instant::now() >= deadline {
             let message = match leaving {
-                Leaving::Draining(left) => format!("{pod} has {left} long-lived connections left after {patience:?}"),
+                Leaving::Draining(left) => {
+                    format!("{pod} has {left} requests and long-lived connections left after {patience:?}")
+                }
                 _ => format!("{pod} still gets requests after {patience:?}: it is not on its way out"),
             };
             return reply::error(StatusCode::GATEWAY_TIMEOUT, &message);

@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, EndpointId};
 use crate::model::{Drain, RouteKey, SocketKey};
 use crate::proxy::Command;
 use crate::record::DrainFigures;
-use crate::snapshot::{self, Rule, RuleBody, Snapshot, Weights};
+use crate::snapshot::{self, MAX_VERSIONS, Rule, RuleBody, Snapshot, Weights};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -27,6 +27,9 @@ const BRISK: Duration = Duration::from_millis(100);
 /// How long connections that were cut may take to be gone.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The route that stands for those beyond the bound on series.
+const OVERFLOW: &str = "_overflow";
+
 /// A version by name.
 type Named = (RouteKey, Arc<str>);
 
@@ -34,7 +37,9 @@ type Named = (RouteKey, Arc<str>);
 #[derive(Default)]
 pub struct Drains {
     places: HashMap<(RouteKey, EndpointId), Place>,
-    /// Connections that ended in drains that are over, by version and [`Closed`].
+    /// Drains that were ended while some of those who were asked had not gone yet.
+    past: Vec<(Named, Arc<Progress>)>,
+    /// Connections that ended in drains that are over, by version and [`Closed`]; only where any did.
     closed: BTreeMap<Named, [u64; Closed::ALL.len()]>,
     /// Drains of listeners, and of the process.
     others: Vec<(Subject, Instant)>,
@@ -54,7 +59,9 @@ struct Place {
     /// Connections that were decided before belong to it.
     generation: u64,
     progress: Arc<Progress>,
-    /// Whether anybody was told that it drains.
+    /// Whether the workers were told to drain it.
+    ordered: bool,
+    /// Whether anybody else was told that it drains.
     told: bool,
 }
 
@@ -101,7 +108,7 @@ impl Drains {
             let event = Event::Unwanted { cause: Cause::Terminating, settle: Duration::ZERO };
             place.state = place.state.step(event, now, place.drain.timeout);
         }
-        self.begin(fleet, now);
+        self.begin(fleet);
     }
 
     fn step(
@@ -121,6 +128,7 @@ impl Drains {
             drain: was.drain,
             generation,
             progress: Arc::default(),
+            ordered: false,
             told: false,
         });
         place.state = place.state.step(event, now, place.drain.timeout);
@@ -131,7 +139,7 @@ impl Drains {
         let Some(place) = self.places.remove(&(route.clone(), endpoint)) else { return };
         if place.state.is_draining() {
             fleet.tell(|| Command::Recall(Subject::Place(route.clone(), endpoint)));
-            self.add_up((route.clone(), Arc::clone(&place.version)), &place.progress);
+            self.past.push(((route.clone(), place.version), place.progress));
         }
     }
 
@@ -171,7 +179,7 @@ impl Drains {
         for place in self.places.values_mut() {
             place.state = place.state.step(Event::Tick, now, place.drain.timeout);
         }
-        self.begin(fleet, now);
+        self.begin(fleet);
         let mut over = Vec::new();
         for ((route, endpoint), place) in &mut self.places {
             let DrainState::Draining { deadline, cause, .. } = place.state else { continue };
@@ -193,6 +201,9 @@ impl Drains {
         for (route, endpoint) in over {
             self.end(route, endpoint, fleet, events, now);
         }
+        for (named, progress) in self.past.extract_if(.., |(_, progress)| progress.remaining() == 0) {
+            add_up(&mut self.closed, named, &progress);
+        }
         for (subject, _) in self.others.extract_if(.., |(_, until)| now >= *until) {
             fleet.tell(|| Command::Recall(subject.clone()));
         }
@@ -210,14 +221,14 @@ impl Drains {
             );
             events.tell(EventKind::DrainEnded, &route.to_string(), &place.version, message);
         }
-        self.add_up((route, place.version), &place.progress);
+        self.past.push(((route, place.version), place.progress));
     }
 
     /// Sends the orders of what has begun to drain.
-    fn begin(&mut self, fleet: &Fleet, now: Instant) {
-        for ((route, endpoint), place) in &self.places {
+    fn begin(&mut self, fleet: &Fleet) {
+        for ((route, endpoint), place) in &mut self.places {
             let DrainState::Draining { since, deadline, cause } = place.state else { continue };
-            if since != now {
+            if std::mem::replace(&mut place.ordered, true) {
                 continue;
             }
             let order = Order {
@@ -244,9 +255,9 @@ impl Drains {
     }
 
     /// Lets all connections go within `timeout`, because the process ends.
-    pub fn shutdown(&mut self, timeout: Duration, fleet: &Fleet, now: Instant) -> Arc<Progress> {
+    pub fn shutdown(&mut self, timeout: Duration, fleet: &Fleet, now: Instant) {
         // What does not end when it is asked is cut by the end of the process, which counts it.
-        self.all(Subject::All, Cause::Shutdown, (timeout / 2, timeout + GRACE), fleet, now)
+        self.all(Subject::All, Cause::Shutdown, (timeout / 2, timeout + GRACE), fleet, now);
     }
 
     fn all(
@@ -256,8 +267,7 @@ impl Drains {
         (spread, timeout): (Duration, Duration),
         fleet: &Fleet,
         now: Instant,
-    ) -> Arc<Progress> {
-        let progress = Arc::new(Progress::default());
+    ) {
         let order = Order {
             subject: subject.clone(),
             cause,
@@ -267,18 +277,10 @@ impl Drains {
             slowest: BRISK,
             close_code: None,
             deadline: now + timeout,
-            progress: Arc::clone(&progress),
+            progress: Arc::default(),
         };
         fleet.tell(|| Command::Drain(order.clone()));
         self.others.push((subject, now + timeout + GRACE));
-        progress
-    }
-
-    fn add_up(&mut self, named: Named, progress: &Progress) {
-        let sums = self.closed.entry(named).or_default();
-        for how in Closed::ALL {
-            sums[how as usize] += progress.closed(how);
-        }
     }
 
     /// What `/metrics` and the status say, by version.
@@ -303,18 +305,36 @@ impl Drains {
             figures.draining += 1;
             figures.remaining += place.progress.remaining();
             figures.left = figures.left.max(deadline.saturating_duration_since(now));
-            for (how, (_, count)) in Closed::ALL.iter().zip(&mut figures.closed) {
-                *count += place.progress.closed(*how);
-            }
+            count(figures, &place.progress);
+        }
+        for (named, progress) in &self.past {
+            count(figures.entry(named.clone()).or_insert_with(|| entry(named)), progress);
         }
         figures.into_values().collect()
     }
 
-    /// Connections that drains still wait for at some endpoints; none: nothing drains there, or is about to.
-    pub fn waiting(&self, is_meant: impl Fn(&Endpoint) -> bool) -> Option<u64> {
-        let meant = self.places.values().filter(|place| is_meant(&place.endpoint));
-        meant.map(|place| place.progress.remaining()).reduce(|sum, more| sum + more)
+    /// Whether any of some endpoints drains, or is about to.
+    pub fn waits(&self, is_meant: impl Fn(&Endpoint) -> bool) -> bool {
+        self.places.values().any(|place| is_meant(&place.endpoint))
     }
+}
+
+fn count(figures: &mut DrainFigures, progress: &Progress) {
+    for (how, (_, count)) in Closed::ALL.iter().zip(&mut figures.closed) {
+        *count += progress.closed(*how);
+    }
+}
+
+/// Adds a drain that is over. Versions beyond as many as have series of their own are counted together.
+fn add_up(closed: &mut BTreeMap<Named, [u64; Closed::ALL.len()]>, named: Named, progress: &Progress) {
+    let counts = Closed::ALL.map(|how| progress.closed(how));
+    if counts.iter().all(|count| *count == 0) {
+        return;
+    }
+    let fits = closed.len() < MAX_VERSIONS || closed.contains_key(&named);
+    let named =
+        if fits { named } else { (RouteKey { namespace: "".into(), name: OVERFLOW.into(), ..named.0 }, "".into()) };
+    closed.entry(named).or_default().iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
 /// What a change means for an endpoint.

@@ -118,8 +118,8 @@ pub enum WeightsError {
 pub enum Leaving {
     /// It gets what comes.
     Serving,
-    /// It gets nothing new; so many long-lived connections are left, or it is not certain yet that it goes.
-    Draining(u64),
+    /// It gets nothing new; so many requests and long-lived connections are left, or it is not certain yet that it goes.
+    Draining(u32),
     /// Nothing goes to it.
     Gone,
 }
@@ -240,20 +240,26 @@ impl Control {
 
     /// Whether an endpoint has nothing left and gets nothing new: `pod` is its pod, or its address.
     pub fn leaving(&self, pod: &str) -> Leaving {
+        let (ip, address) = (pod.parse().ok(), pod.parse().ok());
         let is_meant = |endpoint: &Endpoint| {
             endpoint.pod.as_deref() == Some(pod)
-                || pod.parse() == Ok(endpoint.address.ip())
-                || pod.parse() == Ok(endpoint.address)
+                || ip == Some(endpoint.address.ip())
+                || address == Some(endpoint.address)
         };
         let state = lock(&self.state);
-        let waiting = state.drains.waiting(is_meant);
+        // Those that are served no more are known as long as anything goes to them.
+        let left =
+            state.interner.endpoints().filter(|endpoint| is_meant(endpoint)).map(|endpoint| endpoint.in_flight()).sum();
+        if state.drains.waits(is_meant) {
+            return Leaving::Draining(left);
+        }
         let snapshot = self.served.load();
         let versions = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter());
-        let mut endpoints = versions.flat_map(|version| version.endpoints.iter()).filter(|endpoint| is_meant(endpoint));
-        match (endpoints.next(), waiting) {
-            (Some(_), None) => Leaving::Serving,
-            (_, Some(left)) => Leaving::Draining(left),
-            (None, None) => Leaving::Gone,
+        let mut served = versions.flat_map(|version| version.endpoints.iter());
+        match (served.any(|endpoint| is_meant(endpoint)), left) {
+            (true, _) => Leaving::Serving,
+            (false, 0) => Leaving::Gone,
+            (false, left) => Leaving::Draining(left),
         }
     }
 

@@ -107,25 +107,27 @@ impl Registry {
         self.entries.borrow().is_empty()
     }
 
-    /// Begins a drain. Connections of an earlier one that were not asked yet belong to it from now on.
+    /// Begins a drain. Connections of an earlier one that were not asked yet belong to it from now on, and so do those that
+    /// were asked by one that was ended meanwhile: they are not asked again, but cut.
     pub fn begin(&self, order: Order, now: Instant, rng: &mut fastrand::Rng) {
-        let mut meant: Vec<Rc<Entry>> = self
-            .entries
-            .borrow()
-            .iter()
-            .filter(|(_, entry)| entry.asked.get().is_none() && order.means(&entry.resident))
-            .map(|(_, entry)| Rc::clone(entry))
-            .collect();
-        meant.sort_by_key(|entry| entry.idle_since(now));
-        let pace = Pace::new(meant.len(), (order.spread, order.slowest), now, rng);
-        order.progress.begin(meant.len());
+        let mut drains = self.drains.borrow_mut();
+        let is_free = |entry: &Entry| match entry.asked.get() {
+            None => true,
+            Some(Asked::ToEnd(_)) => !drains.iter().any(|drain| drain.has(entry)),
+            Some(Asked::Cut) => false,
+        };
+        let entries = self.entries.borrow();
+        let meant =
+            entries.iter().map(|(_, entry)| entry).filter(|entry| order.means(&entry.resident) && is_free(entry));
+        let (asked, mut waiting): (Vec<_>, Vec<_>) = meant.cloned().partition(|entry| entry.asked.get().is_some());
+        waiting.sort_by_key(|entry| entry.idle_since(now));
+        let pace = Pace::new(waiting.len(), (order.spread, order.slowest), now, rng);
+        order.progress.begin(asked.len() + waiting.len());
         let share = Rc::new(Share(std::sync::Arc::clone(&order.progress)));
-        let (queue, asked, strain) = Default::default();
-        let mut drain = Drain { order, share, pace, queue, asked, strain, cut: false };
-        for entry in &meant {
-            drain.take(entry);
-        }
-        self.drains.borrow_mut().push(drain);
+        let strain = Strain::default();
+        let mut drain = Drain { order, share, pace, queue: VecDeque::new(), asked: Vec::new(), strain, cut: false };
+        asked.iter().chain(&waiting).for_each(|entry| drain.take(entry));
+        drains.push(drain);
     }
 
     /// Ends a drain: connections that were not asked are kept.
@@ -178,7 +180,10 @@ impl Drain {
         if let Some(former) = entry.progress.replace(Some(Rc::clone(&self.share))) {
             former.0.keep();
         }
-        self.queue.push_back(Rc::clone(entry));
+        match entry.asked.get() {
+            None => self.queue.push_back(Rc::clone(entry)),
+            Some(_) => self.asked.push(Rc::clone(entry)),
+        }
     }
 
     /// Whether a connection belongs to it still.

@@ -2,8 +2,8 @@
 //!
 //! They go on in the order in which they came, as soon as an endpoint appears in what is served: at first as many at a time
 //! as [`ABREAST`], then two for each that has its answer, so that a server which has just started is not flooded, and one
-//! that keeps up soon gets all that comes. Where an
-//! endpoint is named but takes no connection, the first in line tries it every [`PROBE`]; when it gets an answer, all go.
+//! that keeps up soon gets all that comes. Where an endpoint is named but takes no connection, the first in line tries it
+//! every [`PROBE`]; when it gets an answer, all go.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

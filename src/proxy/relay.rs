@@ -147,6 +147,11 @@ impl Relaying<'_> {
         if client.poll_gone(context).is_ready() {
             return Poll::Ready(Err(Fault::ClientGone));
         }
+        if let Some(resident) = &self.resident
+            && self.download.has_moved() | self.outbound.upload.has_moved()
+        {
+            resident.moved();
+        }
         self.wait(&mut exchange.alarm, context)
     }
 

@@ -143,6 +143,11 @@ impl Interner {
         Arc::clone(self.lines.entry(version).or_default())
     }
 
+    /// Endpoints that are served, or that something goes to still.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.iter()
+    }
+
     /// A number for a set of weights, never given before.
     pub fn epoch(&mut self) -> u64 {
         self.epoch += 1;

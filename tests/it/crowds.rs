@@ -1,6 +1,6 @@
 //! Many long-lived connections at once. Both take minutes and print figures:
 //!
-//! `cargo test --release --test it -- --ignored --nocapture --test-threads 1 crowds`
+//! `cargo test --test it -- --ignored --nocapture --test-threads 1 crowds`
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

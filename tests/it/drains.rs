@@ -262,7 +262,7 @@ async fn who_asks_is_told_once_an_endpoint_has_nothing_left() {
     wait_until("it drains", async || proxy.metric("weir_drain_remaining", &[]).await == 1.0).await;
     let draining = get(proxy.admin(), &format!("/drain/{address}?seconds=0")).await;
     assert_eq!(draining.status, 504);
-    assert!(draining.text().contains("1 long-lived connections left"), "{}", draining.text());
+    assert!(draining.text().contains("1 requests and long-lived connections left"), "{}", draining.text());
     assert_eq!(get(proxy.admin(), &format!("/drain/{address}?seconds=soon")).await.status, 400);
     let waiting = tokio::spawn(async move { get(proxy.admin(), &format!("/drain/{address}")).await });
     within(socket.close(None)).await.unwrap();
@@ -270,4 +270,23 @@ async fn who_asks_is_told_once_an_endpoint_has_nothing_left() {
     drop(socket);
     let drained = within(waiting).await.unwrap();
     assert_eq!((drained.status.as_u16(), drained.json()["drained"].as_bool()), (200, Some(true)));
+}
+
+/// Requests count, too: a server must not be stopped before it has answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_waits_for_requests_in_flight() {
+    let [old, new] = two().await;
+    let (address, old, new) = (old.address(), quoted(old.address()), quoted(new.address()));
+    let proxy = Proxy::start(&shop([(&old, 1), ("", 0)], "")).await;
+    let http = proxy.http();
+    let slow = tokio::spawn(async move { get(http, "/latency/1500").await });
+    wait_until("it is on its way", async || proxy.metric("weir_active_requests", &[]).await == 1.0).await;
+    proxy.apply(&shop([(&new, 1), ("", 0)], ""));
+    wait_until("the drain of connections is over", async || {
+        proxy.metric("weir_upstream_endpoints", &[("state", "draining")]).await == 0.0
+    })
+    .await;
+    assert_eq!(get(proxy.admin(), &format!("/drain/{address}?seconds=0")).await.status, 504);
+    assert_eq!(get(proxy.admin(), &format!("/drain/{address}")).await.status, 200);
+    assert_eq!(within(slow).await.unwrap().status, 200);
 }

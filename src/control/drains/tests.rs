@@ -89,6 +89,12 @@ fn halves() -> Split {
     split(&[("old", 1), ("new", 0)])
 }
 
+/// A change of it has ten seconds to arrive.
+fn settling(split: Split) -> Split {
+    let drain = Drain { settle: Some(SECOND * 10), ..Drain::default() };
+    Split { drain: Some(Box::new(drain)), ..split }
+}
+
 fn turned() -> Split {
     split(&[("old", 0), ("new", 1)])
 }
@@ -119,7 +125,8 @@ fn it_is_over_once_nothing_is_left() {
     assert_eq!(world.told(0).len(), 2);
     world.pass(1);
     assert!(matches!(world.told(0)[..], [Told::Recall(_), Told::Recall(_)]));
-    assert_eq!(world.drains.figures(world.now)[0].draining, 0);
+    // Nobody was there, so that there is nothing to tell.
+    assert_eq!(world.drains.figures(world.now), []);
 }
 
 #[test]
@@ -149,8 +156,7 @@ fn weight_that_comes_back_takes_the_connections_back() {
 #[test]
 fn what_arrives_in_parts_drains_nothing_that_is_wanted_in_the_end() {
     for gone_between in [true, false] {
-        let mut start = split(&[("stable", 0), ("canary", 1)]);
-        start.drain = Some(Box::new(Drain { settle: Some(SECOND * 10), ..Drain::default() }));
+        let start = settling(split(&[("stable", 0), ("canary", 1)]));
         let mut world = World::new(start.clone());
         let mut half = start.clone();
         if gone_between {
@@ -176,8 +182,7 @@ fn what_arrives_in_parts_drains_nothing_that_is_wanted_in_the_end() {
 
 #[test]
 fn what_says_that_it_terminates_drains_at_once() {
-    let mut start = halves();
-    start.drain = Some(Box::new(Drain { settle: Some(SECOND * 10), ..Drain::default() }));
+    let start = settling(halves());
     let mut world = World::new(start.clone());
     let going = world.endpoint(0, 1);
     let mut shrunk = start.clone();
@@ -190,8 +195,7 @@ fn what_says_that_it_terminates_drains_at_once() {
 
 #[test]
 fn what_settles_and_then_says_that_it_terminates_drains_then() {
-    let mut start = halves();
-    start.drain = Some(Box::new(Drain { settle: Some(SECOND * 10), ..Drain::default() }));
+    let start = settling(halves());
     let mut world = World::new(start.clone());
     let going = world.endpoint(0, 1);
     let mut shrunk = start.clone();
@@ -289,4 +293,34 @@ fn the_end_of_a_drain_is_an_event_with_its_figures_where_anybody_noticed() {
     assert!(told[1].1.ends_with("0 ended by themselves, 0 when asked, 1 were cut"), "{told:?}");
     let figures = &world.drains.figures(world.now)[0];
     assert_eq!(figures.closed, [("finished", 0), ("asked", 0), ("forced", 1)]);
+}
+
+#[test]
+fn who_was_asked_counts_when_it_goes_also_after_the_drain_was_taken_back() {
+    let mut world = World::new(halves());
+    world.serve(turned());
+    let mut progress = Vec::new();
+    while let Ok(command) = world.commands.try_recv() {
+        if let Command::Drain(order) = command {
+            order.progress.begin(1);
+            progress.push(order.progress);
+        }
+    }
+    world.serve(halves());
+    let asked = |world: &World| world.drains.figures(world.now).iter().map(|figures| figures.closed[1].1).sum::<u64>();
+    assert_eq!(asked(&world), 0);
+    progress[0].close(Closed::Asked);
+    world.pass(1);
+    assert_eq!(asked(&world), 1);
+    progress[1].close(Closed::Asked);
+    world.pass(1);
+    assert_eq!(asked(&world), 2);
+}
+
+#[test]
+fn an_order_goes_out_once_however_often_it_is_looked_in_a_moment() {
+    let mut world = World::new(halves());
+    world.serve(turned());
+    world.drains.tick(&world.fleet, &world.events, world.now);
+    assert_eq!(world.told(1).len(), 2);
 }

@@ -155,6 +155,24 @@ fn a_recalled_drain_asks_nobody_else() {
 }
 
 #[test]
+fn who_was_asked_by_a_recalled_drain_is_cut_by_the_next_one() {
+    let mut world = World::new();
+    let all = world.many(4, "a", 1);
+    let first = world.order(place("a", 1), 0);
+    world.begin(&first);
+    world.pass(20);
+    assert_eq!(asked(&all), 4);
+    world.registry.recall(&place("a", 1));
+    let second = world.order(place("a", 1), 0);
+    world.begin(&second);
+    assert_eq!((first.progress.remaining(), second.progress.remaining()), (0, 4));
+    world.pass(60_000);
+    assert!(all.iter().all(|one| look(one) == Some(Asked::Cut)));
+    drop(all);
+    assert_eq!(second.progress.closed(Closed::Forced), 4);
+}
+
+#[test]
 fn a_connection_that_was_decided_before_comes_late_and_one_decided_after_is_not_meant() {
     let mut world = World::new();
     let order = world.order(place("a", 1), 0);

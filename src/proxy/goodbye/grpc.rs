@@ -1,81 +1,41 @@
 //! gRPC: a status of its own between two messages (gRPC over HTTP/2, Length-Prefixed-Message and Trailers). UNAVAILABLE says
 //! that the call may be made again, and the pushback when (gRFC A6).
 
+use super::prefixed::{Form, Prefixed};
 use crate::message::{Field, FieldSection};
 
 /// Where the messages of one direction stand.
+pub type Messages = Prefixed<Message>;
+
+/// A message: whether it is compressed, and its length.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Messages {
-    head: [u8; 5],
-    have: u8,
-    left: u32,
+pub struct Message {
     count: u32,
 }
 
 /// UNAVAILABLE.
-pub const STATUS: u8 = 14;
+const STATUS: u8 = 14;
 /// A client waits up to so long before it calls again, milliseconds: clients that leave together do not come together.
 const PUSHBACK: u32 = 1_000;
 
-impl Messages {
-    /// Whether the last message has gone whole.
-    pub fn is_between(&self) -> bool {
-        self.have == 0
+impl Form for Message {
+    fn head_length(_: &[u8]) -> usize {
+        5
     }
 
+    fn payload(head: &[u8]) -> u64 {
+        u64::from(u32::from_be_bytes([head[1], head[2], head[3], head[4]]))
+    }
+
+    fn ended(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+impl Messages {
     /// Messages that have gone.
     pub fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// How many bytes of `data` go until the last message has gone whole; none: more than there are.
-    pub fn to_boundary(mut self, data: &[u8]) -> Option<usize> {
-        let mut gone = 0;
-        while !self.is_between() {
-            match self.step(&data[gone..]) {
-                0 => return None,
-                count => gone += count,
-            }
-        }
-        Some(gone)
-    }
-
-    /// `data` has gone.
-    pub fn advance(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            let count = self.step(data);
-            data = &data[count..];
-        }
-    }
-
-    /// Takes some of `data`: at most the rest of a head, or of a message.
-    fn step(&mut self, data: &[u8]) -> usize {
-        if data.is_empty() {
-            return 0;
-        }
-        if self.left > 0 {
-            let count = (self.left as usize).min(data.len());
-            self.left -= count as u32;
-            if self.left == 0 {
-                self.end();
-            }
-            return count;
-        }
-        self.head[usize::from(self.have)] = data[0];
-        self.have += 1;
-        if self.have == 5 {
-            let [_, length @ ..] = self.head;
-            self.left = u32::from_be_bytes(length);
-            if self.left == 0 {
-                self.end();
-            }
-        }
-        1
-    }
-
-    fn end(&mut self) {
-        self.have = 0;
-        self.count = self.count.saturating_add(1);
+        self.form.count
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod events;
 mod grpc;
+mod prefixed;
 mod websocket;
 
 use std::cell::Cell;
