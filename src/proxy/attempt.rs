@@ -86,7 +86,9 @@ impl Outbound {
     /// It begins.
     pub fn begins(&mut self, request: &Request, split: &Split) {
         self.upload = Pump::new(split.limits.request_body);
-        self.idempotent = request.method.is_idempotent() && self.upgrade.is_none();
+        // The handshake of a WebSocket is a GET (RFC 6455 section 4.1), also where it comes as an extended CONNECT (RFC 8441).
+        let handshake = self.upgrade.as_ref().is_some_and(Upgrade::is_websocket);
+        self.idempotent = request.method.is_idempotent() || handshake;
         if request.size == Size::None {
             return;
         }

@@ -45,7 +45,8 @@ impl Upgrade {
         &self.token
     }
 
-    fn is_websocket(&self) -> bool {
+    /// Whether it is for a WebSocket (RFC 6455).
+    pub fn is_websocket(&self) -> bool {
         self.token.eq_ignore_ascii_case(b"websocket")
     }
 }

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
+use crate::mocks;
 use crate::support::*;
 
 /// Both ways to reach the echo backend.
@@ -345,4 +346,19 @@ async fn a_tunnel_may_be_silent_for_as_long_as_it_likes() {
     }
     within(socket.send(Message::text("at last"))).await.unwrap();
     assert_eq!(within(socket.next()).await.unwrap().unwrap(), Message::text("at last"));
+}
+
+/// A handshake is a GET: what an endpoint resets goes to another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_is_reset_goes_elsewhere() {
+    let (dying, well) = (mocks::resets_before_answer::start(std::time::Duration::ZERO).await, echo("v1").await);
+    for endpoint in endpoints(&well) {
+        let dying = endpoint.replace(&well.address().to_string(), &dying.address().to_string());
+        let proxy = Proxy::before([dying, endpoint]).await;
+        for _ in 0..2 {
+            talk(websocket_h1(proxy.http(), None).await.0).await;
+            talk(websocket_h2(proxy.http()).await.0).await;
+        }
+        assert!(proxy.metric("weir_retries_total", &[("reason", "reset")]).await >= 1.0);
+    }
 }
