@@ -32,7 +32,7 @@ use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request, Response, Size, Span};
 use crate::model::{Balance, Drain, PathRewrite, SocketKey, Split};
 use crate::record::StreamProtocol;
-use crate::route::Found;
+use crate::route::{Found, path};
 use crate::snapshot::{ListenerEntry, Snapshot};
 use crate::upstream::balance::Tried;
 
@@ -122,6 +122,9 @@ pub async fn exchange(worker: &Rc<Worker>, connection: &ConnectionInfo, mut clie
         Err(refused) => return refused.tell(client).await,
     };
     let upgrade = upgrade::asked(&request);
+    if !arrived.has_one_path(&mut request, upgrade.as_ref()) {
+        return arrived.refuse(Fault::BadRequest).tell(client).await;
+    }
     let mut outcome = arrived.decide(&request, upgrade.as_ref());
     if let Some(wanted) = arrived.waits(&outcome) {
         // Boxed, since few do.
@@ -203,9 +206,21 @@ impl<'a> Arrived<'a> {
         Ok(Self { snapshot, listener, started, ledger, place, manner, memo, authority, host, worker, connection })
     }
 
-    fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
+    /// Brings the path into its normal form; whether everybody reads it so that it takes the same rule.
+    fn has_one_path(&self, request: &mut Request, upgrade: Option<&Upgrade>) -> bool {
+        if !self.snapshot.forwarding.normal_paths || !path::is_suspect(request.path()) {
+            return true;
+        }
+        if let Some(normal) = path::normal(request.path()) {
+            request.target.path = request.fields.store(normal.as_bytes());
+        }
+        let other = path::other_reading(request.path());
+        other.is_none_or(|other| decide::is_same_way(&self.snapshot, &self.head(request, upgrade), &other))
+    }
+
+    fn head<'r>(&'r self, request: &'r Request, upgrade: Option<&Upgrade>) -> RequestHead<'r> {
         let fields = &request.fields;
-        let head = RequestHead {
+        RequestHead {
             listener: self.listener,
             // An extended CONNECT is what a GET with Upgrade is in HTTP/1.1, and takes the same route.
             method: upgrade.map_or(&request.method, |_| &Method::GET),
@@ -215,8 +230,11 @@ impl<'a> Arrived<'a> {
             fields,
             client: forward::client_address(self.connection.peer, &self.snapshot.trusted_proxies, fields),
             secure: self.is_secure(fields),
-        };
-        decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &head)
+        }
+    }
+
+    fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
+        decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &self.head(request, upgrade))
     }
 
     /// The port that clients know the listener by.
