@@ -25,3 +25,6 @@ pub use stream::Key;
 
 /// What a client says first (section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[cfg(test)]
+mod tests;
