@@ -307,7 +307,7 @@ fn integer_len(mask: u8, value: usize) -> usize {
     }
 }
 
-/// A hash of a text's ends, ignoring case.
+/// A hash of a text's ends, ignoring case: eight bits.
 fn hash(text: &[u8]) -> usize {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) | CASE;
@@ -315,7 +315,8 @@ fn hash(text: &[u8]) -> usize {
         (Some(first), Some(last)) => word(first) ^ word(last).rotate_left(29),
         _ => text.iter().fold(0, |word, byte| word << 8 | u64::from(byte | 0x20)),
     };
-    ((ends ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+    let mixed = ends ^ ends >> 32 ^ text.len() as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
 }
 
 #[cfg(test)]

@@ -10,8 +10,11 @@ use crate::testing::fixed;
 /// A field line that owns its bytes.
 type Owned = (Vec<u8>, Vec<u8>);
 
+/// One with its mark.
+type Marked = (Vec<u8>, Vec<u8>, bool);
+
 /// What a connection does: new settings, then a block.
-type Turn = (Vec<usize>, Vec<(Vec<u8>, Vec<u8>, bool)>);
+type Turn = (Vec<usize>, Vec<Marked>);
 
 fn any_name() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).filter(|name| !name.is_empty()).collect();
@@ -40,7 +43,7 @@ fn any_turn() -> impl Strategy<Value = Turn> {
     (sizes, vec((any_name(), any_value(), prop::bool::weighted(0.1)), 1..12))
 }
 
-fn encode(encoder: &mut Encoder, sizes: &[usize], lines: &[(Vec<u8>, Vec<u8>, bool)]) -> Vec<u8> {
+fn encode(encoder: &mut Encoder, sizes: &[usize], lines: &[Marked]) -> Vec<u8> {
     let mut block = Vec::new();
     sizes.iter().for_each(|size| encoder.resize(*size));
     encoder.begin(&mut block);
@@ -53,7 +56,7 @@ fn encode(encoder: &mut Encoder, sizes: &[usize], lines: &[(Vec<u8>, Vec<u8>, bo
     block
 }
 
-fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>, bool)>, HpackError> {
+fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<Marked>, HpackError> {
     let mut lines = Vec::new();
     decoder.decode(block, &mut |entry| {
         let Key { field, pseudo } = Key::of(entry.name);
@@ -63,7 +66,7 @@ fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>, 
     Ok(lines)
 }
 
-fn without_marks(lines: Vec<(Vec<u8>, Vec<u8>, bool)>) -> Vec<Owned> {
+fn without_marks(lines: Vec<Marked>) -> Vec<Owned> {
     lines.into_iter().map(|(name, value, _)| (name, value)).collect()
 }
 
