@@ -111,7 +111,8 @@ fn path_and_query(text: &str, from: usize) -> (Place, Option<Place>) {
 /// Whether all characters of a target are allowed, whose query begins at `mark`.
 pub fn is_target(text: &[u8], mark: usize) -> bool {
     let (path, query) = text.split_at(mark);
-    path.iter().all(|byte| is_allowed(*byte) && *byte != b'\\' && *byte != b'`') && query.iter().all(|byte| is_allowed(*byte))
+    path.iter().all(|byte| is_allowed(*byte) && *byte != b'\\' && *byte != b'`')
+        && query.iter().all(|byte| is_allowed(*byte))
 }
 
 /// Characters of a target. More than RFC 3986 has, since browsers send them (URL standard, query percent-encode set) and

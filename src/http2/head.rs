@@ -87,7 +87,11 @@ impl Head {
             return Err("a field value that is none");
         }
         match entry.field {
-            Field::Connection | Field::KeepAlive | Field::ProxyConnection | Field::TransferEncoding | Field::Upgrade => {
+            Field::Connection
+            | Field::KeepAlive
+            | Field::ProxyConnection
+            | Field::TransferEncoding
+            | Field::Upgrade => {
                 return Err("a field that belongs to a connection");
             }
             Field::Te if !entry.value.eq_ignore_ascii_case(b"trailers") => {

@@ -161,7 +161,8 @@ impl Connection {
     /// A whole header block. It is decoded whatever becomes of it, since all that follow depend on it.
     fn on_block(&mut self, id: u32, last: bool, block: &[u8], out: &mut Vec<u8>) -> Taken {
         let decoded = Head::decode(&mut self.decoder, block, self.limits.head);
-        let head = decoded.map_err(|_| Failure::new(Reason::COMPRESSION_ERROR, "fields that cannot be decompressed"))?;
+        let head =
+            decoded.map_err(|_| Failure::new(Reason::COMPRESSION_ERROR, "fields that cannot be decompressed"))?;
         if let Some(stream) = self.streams.find(id) {
             if stream.cut.is_some() {
                 return self.late(id, out);
@@ -178,7 +179,7 @@ impl Connection {
         if !self.is_idle(id) {
             return self.late(id, out);
         }
-        if self.role == Role::Client || id % 2 == 0 {
+        if self.role == Role::Client || id.is_multiple_of(2) {
             return wrong("HEADERS on a stream that is not open");
         }
         self.last_seen = id;
@@ -350,7 +351,8 @@ impl Stream {
             *announced = announced.checked_sub(data.len() as u64).ok_or(head::MISMEASURED)?;
         }
         self.data.append(data);
-        if last { self.ends() } else { Ok(self.wake()) }
+        self.wake();
+        if last { self.ends() } else { Ok(()) }
     }
 
     /// Nothing more comes.
@@ -359,7 +361,6 @@ impl Stream {
             return Err(head::MISMEASURED);
         }
         self.receives = false;
-        self.wake();
         Ok(())
     }
 
@@ -370,6 +371,7 @@ impl Stream {
         if !last {
             return Err((Reason::PROTOCOL_ERROR, "trailers that are not the end"));
         }
+        self.wake();
         self.trailers = Some(head.into_trailers().map_err(|message| (Reason::PROTOCOL_ERROR, message))?);
         self.ends()
     }
@@ -389,6 +391,7 @@ impl Stream {
             self.announced = Some(if bodiless { 0 } else { length });
         }
         answer.heads.push_back(response);
-        if last { self.ends() } else { Ok(self.wake()) }
+        self.wake();
+        if last { self.ends() } else { Ok(()) }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::task::{Context, Poll};
 
+use super::Reason;
 use super::connection::{Connection, MOST_WAITING, Role};
 use super::frame::{self, LONGEST};
 use super::head::{self, RequestHead};
 use super::stream::{Answer, Cut, Key, Stream};
-use super::Reason;
 use crate::message::{Broken, Buffer, FieldSection, Response};
 
 /// Most bytes that one call takes, so that streams take turns.
@@ -182,7 +182,9 @@ impl Connection {
 
     /// Whether a stream has all that is to come, and it was taken.
     pub fn has_read_all(&self, key: Key) -> bool {
-        self.streams.get(key).is_none_or(|stream| !stream.receives && stream.data.is_empty() && stream.trailers.is_none())
+        self.streams
+            .get(key)
+            .is_none_or(|stream| !stream.receives && stream.data.is_empty() && stream.trailers.is_none())
     }
 
     /// Waits for the head of an answer.

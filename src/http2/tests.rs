@@ -14,8 +14,10 @@ use super::frame::{self, Header};
 use super::{Arrived, Connection, Failure, Key, Limits, PREFACE, Reason, RequestHead, Role};
 use crate::message::{Broken, FieldSection, Response, Size};
 
-const LIMITS: Limits =
-    Limits { streams: 10, head: 8 * 1024, stream_window: 100_000, connection_window: 300_000 };
+const LIMITS: Limits = Limits { streams: 10, head: 8 * 1024, stream_window: 100_000, connection_window: 300_000 };
+
+/// Bytes of a body, and whether they are its end; none after it.
+type Data = Option<(Vec<u8>, bool)>;
 
 fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
@@ -60,7 +62,7 @@ impl End {
         Ok(())
     }
 
-    fn data(&mut self, key: Key) -> Poll<Result<Option<(Vec<u8>, bool)>, Broken>> {
+    fn data(&mut self, key: Key) -> Poll<Result<Data, Broken>> {
         let polled = self.connection.poll_data(key, &context());
         polled.map_ok(|data| data.map(|(data, last)| (data.to_vec(), last)))
     }

@@ -149,7 +149,8 @@ impl Source for Http2 {
 impl Sink for Http2 {
     fn poll_send(&mut self, data: &[u8], last: bool, context: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
         let Some(key) = self.key else { return Poll::Ready(Err(Broken::Closed)) };
-        self.session.with(data.len() + ROOM_FOR_FRAMES, |connection, out| connection.poll_send(key, (data, last), out, context))
+        self.session
+            .with(data.len() + ROOM_FOR_FRAMES, |connection, out| connection.poll_send(key, (data, last), out, context))
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {

@@ -31,7 +31,6 @@ mod proxy_protocol;
 
 /// Connections that the kernel holds until a worker takes them.
 const BACKLOG: i32 = 4096;
-/// Where HTTP/2 begins (RFC 9113 section 3.4).
 
 /// A socket that cannot be listened on.
 #[derive(Debug, Error)]

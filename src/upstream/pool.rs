@@ -199,7 +199,8 @@ impl Shelf {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|shared| shared.connection.is_open());
         // What is too much, as it may turn out once it has said so, waits in line.
-        let most = |s: &Shared| s.connection.peer().streams.map_or(MOST_STREAMS, |most| MOST_STREAMS.min(most as usize));
+        let most =
+            |s: &Shared| s.connection.peer().streams.map_or(MOST_STREAMS, |most| MOST_STREAMS.min(most as usize));
         let found = shared.iter().find(|s| s.connection.streams.get() < most(s))?;
         Some(Lease { reused: true, ..on(&found.connection, &found.since, &self.sweeps) })
     }

@@ -45,6 +45,11 @@ impl Decoder {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// A table size update (section 6.3).
     fn resize(&mut self, size: usize) -> Result<(), HpackError> {
         if size > self.most {
@@ -179,3 +184,5 @@ impl<'b> Block<'b> {
     }
 }
 
+#[cfg(test)]
+mod tests;

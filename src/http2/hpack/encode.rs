@@ -205,6 +205,11 @@ impl Encoder {
         self.repeating(line, out);
     }
 
+    #[cfg(test)]
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// Adds a line whose value may be in the table.
     fn repeating(&mut self, line: Line<'_>, out: &mut Vec<u8>) {
         let mut named = None;
@@ -226,7 +231,8 @@ impl Encoder {
     /// Adds a line whose value is not in the table; `named`: an entry of the same name. It goes into the table if it is the
     /// first one, or came twice.
     fn missed(&mut self, line: Line<'_>, named: Option<(usize, Slot)>, out: &mut Vec<u8>) {
-        if line.key.field == Field::AcceptEncoding && line.value == STATIC[usize::from(line.index) - 1].value.as_bytes() {
+        if line.key.field == Field::AcceptEncoding && line.value == STATIC[usize::from(line.index) - 1].value.as_bytes()
+        {
             return out.push(0x80 | line.index);
         }
         let memo = &mut self.memos[line.memo];
@@ -280,7 +286,7 @@ impl Line<'_> {
 
 /// Appends an integer (section 5.1): the first byte has `kind` beside the bits of `mask`.
 #[inline]
-fn integer(kind: u8, mask: u8, value: usize, out: &mut Vec<u8>) {
+pub(super) fn integer(kind: u8, mask: u8, value: usize, out: &mut Vec<u8>) {
     if value < usize::from(mask) {
         return out.push(kind | value as u8);
     }
@@ -301,7 +307,7 @@ fn integer_len(mask: u8, value: usize) -> usize {
     }
 }
 
-/// A hash of a text's ends, ignoring case.
+/// A hash of a text's ends, ignoring case: eight bits.
 fn hash(text: &[u8]) -> usize {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) | CASE;
@@ -309,6 +315,9 @@ fn hash(text: &[u8]) -> usize {
         (Some(first), Some(last)) => word(first) ^ word(last).rotate_left(29),
         _ => text.iter().fold(0, |word, byte| word << 8 | u64::from(byte | 0x20)),
     };
-    ((ends ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
+    let mixed = ends ^ ends >> 32 ^ text.len() as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
 }
 
+#[cfg(test)]
+mod tests;

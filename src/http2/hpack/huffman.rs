@@ -99,9 +99,7 @@ const fn steps() -> [Step; 1 << WINDOW] {
             let bits = LENGTHS[first as usize];
             let rest = ((window << bits) & (steps.len() - 1)) as u32;
             steps[window] = match short(rest, WINDOW - bits as u32) {
-                Some(second) => {
-                    Step { symbols: [first, second], count: 2, bits: bits + LENGTHS[second as usize] }
-                }
+                Some(second) => Step { symbols: [first, second], count: 2, bits: bits + LENGTHS[second as usize] },
                 None => Step { symbols: [first, 0], count: 1, bits },
             };
         }
@@ -216,3 +214,5 @@ pub(super) fn encode(plain: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&last.to_be_bytes()[..have.div_ceil(8) as usize]);
 }
 
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,5 @@ impl Key {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -142,8 +142,21 @@ impl Table {
     }
 
     /// The number of entries.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Bytes that its entries count (section 4.1).
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Room for bytes and for entries.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> (usize, usize) {
+        (self.bytes.capacity(), self.slots.capacity())
     }
 
     /// Most bytes.

@@ -191,7 +191,8 @@ impl Driver {
 
     /// Asks an end that is silent whether it is there; ready once it is taken for gone.
     fn watch(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let matters = self.role == Role::Server || self.ending || self.session.look(|connection| connection.streams() > 0);
+        let matters =
+            self.role == Role::Server || self.ending || self.session.look(|connection| connection.streams() > 0);
         while let Poll::Ready(due) = self.alive.poll(matters, context) {
             self.session.look(Connection::forgive);
             match due {
