@@ -252,6 +252,11 @@ impl Registered {
         self.entry.activity.set(self.entry.activity.get().wrapping_add(1));
     }
 
+    /// Whether it has been told anything.
+    pub fn is_asked(&self) -> bool {
+        self.entry.asked.get().is_some()
+    }
+
     /// What it has been told; the task is woken when that changes.
     pub fn asked(&self, context: &Context<'_>) -> Option<Asked> {
         let mut waker = self.entry.waker.borrow_mut();
