@@ -62,6 +62,8 @@ struct Line {
     name: Span,
     value: Span,
     end: u32,
+    /// Never indexed by who sent it (RFC 7541 section 7.1.3).
+    sensitive: bool,
 }
 
 /// A name to look for.
@@ -138,7 +140,7 @@ impl FieldSection {
     pub fn line_at(&mut self, name: Span, value: Span, end: usize) -> Field {
         let field = Field::of(self.bytes_at(name));
         self.known |= field.bit();
-        self.lines.push(Line { field, name, value, end: end as u32 });
+        self.lines.push(Line { field, name, value, end: end as u32, sensitive: false });
         field
     }
 
@@ -172,6 +174,11 @@ impl FieldSection {
     /// Every name and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Field, &[u8], &[u8])> {
         self.lines.iter().map(|line| (line.field, self.bytes_at(line.name), self.bytes_at(line.value)))
+    }
+
+    /// Every name and value, in order, and whether it must not be indexed by any hop (RFC 7541 section 7.1.3).
+    pub fn entries(&self) -> impl Iterator<Item = (Field, &[u8], &[u8], bool)> {
+        self.lines.iter().map(|line| (line.field, self.bytes_at(line.name), self.bytes_at(line.value), line.sensitive))
     }
 
     /// Every value of a field, in order.
@@ -244,9 +251,24 @@ impl FieldSection {
         let end = bytes.len();
         bytes.extend_from_slice(b"\r\n");
         let name = Span::new(start, start + text.len());
-        let line = Line { field, name, value: Span::new(value, end), end: end as u32 + 2 };
+        let line = Line { field, name, value: Span::new(value, end), end: end as u32 + 2, sensitive: false };
         self.known |= field.bit();
         self.lines.push(line);
+    }
+
+    /// Adds a line of which is known what field it is; `name` is its name.
+    pub fn append_entry(&mut self, field: Field, name: &[u8], value: &[u8], sensitive: bool) {
+        let bytes = &mut *self.bytes;
+        let start = bytes.len();
+        bytes.reserve(name.len() + value.len() + 4);
+        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\r\n");
+        let (name, end) = (Span::new(start, start + name.len()), bytes.len());
+        let value = Span::new(name.end() + 2, end - 2);
+        self.known |= field.bit();
+        self.lines.push(Line { field, name, value, end: end as u32, sensitive });
     }
 
     /// Adds the lines of a block.
@@ -260,6 +282,7 @@ impl FieldSection {
             name: moved(line.name),
             value: moved(line.value),
             end: line.end + start,
+            sensitive: line.sensitive,
         }));
     }
 

@@ -64,3 +64,18 @@ fn lines_of_a_head_are_written_as_they_came() {
     section.append("c", b"3");
     assert_eq!(written(&section), "A:  1 \r\nc: 3\r\n");
 }
+
+#[test]
+fn an_entry_is_a_line_that_keeps_its_mark() {
+    let mut section = section(&[("a", "1")]);
+    section.append_entry(Field::Cookie, b"cookie", b"b=2", true);
+    section.append_entry(Field::Other, b"x-c", b"", false);
+    assert_eq!(written(&section), "a: 1\r\ncookie: b=2\r\nx-c: \r\n");
+    assert_eq!(section.first(Field::Cookie), Some(&b"b=2"[..]));
+    let copy = section.clone();
+    let marks: Vec<_> = copy.entries().map(|(field, _, _, sensitive)| (field, sensitive)).collect();
+    assert_eq!(marks, [(Field::Other, false), (Field::Cookie, true), (Field::Other, false)]);
+    let mut other = FieldSection::new();
+    other.append_block(&Block::from(&section));
+    assert!(other.entries().nth(1).is_some_and(|entry| entry.3));
+}
