@@ -71,7 +71,7 @@ fn told(socket: RawFd) -> Option<Told> {
     };
     // SAFETY: it is made of integers, for which zeros are values, too.
     let info = unsafe { info.assume_init() };
-    (asked == 0).then(|| Told { unacknowledged: info.tcpi_unacked, repeated: info.tcpi_retransmits })
+    (asked == 0).then_some(Told { unacknowledged: info.tcpi_unacked, repeated: info.tcpi_retransmits })
 }
 
 #[cfg(not(target_os = "linux"))]

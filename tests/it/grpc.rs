@@ -448,13 +448,16 @@ async fn a_stream_without_an_answer_is_asked_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_client_has_said_all_gets_its_answer_or_is_told_at_the_deadline() {
     let backend = adder().await;
-    let call = async |proxy: &Proxy, value| {
-        let mut client = connect(proxy.http()).await;
-        within(client.ready()).await.unwrap();
-        tokio::spawn(async move { client.unary(Request::new(Number { value }), path("Late"), codec()).await })
+    let call = |proxy: &Proxy, value| {
+        let address = proxy.http();
+        tokio::spawn(async move {
+            let mut client = connect(address).await;
+            client.ready().await.unwrap();
+            client.unary(Request::new(Number { value }), path("Late"), codec()).await
+        })
     };
     let proxy = Proxy::start(&two_versions(backend, [1, 0], "2s")).await;
-    let (soon, never) = (call(&proxy, 2_000).await, call(&proxy, 60_000).await);
+    let (soon, never) = (call(&proxy, 2_000), call(&proxy, 60_000));
     let remaining = [("version", "old")];
     // Known as connections that live long only after a while: the drain takes them up then, too.
     wait_until("they have begun", async || proxy.metric("weir_active_requests", &remaining).await == 2.0).await;
