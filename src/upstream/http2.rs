@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::Outgoing;
 use crate::http1;
-use crate::io::{Coalesced, Drain, Http2, KeepAlive, Stream, broken};
+use crate::io::{Coalesced, Drain, Http2, KeepAlive, Line, LineOwner, Stream, broken};
 use crate::message::{Broken, Field, FieldSection, Response, Size};
 
 /// Silence after which an endpoint with requests in flight is asked whether it is there, and how long it may take to say so.
@@ -42,6 +42,7 @@ pub struct Multiplexed {
     pub peer: watch::Receiver<Peer>,
     /// Streams in flight on it.
     pub streams: Rc<Cell<usize>>,
+    line: Line,
 }
 
 impl Multiplexed {
@@ -59,6 +60,7 @@ impl Multiplexed {
 /// The connection broke.
 pub async fn handshake(stream: Stream) -> Result<Multiplexed, h2::Error> {
     let heard = Rc::new(Cell::new(false));
+    let (line, owner) = Line::of(stream.socket());
     let (gathered, drain) = Coalesced::new(stream, Bytes::new(), Rc::clone(&heard));
     let (sender, mut connection) = Builder::new()
         .enable_push(false)
@@ -71,10 +73,10 @@ pub async fn handshake(stream: Stream) -> Result<Multiplexed, h2::Error> {
     let alive = KeepAlive::new(connection.ping_pong(), Rc::clone(&heard), SILENCE, PATIENCE);
     let (tell, peer) = watch::channel(Peer::default());
     let streams = Rc::new(Cell::new(0));
-    let driver =
-        Driver { connection, drain, alive, heard, streams: Rc::clone(&streams), sender: Some(sender.clone()), tell };
+    let (counted, telling) = (Rc::clone(&streams), Some(sender.clone()));
+    let driver = Driver { connection, drain, alive, heard, streams: counted, sender: telling, tell, _owner: owner };
     tokio::task::spawn_local(driver.run());
-    Ok(Multiplexed { sender, peer, streams })
+    Ok(Multiplexed { sender, peer, streams, line })
 }
 
 /// What drives a connection to its end. Its errors reach the requests that are on it.
@@ -87,6 +89,7 @@ struct Driver {
     /// Until the endpoint's settings have come; a handle more would keep the connection open for ever.
     sender: Option<SendRequest<Bytes>>,
     tell: watch::Sender<Peer>,
+    _owner: LineOwner,
 }
 
 impl Driver {
@@ -183,6 +186,11 @@ impl Http2Upstream {
         };
         self.body.recv = Some(recv);
         Poll::Ready(Ok(received(parts, size)))
+    }
+
+    /// Whether nobody is at the other end of its connection any more: see [`crate::io::is_dead`].
+    pub fn is_dead(&self) -> bool {
+        self.connection.line.is_dead()
     }
 
     /// Whether its connection takes no other stream.
