@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Outgoing;
 use crate::http2::{Limits, Peer, RequestHead, Role};
-use crate::io::{Driver, Http2, Session, Stream, Wire};
+use crate::io::{Driver, Http2, Line, Session, Stream, Wire};
 use crate::message::{Broken, Response, Size};
 
 /// Silence after which an endpoint with requests in flight is asked whether it is there, and how long it may take to say so.
@@ -24,18 +24,21 @@ pub struct Multiplexed {
     session: Session,
     /// Streams in flight on it.
     pub streams: Rc<Cell<usize>>,
+    line: Line,
 }
 
 impl Multiplexed {
     /// Begins to speak HTTP/2 on a connection; it is driven by a task of its own.
     pub fn begin(stream: Stream) -> Self {
+        let (line, owner) = Line::of(stream.socket());
         let mut driver = Driver::new(Wire::new(stream), Role::Client, LIMITS, (SILENCE, PATIENCE));
         let session = driver.session().share();
         tokio::task::spawn_local(async move {
+            let _owner = owner;
             // An endpoint opens no streams: who tries ends the connection.
             poll_fn(|context| driver.poll(&mut |_, _| {}, context)).await;
         });
-        Self { session, streams: Rc::default() }
+        Self { session, streams: Rc::default(), line }
     }
 
     /// Whether it takes further requests; not after an error or the endpoint's GOAWAY.
@@ -53,12 +56,13 @@ impl Multiplexed {
 pub struct Http2Upstream {
     /// It, with its bodies.
     pub body: Http2,
+    line: Line,
 }
 
 impl Http2Upstream {
     /// A stream that is to be opened.
     pub fn new(connection: &Multiplexed) -> Self {
-        Self { body: Http2::unopened(connection.session.share()) }
+        Self { body: Http2::unopened(connection.session.share()), line: connection.line.clone() }
     }
 
     /// Waits until it is known whether the endpoint takes extended CONNECT.
@@ -106,5 +110,9 @@ impl Http2Upstream {
     /// Whether its connection takes no other stream.
     pub fn is_leaving(&self) -> bool {
         !self.body.session().look(|connection| connection.is_open())
+    }
+    /// Whether nobody is at the other end of its connection any more: see [`crate::io::is_dead`].
+    pub fn is_dead(&self) -> bool {
+        self.line.is_dead()
     }
 }
