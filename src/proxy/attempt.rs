@@ -20,7 +20,7 @@ use super::upgrade::Upgrade;
 use super::{filter, relay, upgrade};
 use crate::endpoint::Endpoint;
 use crate::io::{Alarm, Pump, Side, Sink as _, Stopped};
-use crate::message::{Broken, Request, Response, Size};
+use crate::message::{Broken, FieldSection, Request, Response, Size};
 use crate::model::{RetryOn, Split, Timeouts};
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
@@ -38,6 +38,8 @@ pub struct Outbound {
     pub upload: Pump,
     /// Copies that are made of it.
     pub tee: Option<Box<Tee>>,
+    /// Its head is all there is of it.
+    bodiless: bool,
     /// Whether it means the same if it is worked on twice (RFC 9110 section 9.2.2).
     idempotent: bool,
     /// What is kept of the body for another try.
@@ -80,7 +82,17 @@ impl Outbound {
     /// A request that has not begun.
     pub fn new(target: Target, upgrade: Option<Upgrade>) -> Self {
         let upload = Pump::new(None);
-        Self { target, upload, tee: None, idempotent: false, kept: None, keeps: 0, upgrade, progress: None }
+        Self {
+            target,
+            upload,
+            tee: None,
+            bodiless: false,
+            idempotent: false,
+            kept: None,
+            keeps: 0,
+            upgrade,
+            progress: None,
+        }
     }
 
     /// It begins.
@@ -89,7 +101,8 @@ impl Outbound {
         // The handshake of a WebSocket is a GET (RFC 6455 section 4.1), also where it comes as an extended CONNECT (RFC 8441).
         let handshake = self.upgrade.as_ref().is_some_and(Upgrade::is_websocket);
         self.idempotent = request.method.is_idempotent() || handshake;
-        if request.size == Size::None {
+        self.bodiless = request.size == Size::None;
+        if self.bodiless {
             return;
         }
         let limit = split.retry.body_limit;
@@ -123,6 +136,10 @@ impl Outbound {
         upstream: &mut Upstream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
+        // Who copies it wants to see the end.
+        if self.bodiless && self.tee.is_none() {
+            self.upload.ends();
+        }
         let mut body = Replayed { kept: &mut self.kept, rest: Teed { client, tee: &mut self.tee } };
         self.upload.poll(&mut body, upstream, &mut relay::clean, context)
     }
@@ -148,50 +165,49 @@ impl Exchange {
     pub async fn attempt(
         &mut self,
         client: &mut Client<'_>,
-        what: (&mut Request, &mut Outbound),
-        (endpoint, fresh): (&Arc<Endpoint>, bool),
-        limits: Limits,
-    ) -> Result<Answer, Failed> {
-        let outcome = self.ask(client, what, (endpoint, fresh), limits).await;
-        self.judge(endpoint, &outcome);
-        outcome
-    }
-
-    async fn ask(
-        &mut self,
-        client: &mut Client<'_>,
         (request, outbound): (&mut Request, &mut Outbound),
         (endpoint, fresh): (&Arc<Endpoint>, bool),
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Answer, Failed> {
-        let mut lease = self.lease(client, outbound, (endpoint, fresh), limits).await?;
+        let demand = if outbound.upgrade.is_some() { Demand::Upgrade } else { Demand::Any };
+        let kept = if fresh || demand == Demand::Upgrade { None } else { self.worker.pool.ready(endpoint) };
+        let mut lease = match kept {
+            Some(lease) => lease,
+            // Boxed, since it is large, and few have to.
+            None => Box::pin(self.connect(client, demand, (endpoint, fresh), limits)).await?,
+        };
         let stale = lease.reused;
-        let failed = |fault, message: String| Failed { fault, stale: stale && fault != Fault::TryTimeout, message };
-        self.send(client, (request, outbound), (endpoint, &mut lease.upstream), limits)
-            .await
-            .map_err(|(fault, message)| failed(fault, message))?;
-        outbound.goes(&lease.upstream, &self.worker.replays);
-        match converse(client, &mut lease.upstream, outbound, limits, &mut self.alarm).await {
-            Ok(response) => Ok(Answer { response, lease }),
-            Err((fault, message)) => Err(failed(fault, message)),
+        let failed = |(fault, message)| Failed { fault, stale: stale && fault != Fault::TryTimeout, message };
+        let edited = self.edited(request, outbound);
+        let outgoing = Outgoing {
+            method: &request.method,
+            path: request.fields.bytes_at(outbound.target.path),
+            host: request.fields.bytes_at(outbound.target.host),
+            secure: endpoint.transport.tls.is_some(),
+            fields: edited.as_ref().unwrap_or(&request.fields),
+            size: if outbound.upgrade.is_some() { Size::None } else { request.size },
+            upgrade: outbound.upgrade.as_ref().map(Upgrade::token),
+        };
+        match &mut lease.upstream {
+            Upstream::Http1(http1) => http1.send(&outgoing),
+            upstream @ Upstream::Http2(_) => {
+                let sent = unless_gone(client, &mut self.alarm, limits.deadline(), upstream.send(&outgoing)).await;
+                has_sent(sent, limits).map_err(failed)?;
+            }
         }
+        outbound.goes(&lease.upstream, &self.worker.replays);
+        let answered = converse(client, &mut lease.upstream, outbound, limits, &mut self.alarm).await;
+        answered.map(|response| Answer { response, lease }).map_err(failed)
     }
 
-    async fn lease(
+    async fn connect(
         &mut self,
         client: &mut Client<'_>,
-        outbound: &Outbound,
+        demand: Demand,
         (endpoint, fresh): (&Arc<Endpoint>, bool),
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Lease, Failed> {
-        let demand = if outbound.upgrade.is_some() { Demand::Upgrade } else { Demand::Any };
         let pool = &self.worker.pool;
-        if demand == Demand::Any
-            && !fresh
-            && let Some(lease) = pool.ready(endpoint)
-        {
-            return Ok(lease);
-        }
         let (timeout, since) = (self.connect_timeout(limits), Instant::now());
         let connecting = async {
             match fresh {
@@ -211,53 +227,37 @@ impl Exchange {
     }
 
     /// How long a connection may take: not long where there is another endpoint to go to.
-    fn connect_timeout(&self, limits: Limits) -> Duration {
+    fn connect_timeout(&self, limits: &Limits) -> Duration {
         let elsewhere = limits.left > 0
             && self.decision.rule(&self.snapshot).body.split.retry.on.contains(&RetryOn::Connect)
             && self.decision.has_other(&self.snapshot, &self.tried);
         if elsewhere { limits.timeouts.connect.min(HASTE) } else { limits.timeouts.connect }
     }
 
-    async fn send(
-        &mut self,
-        client: &mut Client<'_>,
-        (request, outbound): (&mut Request, &Outbound),
-        (endpoint, upstream): (&Endpoint, &mut Upstream),
-        limits: Limits,
-    ) -> Result<(), (Fault, String)> {
+    /// Tells the request what was decided; gives its fields anew where this version gets others than the next one would.
+    fn edited(&self, request: &mut Request, outbound: &Outbound) -> Option<FieldSection> {
         let version = self.decision.version(&self.snapshot);
         forward::tell_decision(&mut request.fields, &version.name, self.decision.why);
         let configured = self.decision.rule(&self.snapshot).body.split.versions.get(self.decision.version);
         let filters = configured.map_or(&[][..], |version| &version.filters);
-        // What is for this version only must not reach the next one.
-        let mut edited = None;
-        if filter::request_edits(filters).next().is_some() || outbound.upgrade.is_some() {
-            let mut fields = request.fields.clone();
-            filter::edit(filter::request_edits(filters), &mut fields);
-            if let Some(upgrade) = &outbound.upgrade {
-                upgrade::add_key(upgrade, &mut fields);
-            }
-            edited = Some(fields);
+        if filter::request_edits(filters).next().is_none() && outbound.upgrade.is_none() {
+            return None;
         }
-        let outgoing = Outgoing {
-            method: &request.method,
-            path: request.fields.bytes_at(outbound.target.path),
-            host: request.fields.bytes_at(outbound.target.host),
-            secure: endpoint.transport.tls.is_some(),
-            fields: edited.as_ref().unwrap_or(&request.fields),
-            size: if outbound.upgrade.is_some() { Size::None } else { request.size },
-            upgrade: outbound.upgrade.as_ref().map(Upgrade::token),
-        };
-        if let Upstream::Http1(http1) = upstream {
-            http1.send(&outgoing);
-            return Ok(());
+        let mut fields = request.fields.clone();
+        filter::edit(filter::request_edits(filters), &mut fields);
+        if let Some(upgrade) = &outbound.upgrade {
+            upgrade::add_key(upgrade, &mut fields);
         }
-        let sent = unless_gone(client, &mut self.alarm, limits.deadline(), upstream.send(&outgoing));
-        match sent.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err((unsent(&error), error.to_string())),
-            Err(fault) => Err(limits.late(fault)),
-        }
+        Some(fields)
+    }
+}
+
+/// What became of a head that had to be waited for.
+fn has_sent(sent: Result<Result<(), Broken>, Fault>, limits: &Limits) -> Result<(), (Fault, String)> {
+    match sent {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err((unsent(&error), error.to_string())),
+        Err(fault) => Err(limits.late(fault)),
     }
 }
 
@@ -290,16 +290,16 @@ pub async fn unless_gone<T>(
 }
 
 /// Sends the client's body and waits for the head of the answer, whichever comes first.
-async fn converse(
+fn converse(
     client: &mut Client<'_>,
     upstream: &mut Upstream,
     outbound: &mut Outbound,
-    limits: Limits,
+    limits: &Limits,
     alarm: &mut Alarm,
-) -> Result<Response, (Fault, String)> {
+) -> impl Future<Output = Result<Response, (Fault, String)>> {
     let mut interim = 0;
     let mut refused: Option<Broken> = None;
-    poll_fn(|context| {
+    poll_fn(move |context| {
         loop {
             if refused.is_none() {
                 refused = upload(client, upstream, outbound, context)?;
@@ -324,7 +324,6 @@ async fn converse(
         }
         wait(outbound, limits, alarm, context)
     })
-    .await
 }
 
 fn failed<T>(fault: Fault, message: &str) -> Poll<Result<T, (Fault, String)>> {
@@ -388,7 +387,7 @@ fn pass_on(client: &mut Client<'_>, mut response: Response) {
 /// limit of its own.
 fn wait<T>(
     outbound: &mut Outbound,
-    limits: Limits,
+    limits: &Limits,
     alarm: &mut Alarm,
     context: &mut Context<'_>,
 ) -> Poll<Result<T, (Fault, String)>> {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 
-use crate::io::{Ready, Sink, Source};
+use crate::io::{Alarm, Ready, Sink, Source};
 use crate::message::{Broken, FieldSection, Response};
 
 /// Longest head of a request, bytes.
@@ -103,6 +103,21 @@ impl Client<'_> {
         match self {
             Self::Http1(client) => client.head_request,
             Self::Http2(client) => client.head_request,
+        }
+    }
+
+    /// The alarm of its connection, where that has one of its own, for as long as a request is carried.
+    pub fn lend_alarm(&mut self) -> Alarm {
+        match self {
+            Self::Http1(client) => std::mem::take(&mut client.alarm),
+            Self::Http2(_) => Alarm::default(),
+        }
+    }
+
+    /// Takes it back.
+    pub fn take_back(&mut self, alarm: Alarm) {
+        if let Self::Http1(client) = self {
+            client.alarm = alarm;
         }
     }
 
