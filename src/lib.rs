@@ -11,6 +11,7 @@ pub mod echo;
 pub mod endpoint;
 pub mod head;
 pub mod http1;
+pub mod http2;
 pub mod io;
 pub mod lifecycle;
 pub mod message;

@@ -93,12 +93,8 @@ fn assemble(
 /// Takes a target apart (RFC 9112 section 3.2).
 fn target(method: &Method, place: Span, fields: &mut FieldSection) -> Result<Target, HeadError> {
     let text = fields.bytes_at(place);
-    let mark = text.iter().position(|byte| !PATH[usize::from(*byte)]).unwrap_or(text.len());
-    let allowed = match text.get(mark) {
-        None => true,
-        Some(byte) => *byte == b'?' && text[mark..].iter().all(|byte| is_allowed(*byte)),
-    };
-    if !allowed {
+    let mark = path_length(text);
+    if !is_query(&text[mark..]) {
         return Err(HeadError::Malformed("the target has a character that is not allowed"));
     }
     let start = place.start();
@@ -130,6 +126,21 @@ fn target(method: &Method, place: Span, fields: &mut FieldSection) -> Result<Tar
         None => fields.store(b"/"),
     };
     Ok(Target { authority, path, query })
+}
+
+/// Whether all characters of a target are allowed, whose query begins at `mark`.
+pub fn is_target(text: &[u8], mark: usize) -> bool {
+    path_length(text) == mark && is_query(&text[mark..])
+}
+
+/// How long the part of a target is that may stand before a query.
+fn path_length(text: &[u8]) -> usize {
+    text.iter().position(|byte| !PATH[usize::from(*byte)]).unwrap_or(text.len())
+}
+
+/// Whether it is nothing, or a mark and a query.
+fn is_query(text: &[u8]) -> bool {
+    text.first().is_none_or(|mark| *mark == b'?') && text.iter().all(|byte| is_allowed(*byte))
 }
 
 /// Characters of a target. More than RFC 3986 has, since browsers send them (URL standard, query percent-encode set) and

@@ -16,9 +16,13 @@ macro_rules! fields {
 
         impl Field {
             /// Its name in lower case; empty for [`Field::Other`].
-            pub fn name(self) -> &'static str {
-                NAMES.get(self as usize).map_or("", |(name, _)| name)
+            pub const fn name(self) -> &'static str {
+                const TEXTS: [&str; NAMES.len() + 1] = [$($name,)* ""];
+                TEXTS[self as usize]
             }
+
+            /// All of them, in the order of their numbers; [`Field::Other`] is the last.
+            pub const ALL: [Self; NAMES.len() + 1] = [$(Self::$variant,)* Self::Other];
         }
     };
 }
@@ -27,6 +31,7 @@ fields! {
     Accept = "accept",
     AcceptEncoding = "accept-encoding",
     AcceptLanguage = "accept-language",
+    AcceptRanges = "accept-ranges",
     AccessControlAllowCredentials = "access-control-allow-credentials",
     AccessControlAllowOrigin = "access-control-allow-origin",
     AccessControlExposeHeaders = "access-control-expose-headers",
@@ -43,10 +48,16 @@ fields! {
     Date = "date",
     Etag = "etag",
     Expect = "expect",
+    Expires = "expires",
     Forwarded = "forwarded",
+    GrpcAcceptEncoding = "grpc-accept-encoding",
+    GrpcEncoding = "grpc-encoding",
+    GrpcMessage = "grpc-message",
     GrpcStatus = "grpc-status",
+    GrpcTimeout = "grpc-timeout",
     Host = "host",
     Http2Settings = "http2-settings",
+    IfNoneMatch = "if-none-match",
     KeepAlive = "keep-alive",
     LastModified = "last-modified",
     Location = "location",
@@ -55,10 +66,12 @@ fields! {
     ProxyAuthenticate = "proxy-authenticate",
     ProxyAuthorization = "proxy-authorization",
     ProxyConnection = "proxy-connection",
+    Referer = "referer",
     SecWebsocketAccept = "sec-websocket-accept",
     SecWebsocketKey = "sec-websocket-key",
     Server = "server",
     SetCookie = "set-cookie",
+    StrictTransportSecurity = "strict-transport-security",
     Te = "te",
     Traceparent = "traceparent",
     Tracestate = "tracestate",

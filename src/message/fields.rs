@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write as _;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::Field;
 use super::room::Room;
@@ -54,6 +54,8 @@ pub(super) struct Line {
     name: Span,
     value: Span,
     end: u32,
+    /// Never indexed by who sent it (RFC 7541 section 7.1.3).
+    sensitive: bool,
 }
 
 /// A name to look for.
@@ -141,7 +143,7 @@ impl FieldSection {
     /// The same for a line whose field is known.
     pub fn line_of(&mut self, field: Field, name: Span, value: Span, end: usize) {
         self.known |= field.bit();
-        self.lines.push(Line { field, name, value, end: end as u32 });
+        self.lines.push(Line { field, name, value, end: end as u32, sensitive: false });
     }
 
     /// Keeps bytes that belong to no line.
@@ -174,6 +176,11 @@ impl FieldSection {
     /// Every name and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Field, &[u8], &[u8])> {
         self.lines.iter().map(|line| (line.field, self.bytes_at(line.name), self.bytes_at(line.value)))
+    }
+
+    /// Every name and value, in order, and whether it must not be indexed by any hop (RFC 7541 section 7.1.3).
+    pub fn entries(&self) -> impl Iterator<Item = (Field, &[u8], &[u8], bool)> {
+        self.lines.iter().map(|line| (line.field, self.bytes_at(line.name), self.bytes_at(line.value), line.sensitive))
     }
 
     /// Every value of a field, in order.
@@ -252,6 +259,21 @@ impl FieldSection {
         self.line_of(field, Span::new(start, value - 2), Span::new(value, end), end + 2);
     }
 
+    /// Adds a line of which is known what field it is; `name` is its name.
+    pub fn append_entry(&mut self, field: Field, name: &[u8], value: &[u8], sensitive: bool) {
+        let bytes = &mut self.bytes;
+        let start = bytes.len();
+        bytes.reserve(name.len() + value.len() + 4);
+        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\r\n");
+        let (name, end) = (Span::new(start, start + name.len()), bytes.len());
+        let value = Span::new(name.end() + 2, end - 2);
+        self.known |= field.bit();
+        self.lines.push(Line { field, name, value, end: end as u32, sensitive });
+    }
+
     /// Adds the lines of a block.
     pub fn append_block(&mut self, block: &Block) {
         let start = self.bytes.len() as u32;
@@ -263,6 +285,7 @@ impl FieldSection {
             name: moved(line.name),
             value: moved(line.value),
             end: line.end + start,
+            sensitive: line.sensitive,
         }));
     }
 
@@ -284,13 +307,6 @@ impl FieldSection {
         self.append(name, value);
     }
 
-    /// Adds what HTTP/2 gave.
-    pub fn append_all(&mut self, fields: &http::HeaderMap) {
-        for (name, value) in fields {
-            self.append(name, value.as_bytes());
-        }
-    }
-
     /// Writes the lines to `out` as HTTP/1.1 has them, without the empty line after them. Neighbours are one copy.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let mut run = 0..0;
@@ -303,27 +319,6 @@ impl FieldSection {
             run.end = end;
         }
         out.extend_from_slice(&self.bytes[run]);
-    }
-
-    /// Adds the lines of sections to a map, as HTTP/2 has them: names in lower case (RFC 9113 section 8.2).
-    pub fn to_map(sections: &[&Self], map: &mut http::HeaderMap) {
-        map.reserve(sections.iter().map(|section| section.lines.len()).sum());
-        let mut all = Vec::with_capacity(sections.iter().map(|section| section.bytes.len()).sum());
-        sections.iter().for_each(|section| all.extend_from_slice(&section.bytes));
-        let mut rest = bytes::Bytes::from(all);
-        for section in sections {
-            let shared = rest.split_to(section.bytes.len());
-            for line in &section.lines {
-                let name = match line.field {
-                    Field::Other => HeaderName::from_bytes(section.bytes_at(line.name)).ok(),
-                    field => Some(HeaderName::from_static(field.name())),
-                };
-                let value = HeaderValue::from_maybe_shared(shared.slice(line.value.range()));
-                if let (Some(name), Ok(value)) = (name, value) {
-                    map.append(name, value);
-                }
-            }
-        }
     }
 
     fn is(&self, line: &Line, name: Name<'_>) -> bool {

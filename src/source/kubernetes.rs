@@ -18,6 +18,7 @@ mod review;
 mod smi;
 mod split;
 mod translate;
+mod trouble;
 mod watch;
 mod write;
 

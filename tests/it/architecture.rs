@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Module, and the modules of ours that it may use.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("model", &[]),
     ("head", &[]),
     ("endpoint", &["model"]),
@@ -12,8 +12,9 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("split", &["model", "head", "snapshot"]),
     ("message", &["head"]),
     ("http1", &["message"]),
-    ("io", &["message", "http1"]),
-    ("upstream", &["model", "endpoint", "message", "http1", "io"]),
+    ("http2", &["message", "http1"]),
+    ("io", &["message", "http1", "http2"]),
+    ("upstream", &["model", "endpoint", "message", "http1", "http2", "io"]),
     ("decide", &["model", "endpoint", "head", "snapshot", "route", "split", "upstream"]),
     ("record", &["model", "endpoint", "snapshot", "split"]),
     ("rollout", &["model"]),
@@ -22,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
         "proxy",
         &[
             "model", "endpoint", "head", "snapshot", "route", "split", "upstream", "decide", "record", "message",
-            "http1", "io", "drain",
+            "http1", "http2", "io", "drain",
         ],
     ),
     ("cluster", &["rollout"]),
@@ -35,7 +36,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
 /// Module, and the crates that it may not know.
 const MAY_NOT_KNOW: [(&[&str], &[&str]); 2] = [
     (
-        &["model", "head", "snapshot", "route", "split", "decide", "rollout", "message", "http1"],
+        &["model", "head", "snapshot", "route", "split", "decide", "rollout", "message", "http1", "http2"],
         &["tokio", "hyper", "hyper_util", "clap", "kube"],
     ),
     (&["proxy", "upstream", "record", "io"], &["serde", "serde_json", "clap", "kube", "hyper", "hyper_util"]),

@@ -1,5 +1,3 @@
-use http::HeaderMap;
-
 use super::*;
 
 fn section(lines: &[(&str, &str)]) -> FieldSection {
@@ -41,18 +39,6 @@ fn elements_of_a_list_are_taken_from_all_lines() {
 }
 
 #[test]
-fn a_map_has_the_same_lines() {
-    let section = section(&[("X-One", "1"), ("Content-Type", "text/plain"), ("x-one", "2")]);
-    let mut map = HeaderMap::new();
-    FieldSection::to_map(&[&section], &mut map);
-    assert_eq!(map.get_all("x-one").iter().collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(map["content-type"], "text/plain");
-    let mut back = FieldSection::new();
-    back.append_all(&map);
-    assert_eq!(back.len(), 3);
-}
-
-#[test]
 fn lines_of_a_head_are_written_as_they_came() {
     let head = b"GET / HTTP/1.1\r\nA:  1 \r\nB: 2\r\n\r\n";
     let mut section = FieldSection::of_head(head);
@@ -63,4 +49,19 @@ fn lines_of_a_head_are_written_as_they_came() {
     section.remove("b");
     section.append("c", b"3");
     assert_eq!(written(&section), "A:  1 \r\nc: 3\r\n");
+}
+
+#[test]
+fn an_entry_is_a_line_that_keeps_its_mark() {
+    let mut section = section(&[("a", "1")]);
+    section.append_entry(Field::Cookie, b"cookie", b"b=2", true);
+    section.append_entry(Field::Other, b"x-c", b"", false);
+    assert_eq!(written(&section), "a: 1\r\ncookie: b=2\r\nx-c: \r\n");
+    assert_eq!(section.first(Field::Cookie), Some(&b"b=2"[..]));
+    let copy = section.clone();
+    let marks: Vec<_> = copy.entries().map(|(field, _, _, sensitive)| (field, sensitive)).collect();
+    assert_eq!(marks, [(Field::Other, false), (Field::Cookie, true), (Field::Other, false)]);
+    let mut other = FieldSection::new();
+    other.append_block(&Block::from(&section));
+    assert!(other.entries().nth(1).is_some_and(|entry| entry.3));
 }

@@ -54,7 +54,7 @@ impl Cluster {
             index: Index::new(options, base),
             changes,
             missing: ObjectKind::ALL.iter().copied().filter(|kind| !kind.by_name()).collect(),
-            named: Named::new(client, sender),
+            named: Named::new(client, scope, sender),
             begun: false,
             writer,
             peers,
@@ -111,8 +111,10 @@ impl Cluster {
             return None;
         }
         let model = self.current();
-        let unknown = self.named.want(self.index.named());
-        unknown.iter().for_each(|id| self.index.forget_named(id));
+        if let Some(wanted) = self.index.take_named() {
+            let unwanted = self.named.want(&wanted);
+            unwanted.iter().for_each(|id| self.index.forget_named(id));
+        }
         self.begun |= self.named.is_complete();
         self.stale = !self.begun;
         self.begun.then_some(model)

@@ -77,6 +77,8 @@ pub struct Index {
     figures: HashMap<Id, Value>,
     /// What units refer to that is asked for by name.
     named: BTreeMap<Id, Vec<Id>>,
+    /// They refer to something else than when it was last asked.
+    refers_anew: bool,
     /// Listeners and settings that no object says anything about.
     base: Model,
 }
@@ -96,6 +98,7 @@ impl Index {
             attached: HashMap::new(),
             figures: HashMap::new(),
             named: BTreeMap::new(),
+            refers_anew: false,
             base,
         }
     }
@@ -245,6 +248,8 @@ impl Index {
     /// Notes what a unit refers to that is asked for by name; whether all of it was told.
     fn refer(&mut self, id: &Id, named: Vec<Id>) -> bool {
         let told = named.iter().all(|named| self.objects.is_told(named));
+        let before = self.named.get(id).map_or(&[][..], Vec::as_slice);
+        self.refers_anew |= before != named;
         if named.is_empty() {
             self.named.remove(id);
         } else {
@@ -259,6 +264,11 @@ impl Index {
         let (claims, made) = (unit.claims.clone(), unit.made.clone());
         let unit = Unit { id: id.clone(), reads, claims, made, created: unit.created, version: unit.version.clone() };
         self.put(unit);
+    }
+
+    /// What is to be asked for by name, if that is something else than at the last call.
+    pub fn take_named(&mut self) -> Option<BTreeSet<Id>> {
+        std::mem::take(&mut self.refers_anew).then(|| self.named())
     }
 
     /// What is to be asked for by name.
@@ -298,7 +308,7 @@ impl Index {
         unit.claims.iter().for_each(|claim| self.claims.remove(*claim, number));
         self.count(&unit.made.report, false);
         self.figures.remove(id);
-        self.named.remove(id);
+        self.refers_anew |= self.named.remove(id).is_some();
         self.reported.insert(unit.id);
     }
 

@@ -1,63 +1,161 @@
-//! Objects that are followed one by one, because something refers to them by name.
+//! Objects that are read one by one, because something refers to them by name: the others are none of our business, and
+//! may be as many and as large as they like. One watch of the metadata of all says when one of them is to be read again.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Client;
-use tokio::sync::mpsc::UnboundedSender;
+use kube::api::Api;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::index::Change;
-use super::object::Id;
-use super::watch::watch_named;
+use super::object::{Id, Object, ObjectKind, Told};
+use super::trouble::Trouble;
+use super::watch::{Scope, follow};
 
-/// The objects that are followed.
+/// Objects that are read at a time: each read in flight is a connection.
+const AT_ONCE: usize = 4;
+
+/// Whoever is to read an object again.
+type Readers = Arc<Mutex<HashMap<Id, watch::Sender<()>>>>;
+
+/// The objects that are read.
 pub struct Named {
     client: Client,
     changes: UnboundedSender<Change>,
-    followed: HashMap<Id, Followed>,
+    read: HashMap<Id, Read>,
+    readers: Readers,
+    turns: Arc<Semaphore>,
+    /// Ends when it is dropped.
+    _watches: JoinSet<()>,
 }
 
-struct Followed {
+struct Read {
     /// Ends when it is dropped.
-    _watch: JoinSet<()>,
+    _task: JoinSet<()>,
     /// The server has said what it is, or that it is not there.
     told: bool,
 }
 
 impl Named {
-    /// Follows nothing yet; tells `changes`.
-    pub fn new(client: Client, changes: UnboundedSender<Change>) -> Self {
-        Self { client, changes, followed: HashMap::new() }
+    /// Reads nothing yet; tells `changes`.
+    pub fn new(client: Client, scope: &Scope, changes: UnboundedSender<Change>) -> Self {
+        let readers = Readers::default();
+        let mut watches = JoinSet::new();
+        for kind in ObjectKind::ALL.iter().filter(|kind| kind.by_name()) {
+            let (sender, told) = unbounded_channel();
+            watches.spawn(follow(client.clone(), *kind, scope.clone(), sender));
+            watches.spawn(hand_on(told, Arc::clone(&readers)));
+        }
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        Self { client, changes, read: HashMap::new(), readers, turns, _watches: watches }
     }
 
-    /// Follows these and no others; gives those that it no longer follows.
-    pub fn want(&mut self, wanted: BTreeSet<Id>) -> Vec<Id> {
-        let gone: Vec<Id> = self.followed.extract_if(|id, _| !wanted.contains(id)).map(|(id, _)| id).collect();
-        for id in wanted {
-            let (client, changes) = (&self.client, &self.changes);
-            self.followed.entry(id).or_insert_with_key(|id| {
-                let mut watch = JoinSet::new();
-                watch.spawn(watch_named(client.clone(), id.clone(), changes.clone()));
-                Followed { _watch: watch, told: false }
-            });
+    /// Reads these and no others; gives those that it no longer reads.
+    pub fn want(&mut self, wanted: &BTreeSet<Id>) -> Vec<Id> {
+        let gone: Vec<Id> = self.read.extract_if(|id, _| !wanted.contains(id)).map(|(id, _)| id).collect();
+        let mut readers = lock(&self.readers);
+        gone.iter().for_each(|id| _ = readers.remove(id));
+        for id in wanted.iter().filter(|id| !self.read.contains_key(*id)).cloned().collect::<Vec<_>>() {
+            // Before it is read for the first time, so that nothing is missed.
+            let (sender, changed) = watch::channel(());
+            readers.insert(id.clone(), sender);
+            let mut task = JoinSet::new();
+            let turns = Arc::clone(&self.turns);
+            task.spawn(read(self.client.clone(), id.clone(), changed, turns, self.changes.clone()));
+            self.read.insert(id, Read { _task: task, told: false });
         }
         gone
     }
 
-    /// Takes note of a change. Whether anybody wants to know: what is no longer followed may still be on its way.
+    /// Takes note of a change. Whether anybody wants to know: what is no longer read may still be on its way.
     pub fn hear(&mut self, change: &Change) -> bool {
         let (Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id)) = change else { return true };
         if !id.kind.by_name() {
             return true;
         }
-        self.followed.get_mut(id).is_some_and(|followed| {
-            followed.told = true;
+        self.read.get_mut(id).is_some_and(|read| {
+            read.told = true;
             true
         })
     }
 
     /// Whether all of them were told at least once.
     pub fn is_complete(&self) -> bool {
-        self.followed.values().all(|followed| followed.told)
+        self.read.values().all(|read| read.told)
+    }
+}
+
+fn lock(readers: &Readers) -> std::sync::MutexGuard<'_, HashMap<Id, watch::Sender<()>>> {
+    readers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells the readers what a watch says. After a list every object may be another one.
+async fn hand_on(mut told: UnboundedReceiver<Change>, readers: Readers) {
+    let mut listing = false;
+    while let Some(change) = told.recv().await {
+        match change {
+            Change::Listing(_) => listing = true,
+            Change::Listed(_) => {
+                listing = false;
+                lock(&readers).values().for_each(|reader| reader.send_replace(()));
+            }
+            Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id) if !listing => {
+                if let Some(reader) = lock(&readers).get(&id) {
+                    reader.send_replace(());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads an object now, and whenever it may have changed.
+async fn read(
+    client: Client,
+    id: Id,
+    mut changed: watch::Receiver<()>,
+    turns: Arc<Semaphore>,
+    changes: UnboundedSender<Change>,
+) {
+    let api: Api<Told> = Api::namespaced_with(client, &id.namespace, &id.kind.resource());
+    let mut trouble = Trouble::new(id.kind, "get");
+    loop {
+        changed.mark_unchanged();
+        let found = {
+            let _turn = turns.acquire().await;
+            api.get_opt(&id.name).await
+        };
+        let wait = match &found {
+            Ok(_) => None,
+            Err(error) => {
+                let status = if let kube::Error::Api(status) = error { Some(&**status) } else { None };
+                Some(trouble.wait(error, status))
+            }
+        };
+        let change = match found {
+            Ok(Some(object)) => Some(match Object::new(id.kind, object) {
+                Ok((id, object)) => Change::Set(id, object),
+                Err((id, message)) => Change::Malformed(id, message),
+            }),
+            Ok(None) => Some(Change::Gone(id.clone())),
+            // What may not be read is not there for us; all else is a matter of time.
+            Err(kube::Error::Api(status)) if status.code == 403 => Some(Change::Gone(id.clone())),
+            Err(_) => None,
+        };
+        trouble.over(wait.is_none());
+        if change.is_some_and(|change| changes.send(change).is_err()) {
+            return;
+        }
+        let again = changed.changed();
+        let heard = match wait {
+            Some(wait) => tokio::time::timeout(wait, again).await.unwrap_or(Ok(())),
+            None => again.await,
+        };
+        if heard.is_err() {
+            return;
+        }
     }
 }

@@ -190,7 +190,7 @@ impl Object {
         let body = match kind {
             ObjectKind::Service => service(spec, &status).map(|service| Body::Service(Box::new(service))),
             ObjectKind::Slice => slice(&metadata, endpoints, ports).map(|slice| Body::Slice(Box::new(slice))),
-            ObjectKind::Secret | ObjectKind::NamedSecret => parsed(data).map(Body::Secret),
+            ObjectKind::Secret => parsed(data).map(Body::Secret),
             _ if kind.metadata_only() => Ok(Body::None),
             _ => Ok(Body::Text(text(&spec))),
         };

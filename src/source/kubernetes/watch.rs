@@ -4,26 +4,19 @@
 //! known stay, and a new list says what changed meanwhile.
 
 use std::fmt::Debug;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
-use kube::core::{ApiResource, DynamicResourceScope, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicResourceScope, PartialObjectMeta, Status};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::index::Change;
 use super::object::{Body, Id, Object, ObjectKind, Told};
+use super::trouble::{NOT_INSTALLED, Trouble};
 
-/// The first wait after a failed list or watch; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The longest wait after a failed list or watch.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// How often it is looked whether a kind that the server does not know has been installed.
-const NOT_INSTALLED: Duration = Duration::from_secs(5);
 /// How long a watch is followed before the server ends it, seconds: it is then begun anew, where a half-open connection
 /// would otherwise look like a cluster in which nothing happens.
 pub const WATCH_SECONDS: u32 = 240;
@@ -37,48 +30,19 @@ const PAGE: u32 = 50;
 pub struct Scope {
     /// Namespaces; empty: all.
     pub namespaces: Vec<String>,
-    /// Only the object of this name; none: all.
-    pub name: Option<Arc<str>>,
 }
 
-/// Follows every kind of object for as long as the channel has a reader.
+/// Follows every kind of object for as long as the channel has a reader, but for those that are read [by
+/// name](ObjectKind::by_name).
 pub fn watch(client: &Client, scope: &Scope, changes: &UnboundedSender<Change>) {
     for kind in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()) {
         tokio::spawn(follow(client.clone(), *kind, scope.clone(), changes.clone()));
     }
 }
 
-/// Follows one object; that it is not there is told like its end.
-pub async fn watch_named(client: Client, id: Id, changes: UnboundedSender<Change>) {
-    let scope = Scope { namespaces: vec![id.namespace.to_string()], name: Some(Arc::clone(&id.name)) };
-    let (sender, mut told) = unbounded_channel();
-    let hand_on = async {
-        let mut seen = false;
-        while let Some(change) = told.recv().await {
-            let change = match change {
-                Change::Listing(_) => {
-                    seen = false;
-                    continue;
-                }
-                Change::Listed(_) if seen => continue,
-                Change::Listed(_) | Change::Absent(_) => Change::Gone(id.clone()),
-                other => other,
-            };
-            seen = !matches!(change, Change::Gone(_));
-            if changes.send(change).is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = follow(client, id.kind, scope, sender) => {}
-        () = hand_on => {}
-    }
-}
-
 /// Follows a kind in the first version of its API that the server has.
-async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: UnboundedSender<Change>) {
-    let mut trouble = Trouble::default();
+pub async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: UnboundedSender<Change>) {
+    let mut trouble = Trouble::new(kind, "list, watch");
     for version in kind.versions().iter().cycle() {
         let resource = kind.resource_in(version);
         let mut ended = Ended::Forgotten;
@@ -117,11 +81,6 @@ async fn follow_in(
             || scope.namespaces.iter().any(|name| **name == *id.namespace)
     };
     let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
-    let config = match (kind, &scope.name) {
-        (_, Some(name)) => config.fields(&format!("metadata.name={name}")),
-        (ObjectKind::Secret, None) => config.fields("type=kubernetes.io/tls"),
-        _ => config,
-    };
     if kind.metadata_only() {
         let convert = |object: PartialObjectMeta<Told>| {
             let name = object.name_any();
@@ -177,13 +136,14 @@ impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
             let told = match event {
                 Ok(event) => {
                     let listed = matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));
-                    self.trouble.over(self.kind, listed);
+                    self.trouble.over(listed);
                     self.tell(event)
                 }
                 Err(error) => {
-                    let code = status(&error).map(|(code, _)| code);
+                    let status = status(&error);
+                    let code = status.map(|status| status.code);
                     let told = code != Some(403) || self.changes.send(Change::Absent(self.kind)).is_ok();
-                    let wait = self.trouble.wait(self.kind, &error);
+                    let wait = self.trouble.wait(&error, status);
                     if code == Some(404) && !self.kind.built_in() {
                         return Ended::NotInstalled;
                     }
@@ -225,76 +185,13 @@ impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
     }
 }
 
-/// What stands between us and the server.
-#[derive(Default)]
-struct Trouble {
-    failures: u32,
-    told: Option<String>,
-}
-
-impl Trouble {
-    /// How long to wait after an error, which is told when it is a new one.
-    fn wait(&mut self, kind: ObjectKind, error: &watcher::Error) -> Duration {
-        let (message, wait) = match status(error) {
-            Some((404, _)) if !kind.built_in() => {
-                let message = format!("{} is not installed: waiting for its CustomResourceDefinition", kind.name());
-                (message, NOT_INSTALLED)
-            }
-            Some((403, detail)) => {
-                let resource = kind.resource();
-                let (group, plural) = (resource.group, resource.plural);
-                let message = format!(
-                    "{plural} cannot be watched: give the service account a ClusterRole with the rule \
-                     {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [list, watch]}} ({detail})"
-                );
-                (message, LONGEST_WAIT)
-            }
-            // A watch that the server has forgotten is listed anew, which is nothing to tell anybody.
-            Some((410, _)) => (String::new(), self.backoff()),
-            _ => (describe(kind, error), self.backoff()),
-        };
-        self.failures += 1;
-        if !message.is_empty() && self.told.as_ref() != Some(&message) {
-            tracing::warn!("{message}");
-            self.told = Some(message);
-        }
-        wait
-    }
-
-    fn backoff(&self) -> Duration {
-        let wait = FIRST_WAIT * 2u32.saturating_pow(self.failures.min(10));
-        // Replicas, and kinds, must not all come back at once.
-        wait.min(LONGEST_WAIT).mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-
-    fn over(&mut self, kind: ObjectKind, listed: bool) {
-        if listed {
-            self.failures = 0;
-            if self.told.take().is_some() {
-                tracing::info!("{}: watched again", kind.resource().plural);
-            }
-        }
-    }
-}
-
-fn describe(kind: ObjectKind, error: &watcher::Error) -> String {
-    let mut text = format!("{}: {error}", kind.resource().plural);
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        text.push_str(&format!(": {inner}"));
-        source = inner.source();
-    }
-    format!("{text}; what is known is served on")
-}
-
 /// The status that the server answered with.
-fn status(error: &watcher::Error) -> Option<(u16, String)> {
-    let status = match error {
+fn status(error: &watcher::Error) -> Option<&Status> {
+    match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status,
-        watcher::Error::WatchError(status) => status,
-        _ => return None,
-    };
-    Some((status.code, status.message.clone()))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
+        watcher::Error::WatchError(status) => Some(status),
+        _ => None,
+    }
 }

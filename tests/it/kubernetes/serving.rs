@@ -147,9 +147,75 @@ async fn cookies_are_signed_with_keys_of_the_secret_that_a_split_names_and_no_ot
     assert_eq!(cluster.ask("/").await, "v1");
     cluster.server.set("secrets", &secret("sticky", "0123456789abcdef0123456789abcdef"));
     wait_until("a cookie", async || cookie().await.is_some()).await;
-    let asked = cluster.server.requests("/secrets?");
-    let allowed = ["fieldSelector=type%3Dkubernetes.io", "fieldSelector=metadata.name%3Dsticky&"];
-    assert!(asked.iter().all(|asked| allowed.iter().any(|allowed| asked.contains(allowed))), "{asked:?}");
+    let asked = cluster.server.requests("/secrets");
+    let allowed = |asked: &&String| {
+        asked.ends_with(" of metadata") || asked.as_str() == "GET /api/v1/namespaces/shop/secrets/sticky"
+    };
+    assert!(asked.iter().all(|asked| allowed(&asked)), "{asked:?}");
     cluster.server.remove("splits", "shop", "shop");
     cluster.reaches("/", "404").await;
+}
+
+/// A Gateway in `shop` with a port for each certificate, whose Service has given it that port of pods.
+fn gateway(certificates: &[&str]) -> Vec<(&'static str, serde_json::Value)> {
+    let listener = |(place, name): (usize, &&str)| {
+        let tls = json!({"certificateRefs": [{"name": name}]});
+        json!({"name": name, "port": 443, "protocol": "HTTPS", "hostname": format!("{place}.example"), "tls": tls})
+    };
+    let listeners: Vec<serde_json::Value> = certificates.iter().enumerate().map(listener).collect();
+    let class = json!({"metadata": {"name": "weir"}, "spec": {"controllerName": "weir.dev/gateway-controller"}});
+    let spec = json!({"gatewayClassName": "weir", "listeners": listeners});
+    vec![
+        ("gatewayclasses", class),
+        ("gateways", json!({"metadata": {"name": "gw", "namespace": "shop"}, "spec": spec})),
+    ]
+}
+
+#[tokio::test]
+async fn a_certificate_is_read_once_something_refers_to_it_and_again_when_it_changes() {
+    let server = ApiServer::start().await;
+    ["gatewayclasses", "gateways"].iter().for_each(|resource| server.install(resource));
+    let secret = |name: &str, data: serde_json::Value| {
+        let metadata = json!({"name": name, "namespace": "shop"});
+        json!({"metadata": metadata, "type": "kubernetes.io/tls", "data": data})
+    };
+    for name in ["first", "second", "third"] {
+        server.set("secrets", &secret(name, json!({})));
+    }
+    gateway(&["first"]).iter().for_each(|(resource, object)| server.set(resource, object));
+    let cluster = Cluster::around(server, &[]);
+    cluster.ready().await;
+    let reads = |name: &str| cluster.server.requests(&format!("GET /api/v1/namespaces/shop/secrets/{name}")).len();
+    assert!(reads("first") >= 1, "the first model waits for it");
+    assert_eq!((reads("second"), reads("third")), (0, 0));
+    cluster.server.watched("secrets").await;
+    let before = reads("first");
+    cluster.server.set("secrets", &secret("first", json!({"tls.crt": ""})));
+    wait_until("the change to be read", async || reads("first") > before).await;
+    gateway(&["first", "second"]).iter().for_each(|(resource, object)| cluster.server.set(resource, object));
+    wait_until("the second to be read", async || reads("second") > 0).await;
+    // What nothing refers to any more is no longer read, and what never was still is not.
+    gateway(&["second"]).iter().for_each(|(resource, object)| cluster.server.set(resource, object));
+    let before = reads("second");
+    cluster.server.set("secrets", &secret("third", json!({"tls.crt": ""})));
+    cluster.server.set("secrets", &secret("second", json!({"tls.crt": ""})));
+    wait_until("the change to be read", async || reads("second") > before).await;
+    assert_eq!(reads("third"), 0);
+}
+
+#[tokio::test]
+async fn a_secret_that_may_not_be_read_is_said_with_the_rule_that_lacks_and_waited_for_by_nobody() {
+    let v1 = pod("v1", 2).await;
+    let server = ApiServer::start().await;
+    let (resource, mut split) = split("shop", &[("stable", 1)]);
+    split["spec"]["sticky"] = json!({"cookie": "weir", "keySecretRef": {"name": "sticky", "key": "keys"}});
+    for (resource, object) in [service("stable"), slice("stable", &v1), (resource, split)] {
+        server.set(resource, &object);
+    }
+    server.refuse("secrets", 403, "secrets is forbidden: User \"weir\" cannot get");
+    let cluster = Cluster::around(server, &[]);
+    cluster.ready().await;
+    assert_eq!(cluster.ask("/").await, "v1");
+    let rule = "resources: [secrets], verbs: [get]}";
+    wait_until("it to be said", async || cluster.weir.stderr().contains(rule)).await;
 }

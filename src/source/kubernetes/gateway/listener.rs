@@ -209,8 +209,8 @@ fn certificates(
             );
             return Err(refused("RefNotPermitted", message));
         }
-        let Some(object) = reader.object(&secret) else {
-            let message = format!("there is no {secret} of type kubernetes.io/tls");
+        let Some(object) = reader.named(&secret) else {
+            let message = format!("there is no {secret}, or no right to read it");
             return Err(refused("InvalidCertificateRef", message));
         };
         certificate::certificate(object, &hosts)

@@ -117,7 +117,7 @@ fn note(finding: &Finding) -> Option<Note> {
 
 fn certificate(reader: &Reader<'_>, id: &Id, tls: &TlsHosts, notes: &mut Vec<Note>) -> Option<Certificate> {
     let secret = Id::new(ObjectKind::Secret, Arc::clone(&id.namespace), Arc::clone(tls.secret.as_ref()?));
-    let found = reader.object(&secret).ok_or_else(|| "there is none of type kubernetes.io/tls".to_owned());
+    let found = reader.named(&secret).ok_or_else(|| "there is none, or no right to read it".to_owned());
     let hosts: &[HostPattern] = &tls.hosts;
     match found.and_then(|object| gateway::certificate(object, hosts)) {
         Ok(certificate) => Some(certificate),

@@ -49,10 +49,8 @@ kinds! {
     Pod = ("", "v1", "Pod", "pods"),
     /// A ReplicaSet; only its metadata.
     ReplicaSet = ("apps", "v1", "ReplicaSet", "replicasets"),
-    /// A Secret with a certificate.
+    /// A Secret; only the metadata, and the data of those that something refers to.
     Secret = ("", "v1", "Secret", "secrets"),
-    /// A Secret of any type; only those that something refers to are asked for.
-    NamedSecret = ("", "v1", "Secret", "secrets"),
     /// A namespace; only its metadata.
     Namespace = ("", "v1", "Namespace", "namespaces"),
     /// Our own resource.
@@ -78,14 +76,14 @@ kinds! {
 }
 
 impl ObjectKind {
-    /// Whether only the metadata is asked for.
+    /// Whether lists and watches ask for the metadata only.
     pub fn metadata_only(self) -> bool {
-        matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace)
+        matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace | Self::Secret)
     }
 
-    /// Whether only objects that something refers to are asked for, each by its name.
+    /// Whether only objects that something refers to are read, each by its name; what a watch says of others is let go.
     pub fn by_name(self) -> bool {
-        matches!(self, Self::NamedSecret)
+        matches!(self, Self::Secret)
     }
 
     /// Whether every cluster has it; others come with a CustomResourceDefinition, which may be missing.
@@ -97,7 +95,6 @@ impl ObjectKind {
                 | Self::Pod
                 | Self::ReplicaSet
                 | Self::Secret
-                | Self::NamedSecret
                 | Self::Namespace
                 | Self::IngressClass
                 | Self::Ingress

@@ -58,7 +58,7 @@ impl Keys {
 
 fn find(reader: &Reader<'_>, id: &Id, reference: &SecretKey) -> Result<Vec<Arc<[u8]>>, (&'static str, String)> {
     let SecretKey { name, key } = reference;
-    let secret = Id::new(ObjectKind::NamedSecret, Arc::clone(&id.namespace), name.as_str());
+    let secret = Id::new(ObjectKind::Secret, Arc::clone(&id.namespace), name.as_str());
     let invalid = |what: String| ("InvalidSecret", format!("{secret}: {what}"));
     let found = reader.named(&secret).ok_or_else(|| {
         let create = format!("kubectl -n {} create secret generic {name} --from-literal={key}=…", id.namespace);

@@ -223,9 +223,9 @@ pub fn secret(name: &str, names: &[&str]) -> Made {
     object(ObjectKind::Secret, name, json!({"data": data, "type": "kubernetes.io/tls"}))
 }
 
-/// A Secret of any type that is asked for by name.
+/// A Secret of any other type.
 pub fn opaque(name: &str, data: &[(&str, &str)]) -> Made {
     let data: Value =
         data.iter().map(|(key, value)| ((*key).to_owned(), Value::from(STANDARD.encode(value)))).collect();
-    object(ObjectKind::NamedSecret, name, json!({"data": data, "type": "Opaque"}))
+    object(ObjectKind::Secret, name, json!({"data": data, "type": "Opaque"}))
 }

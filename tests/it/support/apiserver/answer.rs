@@ -36,7 +36,10 @@ pub async fn answer(
     let sent = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let sent: Value = serde_json::from_slice(&sent).unwrap_or_default();
     let mut known = state.lock().unwrap();
-    known.requests.push(format!("{} {}", parts.method, parts.uri));
+    let metadata_only =
+        parts.headers.get("accept").is_some_and(|accept| accept.to_str().unwrap().contains("PartialObjectMetadata"));
+    let about = if metadata_only { " of metadata" } else { "" };
+    known.requests.push(format!("{} {}{about}", parts.method, parts.uri));
     if let Some((status, message)) = known.refused.get(&place.resource) {
         return failure(*status, message);
     }
@@ -50,10 +53,6 @@ pub async fn answer(
         }
         let cut = known.cut;
         drop(known);
-        let metadata_only = parts
-            .headers
-            .get("accept")
-            .is_some_and(|accept| accept.to_str().unwrap().contains("PartialObjectMetadata"));
         let watch = Watch {
             state: Arc::clone(state),
             changed: changed.subscribe(),
@@ -65,21 +64,28 @@ pub async fn answer(
         };
         return watch.response();
     }
-    let answer = write_or_read(&mut known, &parts.method, &place, sent);
+    let answer = write_or_read(&mut known, &parts.method, &place, sent, metadata_only);
     drop(known);
     changed.send_modify(|count| *count += 1);
     answer
 }
 
-fn write_or_read(state: &mut State, method: &Method, place: &Place, sent: Value) -> Response<Body> {
+fn write_or_read(
+    state: &mut State,
+    method: &Method,
+    place: &Place,
+    sent: Value,
+    metadata_only: bool,
+) -> Response<Body> {
     let existing = state.objects.get(&place.key()).cloned();
     match (method, &place.name, existing) {
         (&Method::GET, None, _) => {
+            let shown = |object: Value| if metadata_only { metadata_of(&object) } else { object };
             let list = json!({
                 "apiVersion": place.api_version,
                 "kind": "List",
                 "metadata": {"resourceVersion": state.version.to_string()},
-                "items": state.items(place),
+                "items": state.items(place).into_iter().map(shown).collect::<Vec<_>>(),
             });
             reply(200, &list)
         }
@@ -124,6 +130,11 @@ fn write_or_read(state: &mut State, method: &Method, place: &Place, sent: Value)
         (_, Some(name), _) => failure(404, &format!("{} \"{name}\" not found", place.resource)),
         _ => failure(405, "the server does not allow this method"),
     }
+}
+
+/// An object as it is shown to who asks for metadata.
+pub fn metadata_of(object: &Value) -> Value {
+    json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]})
 }
 
 /// RFC 7386, which is what applying and merging come to where lists are replaced.

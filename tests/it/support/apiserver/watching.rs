@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::answer::{Body, status};
+use super::answer::{Body, metadata_of, status};
 use super::state::{Place, State};
 
 /// A watch that is open.
@@ -88,11 +88,7 @@ impl Watch {
     fn shown(&self, event: &Value) -> Value {
         let mut event = event.clone();
         if self.metadata_only {
-            event["object"] = json!({
-                "apiVersion": "meta.k8s.io/v1",
-                "kind": "PartialObjectMetadata",
-                "metadata": event["object"]["metadata"],
-            });
+            event["object"] = metadata_of(&event["object"]);
         }
         event
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::cluster;
 use crate::model::Listener;
-use crate::source::kubernetes::tests::objects::{Made, gateway, secret};
+use crate::source::kubernetes::tests::objects::{Made, gateway, grant, secret};
 use crate::source::kubernetes::tests::world::World;
 
 fn https(name: &str, hostname: Option<&str>, references: Value) -> Value {
@@ -136,4 +136,30 @@ fn one_bad_certificate_of_a_port_leaves_the_other_listeners_of_it_alone() {
 fn http_listeners_have_no_tls() {
     let mut world = cluster(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]), &[]);
     assert!(world.model().listeners[1].tls.is_none());
+}
+
+#[test]
+fn only_secrets_that_a_listener_refers_to_and_may_use_are_asked_for_and_kept() {
+    let elsewhere = || secret("elsewhere", &["two.example"]).in_namespace("certs");
+    let listeners = json!([
+        https("one", Some("one.example"), json!([{"name": "one"}])),
+        https("two", Some("two.example"), json!([{"name": "elsewhere", "namespace": "certs"}])),
+    ]);
+    let mut world = cluster(&listeners, &[secret("one", &["one.example"])]);
+    let asked = |world: &mut World| {
+        world.model();
+        world.index.named().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&mut world), ["Secret shop/one"]);
+    assert!(world.index.take_named().is_some());
+    world.set(&grant("certs", ("Gateway", "shop"), ("Secret", None)));
+    assert_eq!(asked(&mut world), ["Secret certs/elsewhere", "Secret shop/one"]);
+    world.set(&elsewhere());
+    assert_eq!(names(&mut world), ["one.example", "two.example"]);
+    assert!(world.index.take_named().is_some());
+    world.remove(&grant("certs", ("Gateway", "shop"), ("Secret", None)));
+    assert_eq!(asked(&mut world), ["Secret shop/one"]);
+    assert!(world.index.take_named().is_some() && world.index.take_named().is_none());
+    world.index.forget_named(&elsewhere().id());
+    assert!(world.index.objects().get(&elsewhere().id()).is_none());
 }
