@@ -228,7 +228,7 @@ impl From<&Broken> for Fault {
         match broken {
             Broken::Refused => Self::Refused,
             Broken::Malformed(_) => Self::Protocol,
-            Broken::Closed | Broken::Io(_) | Broken::Http2(_) => Self::Reset,
+            Broken::Closed | Broken::Io(_) | Broken::Reset(_) => Self::Reset,
         }
     }
 }
@@ -239,7 +239,6 @@ impl From<&ConnectError> for Fault {
             ConnectError::Tcp(_) => Self::Connect,
             ConnectError::Timeout(_) => Self::ConnectTimeout,
             ConnectError::Tls(_) => Self::Tls,
-            ConnectError::Handshake(_) => Self::Connect,
         }
     }
 }
