@@ -15,8 +15,8 @@ use crate::message::{Buffer, LARGE, Request};
 pub const MOST_WAITING: usize = LARGE;
 /// Bytes that our side's dynamic table takes (RFC 7541 section 4.2): what everybody has without asking.
 const TABLE: usize = 4096;
-/// Ids of streams that this side gave up and of which frames may still be under way.
-const REMEMBERED: usize = 64;
+/// Ids of streams that this side gave up and of which frames may still be under way: more than there are at a time.
+const REMEMBERED: usize = 512;
 /// The largest id of a stream.
 const LAST_ID: u32 = (1 << 31) - 1;
 /// What the PING says after which no request can be under way that has not heard of the GOAWAY (RFC 9113 section 6.8).

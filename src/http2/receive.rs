@@ -82,6 +82,15 @@ impl Connection {
         self.costs()
     }
 
+    /// HEADERS for a stream that has ended, or that was passed over (sections 5.1 and 5.1.1).
+    fn late_head(&mut self, id: u32) -> Taken {
+        if self.given_up.contains(&id) {
+            return self.costs();
+        }
+        let reason = if id == self.last_seen { Reason::STREAM_CLOSED } else { Reason::PROTOCOL_ERROR };
+        Err(Failure::new(reason, "HEADERS on a stream that has ended"))
+    }
+
     fn on_data(&mut self, header: Header, payload: &[u8], out: &mut Vec<u8>) -> Taken {
         let id = header.stream;
         if id == 0 || self.is_idle(id) {
@@ -177,7 +186,7 @@ impl Connection {
             };
         }
         if !self.is_idle(id) {
-            return self.late(id, out);
+            return self.late_head(id);
         }
         if self.role == Role::Client || id.is_multiple_of(2) {
             return wrong("HEADERS on a stream that is not open");

@@ -158,7 +158,7 @@ fn ids_are_odd_and_grow() {
     let mut end = server();
     end.take(&headers(5, true, &[])).unwrap();
     // What is lower has been closed by that (section 5.1.1).
-    assert_eq!(reset_by(&mut end, &headers(3, true, &[])), (3, Reason::STREAM_CLOSED));
+    assert_eq!(failure(&mut end, &headers(3, true, &[])), Reason::PROTOCOL_ERROR);
 }
 
 #[test]
@@ -176,6 +176,13 @@ fn nothing_comes_after_the_end() {
     let mut end = server();
     end.take(&headers(1, true, &[])).unwrap();
     assert_eq!(reset_by(&mut end, &headers(1, true, &[])), (1, Reason::STREAM_CLOSED));
+    let mut end = server();
+    end.take(&headers(1, true, &[])).unwrap();
+    let key = end.connection.next_arrived().unwrap().key;
+    end.answer(key, true);
+    end.connection.release(key, &mut end.out);
+    end.out.clear();
+    assert_eq!(failure(&mut end, &headers(1, true, &[])), Reason::STREAM_CLOSED);
 }
 
 #[test]
