@@ -26,6 +26,8 @@ const SETTLE: Duration = Duration::from_secs(10);
 const BRISK: Duration = Duration::from_millis(100);
 /// How long connections that were cut may take to be gone.
 const GRACE: Duration = Duration::from_secs(5);
+/// A call that is in flight when a drain begins is known as one that lives long by then.
+const LATE: Duration = Duration::from_secs(1);
 
 /// The route that stands for those beyond the bound on series.
 const OVERFLOW: &str = "_overflow";
@@ -182,7 +184,7 @@ impl Drains {
         self.begin(fleet);
         let mut over = Vec::new();
         for ((route, endpoint), place) in &mut self.places {
-            let DrainState::Draining { deadline, cause, .. } = place.state else { continue };
+            let DrainState::Draining { since, deadline, cause } = place.state else { continue };
             let remaining = place.progress.remaining();
             if remaining > 0 && !std::mem::replace(&mut place.told, true) {
                 let message = format!(
@@ -194,7 +196,8 @@ impl Drains {
                 );
                 events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
             }
-            if place.progress.is_over(fleet.workers()) || now >= deadline + GRACE {
+            let late = now < since + LATE && place.endpoint.in_flight() > 0;
+            if place.progress.is_over(fleet.workers()) && !late || now >= deadline + GRACE {
                 over.push((route.clone(), *endpoint));
             }
         }

@@ -95,6 +95,9 @@ pub struct VersionStatus {
     /// Requests that wait for room at its endpoints.
     #[serde(default)]
     pub queued: usize,
+    /// Requests that wait until it has an endpoint.
+    #[serde(default)]
+    pub held: usize,
     /// Whether it gets less than its weight, because its endpoints could not carry more.
     #[serde(default)]
     pub gated: bool,
@@ -234,6 +237,7 @@ impl Control {
             endpoints: version.endpoints.len(),
             ready: version.ready(),
             queued: version.line.as_ref().map_or(0, |line| line.waiting()),
+            held: self.recorder.holding_for(version.id),
             gated: rule.weights.gated.get(index).copied().unwrap_or(false),
             guard: state
                 .guards

@@ -1,13 +1,14 @@
 //! What control tells the workers: whose connections are to end, how fast, and by when.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::registry::Resident;
 use super::state::Cause;
+use super::strain::Strain;
 use crate::endpoint::EndpointId;
 use crate::model::{RouteKey, SocketKey};
 
@@ -61,6 +62,7 @@ pub struct Progress {
     begun: AtomicU64,
     remaining: AtomicI64,
     closed: [AtomicU64; Closed::ALL.len()],
+    strain: Mutex<Strain>,
 }
 
 impl Progress {
@@ -84,6 +86,20 @@ impl Progress {
     /// A connection is kept after all.
     pub fn keep(&self) {
         self.remaining.fetch_sub(1, Relaxed);
+    }
+
+    /// A long-lived connection was opened where those go that are asked, or refused; on any worker.
+    pub fn opened(&self, ok: bool, took: Duration, now: Instant) {
+        self.strain().opened(ok, took, now);
+    }
+
+    /// Whether too many of those openings fail.
+    pub fn is_strained(&self, now: Instant) -> bool {
+        self.strain().is_high(now)
+    }
+
+    fn strain(&self) -> MutexGuard<'_, Strain> {
+        self.strain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connections that are left.

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::order::{Closed, Order, Progress, Subject};
 use super::pace::Pace;
-use super::strain::Strain;
 use crate::endpoint::{EndpointId, VersionId};
 use crate::model::{RouteKey, SocketKey};
 use crate::record::StreamProtocol;
@@ -65,7 +64,6 @@ struct Drain {
     /// Those to be asked, in this order.
     queue: VecDeque<Rc<Entry>>,
     asked: Vec<Rc<Entry>>,
-    strain: Strain,
     cut: bool,
 }
 
@@ -124,8 +122,7 @@ impl Registry {
         let pace = Pace::new(waiting.len(), (order.spread, order.slowest), now, rng);
         order.progress.begin(asked.len() + waiting.len());
         let share = Rc::new(Share(std::sync::Arc::clone(&order.progress)));
-        let strain = Strain::default();
-        let mut drain = Drain { order, share, pace, queue: VecDeque::new(), asked: Vec::new(), strain, cut: false };
+        let mut drain = Drain { order, share, pace, queue: VecDeque::new(), asked: Vec::new(), cut: false };
         asked.iter().chain(&waiting).for_each(|entry| drain.take(entry));
         drains.push(drain);
     }
@@ -161,9 +158,9 @@ impl Registry {
 
     /// A long-lived connection was opened on a route, or refused: what those who were asked to go find elsewhere.
     pub fn opened(&self, route: &RouteKey, ok: bool, took: Duration) {
-        for drain in self.drains.borrow_mut().iter_mut() {
+        for drain in self.drains.borrow().iter() {
             if matches!(&drain.order.subject, Subject::Place(drained, _) if drained == route) {
-                drain.strain.opened(ok, took, Instant::now());
+                drain.order.progress.opened(ok, took, Instant::now());
             }
         }
     }
@@ -203,7 +200,7 @@ impl Drain {
             self.cut = true;
             return;
         }
-        if self.strain.is_high(now) {
+        if self.order.progress.is_strained(now) {
             return self.pace.hold(now);
         }
         while let Some(next) = self.queue.front() {
@@ -250,6 +247,11 @@ impl Registered {
     /// Something moved on it.
     pub fn moved(&self) {
         self.entry.activity.set(self.entry.activity.get().wrapping_add(1));
+    }
+
+    /// Whether it has been told anything.
+    pub fn is_asked(&self) -> bool {
+        self.entry.asked.get().is_some()
     }
 
     /// What it has been told; the task is woken when that changes.

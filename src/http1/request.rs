@@ -67,9 +67,7 @@ fn read(bytes: &[u8]) -> Result<Option<(usize, Request)>, HeadError> {
 /// Takes a target apart (RFC 9112 section 3.2).
 fn target(method: &Method, place: Span, text: &str, fields: &mut FieldSection) -> Result<Target, HeadError> {
     let mark = memchr::memchr(b'?', text.as_bytes()).unwrap_or(text.len());
-    if !text[..mark].bytes().all(|byte| is_allowed(byte) && byte != b'\\' && byte != b'`')
-        || !text[mark..].bytes().all(is_allowed)
-    {
+    if !is_target(text.as_bytes(), mark) {
         return Err(HeadError::Malformed("the target has a character that is not allowed"));
     }
     if *method == Method::CONNECT {
@@ -108,6 +106,13 @@ fn path_and_query(text: &str, from: usize) -> (Place, Option<Place>) {
         Some(mark) => ((from, from + mark), Some((from + mark + 1, text.len()))),
         None => ((from, text.len()), None),
     }
+}
+
+/// Whether all characters of a target are allowed, whose query begins at `mark`.
+pub fn is_target(text: &[u8], mark: usize) -> bool {
+    let (path, query) = text.split_at(mark);
+    path.iter().all(|byte| is_allowed(*byte) && *byte != b'\\' && *byte != b'`')
+        && query.iter().all(|byte| is_allowed(*byte))
 }
 
 /// Characters of a target. More than RFC 3986 has, since browsers send them (URL standard, query percent-encode set) and

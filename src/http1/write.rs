@@ -38,15 +38,19 @@ pub fn size_line(out: &mut Vec<u8>, length: u64) {
 
 /// A number in decimal digits.
 pub fn decimal(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+    out.extend_from_slice(digits(number, &mut [0; 20]));
+}
+
+/// The digits of a number, in room for them.
+pub fn digits(number: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut at = room.len();
     let mut left = number;
-    while left > 0 || at == digits.len() {
+    while left > 0 || at == room.len() {
         at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
+        room[at] = b'0' + (left % 10) as u8;
         left /= 10;
     }
-    out.extend_from_slice(&digits[at..]);
+    &room[at..]
 }
 
 /// The line before the data of a chunk.

@@ -1,22 +1,27 @@
 //! The time of day for `Date`, formatted once a second.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
+use httpdate::HttpDate;
+
+/// Bytes of a date.
+const LENGTH: usize = "Sun, 06 Nov 1994 08:49:37 GMT".len();
+
 thread_local! {
-    static NOW: RefCell<Option<(Instant, String)>> = const { RefCell::new(None) };
+    static NOW: Cell<Option<(Instant, [u8; LENGTH])>> = const { Cell::new(None) };
 }
 
-/// Appends the date (RFC 9110 section 5.6.7).
-pub fn date(out: &mut Vec<u8>) {
+/// The date (RFC 9110 section 5.6.7).
+pub fn date() -> [u8; LENGTH] {
     let now = Instant::now();
-    NOW.with_borrow_mut(|known| {
-        let fresh = known.as_ref().is_some_and(|(since, _)| now.duration_since(*since) < Duration::from_secs(1));
-        if !fresh {
-            *known = Some((now, httpdate::fmt_http_date(SystemTime::now())));
-        }
-        if let Some((_, text)) = known {
-            out.extend_from_slice(text.as_bytes());
-        }
-    });
+    if let Some((_, text)) = NOW.get().filter(|(since, _)| now.duration_since(*since) < Duration::from_secs(1)) {
+        return text;
+    }
+    let mut text = [b' '; LENGTH];
+    // The form has one length, and fits.
+    let _ = write!(&mut text[..], "{}", HttpDate::from(SystemTime::now()));
+    NOW.set(Some((now, text)));
+    text
 }

@@ -1,109 +1,156 @@
 //! A stream of HTTP/2 with the body that is read from it and the one that is written to it; the same on both sides of the
 //! proxy.
 
+mod session;
+
+pub use session::{Driver, Session};
+
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use h2::{Reason, RecvStream, SendStream};
-
 use super::{Ready, Sink, Source};
-use crate::message::{Broken, FieldSection};
+use crate::http2::{Key, Reason, RequestHead};
+use crate::message::{Broken, Buffer, FieldSection, Response};
 
-/// Most bytes that one call hands to the codec.
-const PIECE: usize = 64 * 1024;
+/// Room for the head of a message, bytes; more is made if it is longer.
+const ROOM_FOR_HEAD: usize = 1024;
+/// Room for the headers of the frames of one piece of a body, bytes.
+const ROOM_FOR_FRAMES: usize = 64;
 
-/// The stream.
+/// The stream. Dropped before its end, it is given up.
 pub struct Http2 {
-    /// Absent before the head was sent, and where it was the end.
-    pub send: Option<SendStream<Bytes>>,
-    /// Absent before the head has come.
-    pub recv: Option<RecvStream>,
-    data: Bytes,
-    trailers: Option<FieldSection>,
+    session: Session,
+    /// Absent before it is opened.
+    key: Option<Key>,
+    data: Buffer,
+    start: usize,
+    /// Nothing follows `data`.
+    last: bool,
     ended: bool,
 }
 
 impl Http2 {
-    /// A stream of which some halves are there.
-    pub fn new(send: Option<SendStream<Bytes>>, recv: Option<RecvStream>) -> Self {
-        Self { send, recv, data: Bytes::new(), trailers: None, ended: false }
+    /// A stream that the other side has opened.
+    pub fn new(session: Session, key: Key) -> Self {
+        let mut stream = Self::unopened(session);
+        stream.key = Some(key);
+        stream
+    }
+
+    /// A stream that is to be opened.
+    pub fn unopened(session: Session) -> Self {
+        Self { session, key: None, data: Buffer::none(), start: 0, last: false, ended: false }
+    }
+
+    /// The connection that it is on.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Opens the stream with a request, once the other side lets us; `last`: it has no body.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent.
+    pub fn poll_open(
+        &mut self,
+        request: &RequestHead<'_>,
+        last: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        let key = ready!(self.session.with(ROOM_FOR_HEAD, |connection, out| {
+            if connection.is_open() && !connection.has_room() {
+                connection.wait(context);
+                return Poll::Pending;
+            }
+            Poll::Ready(connection.open(request, last, out))
+        }))?;
+        self.key = Some(key);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for the head of an answer, which may be an informational one.
+    ///
+    /// # Errors
+    ///
+    /// The stream or its connection broke.
+    pub fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Response, Broken>> {
+        let Some(key) = self.key else { return Poll::Ready(Err(Broken::Closed)) };
+        self.session.look(|connection| connection.poll_head(key, context))
+    }
+
+    /// Sends the head of an answer, with a date where it lacks one; `last`: there is no body.
+    ///
+    /// # Errors
+    ///
+    /// The stream has ended.
+    pub fn answer(&mut self, response: &Response, date: Option<&[u8]>, last: bool) -> Result<(), Broken> {
+        let Some(key) = self.key else { return Err(Broken::Closed) };
+        self.session.with(ROOM_FOR_HEAD, |connection, out| connection.answer(key, (response, date), last, out))
+    }
+
+    /// Ready once the other side has given the stream up, or gone.
+    pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(key) = self.key else { return Poll::Ready(()) };
+        self.session.look(|connection| connection.poll_cut(key, context))
     }
 
     /// Whether nothing of the body is to come.
     pub fn has_read_all(&self) -> bool {
-        self.ended || (self.data.is_empty() && self.recv.as_ref().is_none_or(RecvStream::is_end_stream))
+        let whole = |key| self.session.look(|connection| connection.has_read_all(key));
+        self.ended || (self.data.is_empty() && self.key.is_none_or(whole))
     }
 
     /// Ends the stream before its end.
     pub fn reset(&mut self, reason: Reason) {
-        if let Some(send) = &mut self.send {
-            send.send_reset(reason);
+        if let Some(key) = self.key {
+            self.session.with(0, |connection, out| connection.reset(key, reason, out));
         }
     }
-}
-
-/// What an error of a stream says.
-pub fn broken(error: h2::Error) -> Broken {
-    // Not begun: REFUSED_STREAM, or beyond the last id of a GOAWAY (RFC 9113 section 8.7).
-    let refused = error.reason() == Some(Reason::REFUSED_STREAM)
-        || (error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR));
-    if refused { Broken::Refused } else { Broken::Http2(error) }
 }
 
 impl Source for Http2 {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<Ready, Broken>> {
-        while self.data.is_empty() {
-            let Some(recv) = self.recv.as_mut().filter(|_| !self.ended) else { return Poll::Ready(Ok(Ready::End)) };
-            match ready!(recv.poll_data(context)) {
-                Some(Ok(data)) => self.data = data,
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => {
-                    let trailers = ready!(recv.poll_trailers(context)).map_err(broken)?;
-                    self.trailers = trailers.map(|map| {
-                        let mut section = FieldSection::new();
-                        section.append_all(&map);
-                        section
-                    });
-                    self.ended = true;
-                }
+        if !self.data.is_empty() {
+            return Poll::Ready(Ok(Ready::Data));
+        }
+        let Some(key) = self.key.filter(|_| !self.ended) else { return Poll::Ready(Ok(Ready::End)) };
+        match ready!(self.session.look(|connection| connection.poll_data(key, context)))? {
+            Some((data, last)) => {
+                (self.data, self.last) = (data, last);
+                Poll::Ready(Ok(Ready::Data))
+            }
+            None => {
+                self.ended = true;
+                Poll::Ready(Ok(Ready::End))
             }
         }
-        Poll::Ready(Ok(Ready::Data))
     }
 
     fn data(&self) -> (&[u8], bool) {
-        (&self.data, self.recv.as_ref().is_some_and(RecvStream::is_end_stream))
+        (&self.data[self.start..], self.last)
     }
 
     fn consume(&mut self, count: usize) {
-        self.data.advance(count);
-        if let Some(recv) = &mut self.recv {
-            // It fails for a stream that has ended, whose window nobody needs.
-            let _ = recv.flow_control().release_capacity(count);
+        self.start += count;
+        if self.start == self.data.len() {
+            self.data = Buffer::none();
+            self.start = 0;
+        }
+        if let Some(key) = self.key {
+            self.session.with(0, |connection, out| connection.used(key, count, out));
         }
     }
 
     fn trailers(&mut self) -> Option<FieldSection> {
-        self.trailers.take()
+        self.session.look(|connection| connection.take_trailers(self.key?))
     }
 }
 
 impl Sink for Http2 {
     fn poll_send(&mut self, data: &[u8], last: bool, context: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
-        let Some(send) = &mut self.send else { return Poll::Ready(Err(Broken::Closed)) };
-        send.reserve_capacity(data.len().min(PIECE));
-        while send.capacity() == 0 {
-            if ready!(send.poll_capacity(context)).transpose().map_err(broken)?.is_none() {
-                return Poll::Ready(Err(Broken::Closed));
-            }
-        }
-        let count = send.capacity().min(data.len()).min(PIECE);
-        let last = last && count == data.len();
-        send.send_data(Bytes::copy_from_slice(&data[..count]), last).map_err(broken)?;
-        if last {
-            self.send = None;
-        }
-        Poll::Ready(Ok(count))
+        let Some(key) = self.key else { return Poll::Ready(Err(Broken::Closed)) };
+        self.session
+            .with(data.len() + ROOM_FOR_FRAMES, |connection, out| connection.poll_send(key, (data, last), out, context))
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
@@ -112,15 +159,19 @@ impl Sink for Http2 {
     }
 
     fn poll_finish(&mut self, trailers: &mut Option<FieldSection>, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        let Some(mut send) = self.send.take() else { return Poll::Ready(Ok(())) };
-        let ended = match trailers.take().filter(|trailers| !trailers.is_empty()) {
-            None => send.send_data(Bytes::new(), true),
-            Some(section) => {
-                let mut map = http::HeaderMap::new();
-                FieldSection::to_map(&[&section], &mut map);
-                send.send_trailers(map)
-            }
-        };
-        Poll::Ready(ended.map_err(broken))
+        let Some(key) = self.key else { return Poll::Ready(Ok(())) };
+        let trailers = trailers.take();
+        Poll::Ready(self.session.with(0, |connection, out| connection.finish(key, trailers.as_ref(), out)))
+    }
+}
+
+impl Drop for Http2 {
+    fn drop(&mut self) {
+        let Some(key) = self.key else { return };
+        let unused = self.data.len() - self.start;
+        self.session.with(0, |connection, out| {
+            connection.used(key, unused, out);
+            connection.release(key, out);
+        });
     }
 }

@@ -1,20 +1,27 @@
 //! Finding out that the other end of an HTTP/2 connection has gone without a word: a PING after a silence (RFC 9113 section
-//! 6.7).
+//! 6.7). Whatever comes after it says that the end is there.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use h2::{Ping, PingPong};
 use tokio::time::Instant;
 
 use super::Alarm;
 
-/// Asks after a silence.
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing: it was heard, or nobody waits for it.
+    Nothing,
+    /// To ask whether it is there.
+    Asking,
+    /// To take it for gone.
+    Burial,
+}
+
+/// Watches over a connection.
 pub struct KeepAlive {
-    pings: Option<PingPong>,
-    heard: Rc<Cell<bool>>,
+    heard: bool,
     silence: Duration,
     patience: Duration,
     deadline: Instant,
@@ -23,29 +30,30 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Asks after `silence`, and waits for an answer for `patience`. `heard` is set whenever something arrives.
-    pub fn new(pings: Option<PingPong>, heard: Rc<Cell<bool>>, silence: Duration, patience: Duration) -> Self {
+    /// Has an end asked after `silence`, and waits for an answer for `patience`.
+    pub fn new(silence: Duration, patience: Duration) -> Self {
         let deadline = Instant::now() + silence;
-        Self { pings, heard, silence, patience, deadline, asked: false, alarm: Alarm::default() }
+        Self { heard: false, silence, patience, deadline, asked: false, alarm: Alarm::default() }
     }
 
-    /// Ready once nothing was heard for too long. `matters`: somebody waits for the other side.
-    pub fn poll(&mut self, matters: bool, context: &mut Context<'_>) -> Poll<()> {
-        let Some(pings) = &mut self.pings else { return Poll::Pending };
-        if self.asked && pings.poll_pong(context).is_ready() {
-            self.asked = false;
+    /// Something has arrived.
+    pub fn hears(&mut self) {
+        self.heard = true;
+    }
+
+    /// Ready once a silence, or the patience with one, has gone by. `matters`: somebody waits for the other side. To be polled
+    /// again after it was ready, unless that was for the last time.
+    pub fn poll(&mut self, matters: bool, context: &mut Context<'_>) -> Poll<Due> {
+        if self.alarm.poll(self.deadline, context).is_pending() {
+            return Poll::Pending;
         }
-        while self.alarm.poll(self.deadline, context).is_ready() {
-            let heard = self.heard.replace(false);
-            if self.asked && !heard {
-                return Poll::Ready(());
-            }
-            // One that cannot be sent is one whose connection ends anyway.
-            let asks = !heard && matters && !self.asked && pings.send_ping(Ping::opaque()).is_ok();
-            self.asked |= asks;
-            self.deadline = Instant::now() + if asks { self.patience } else { self.silence };
+        let heard = std::mem::take(&mut self.heard);
+        if self.asked && !heard {
+            return Poll::Ready(Due::Burial);
         }
-        Poll::Pending
+        self.asked = !heard && matters;
+        self.deadline = Instant::now() + if self.asked { self.patience } else { self.silence };
+        Poll::Ready(if self.asked { Due::Asking } else { Due::Nothing })
     }
 }
 

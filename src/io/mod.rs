@@ -2,23 +2,23 @@
 
 mod alarm;
 mod closing;
-mod coalesce;
 mod date;
 mod http1;
 mod http2;
 mod keepalive;
 mod pump;
+mod silence;
 mod splice;
 mod stream;
 mod wire;
 
 pub use alarm::{Alarm, trim};
 pub use closing::{Closing, Watch};
-pub use coalesce::{Coalesced, Drain};
 pub use date::date;
 pub use http1::Http1;
-pub use http2::{Http2, broken};
-pub use keepalive::KeepAlive;
+pub use http2::{Driver, Http2, Session};
+pub use keepalive::{Due, KeepAlive};
 pub use pump::{Pump, Ready, Side, Sink, Source, Stopped};
+pub use silence::{Line, LineOwner, is_dead};
 pub use stream::Stream;
 pub use wire::{Inbox, Outbox, Wire};

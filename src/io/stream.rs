@@ -17,6 +17,14 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The socket, whatever its bytes are.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     /// The socket, if its bytes are those of the protocol above.
     pub fn plain(&self) -> Option<&TcpStream> {
         match self {

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use super::Stream;
-use crate::message::{Buffer, SMALL};
+use crate::message::{Buffer, LARGE, SMALL};
 
 /// A connection.
 pub struct Wire {
@@ -38,10 +38,12 @@ impl Wire {
 
     /// Writes what waits.
     pub fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.outbox.is_empty() {
-            ready!(self.outbox.poll_write(&mut self.stream, [&[], &[]], context))?;
-        }
-        Pin::new(&mut self.stream).poll_flush(context)
+        flush(&mut self.stream, &mut self.outbox, context)
+    }
+
+    /// Writes what waits in another outbox.
+    pub fn poll_flush_of(&mut self, outbox: &mut Outbox, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        flush(&mut self.stream, outbox, context)
     }
 
     /// Whether the other side, which has nothing to say now, is still there and silent.
@@ -55,6 +57,13 @@ impl Wire {
             None => self.poll_fill(SMALL, &mut Context::from_waker(std::task::Waker::noop())).is_pending(),
         }
     }
+}
+
+fn flush(stream: &mut Stream, outbox: &mut Outbox, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    while !outbox.is_empty() {
+        ready!(outbox.poll_write(stream, [&[], &[]], context))?;
+    }
+    Pin::new(stream).poll_flush(context)
 }
 
 /// Bytes that were read, and not yet used.
@@ -171,6 +180,31 @@ impl Outbox {
             self.buffer = Buffer::head();
         }
         &mut self.buffer
+    }
+
+    /// Bytes that it holds.
+    pub fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// Where more are added, with room for so many, as far as buffers go.
+    pub fn bytes_with(&mut self, room: usize) -> &mut Vec<u8> {
+        if self.buffer.is_none() {
+            self.buffer = Buffer::of(room);
+        } else if self.buffer.len() + room > self.buffer.capacity() && self.buffer.capacity() < LARGE {
+            let mut larger = Buffer::of(LARGE);
+            larger.extend_from_slice(&self.buffer[self.start..]);
+            self.buffer = larger;
+            self.start = 0;
+        }
+        &mut self.buffer
+    }
+
+    /// Holds no buffer where there is nothing in it.
+    pub fn give_back(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = Buffer::none();
+        }
     }
 
     /// Writes what it holds, of which the last `data` bytes and what follows them have just been added: they are taken,

@@ -51,6 +51,17 @@ impl Buffer {
         Self { bytes: kept.unwrap_or_else(|| Vec::with_capacity(KEPT[index].0)), class }
     }
 
+    /// Adds bytes; where there is no room for them, in a larger buffer.
+    pub fn append(&mut self, bytes: &[u8]) {
+        let length = self.bytes.len() + bytes.len();
+        if length > self.bytes.capacity() {
+            let mut larger = Self::fitting(length.max(2 * self.bytes.capacity()));
+            larger.bytes.extend_from_slice(&self.bytes);
+            *self = larger;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// Whether there is no buffer.
     #[inline]
     pub fn is_none(&self) -> bool {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::Write as _;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::buffer::halve;
 use super::{Buffer, Field};
@@ -304,13 +304,6 @@ impl FieldSection {
         self.append(name, value);
     }
 
-    /// Adds what HTTP/2 gave.
-    pub fn append_all(&mut self, fields: &http::HeaderMap) {
-        for (name, value) in fields {
-            self.append(name, value.as_bytes());
-        }
-    }
-
     /// Writes the lines to `out` as HTTP/1.1 has them, without the empty line after them. Neighbours are one copy.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let mut run = 0..0;
@@ -323,27 +316,6 @@ impl FieldSection {
             run.end = end;
         }
         out.extend_from_slice(&self.bytes[run]);
-    }
-
-    /// Adds the lines of sections to a map, as HTTP/2 has them: names in lower case (RFC 9113 section 8.2).
-    pub fn to_map(sections: &[&Self], map: &mut http::HeaderMap) {
-        map.reserve(sections.iter().map(|section| section.lines.len()).sum());
-        let mut all = Vec::with_capacity(sections.iter().map(|section| section.bytes.len()).sum());
-        sections.iter().for_each(|section| all.extend_from_slice(&section.bytes));
-        let mut rest = bytes::Bytes::from(all);
-        for section in sections {
-            let shared = rest.split_to(section.bytes.len());
-            for line in &section.lines {
-                let name = match line.field {
-                    Field::Other => HeaderName::from_bytes(section.bytes_at(line.name)).ok(),
-                    field => Some(HeaderName::from_static(field.name())),
-                };
-                let value = HeaderValue::from_maybe_shared(shared.slice(line.value.range()));
-                if let (Some(name), Ok(value)) = (name, value) {
-                    map.append(name, value);
-                }
-            }
-        }
     }
 
     fn is(&self, line: &Line, name: Name<'_>) -> bool {

@@ -85,9 +85,9 @@ pub enum Broken {
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The stream or connection of HTTP/2 failed.
-    #[error(transparent)]
-    Http2(#[from] h2::Error),
+    /// A stream of HTTP/2 was reset, for this reason (RFC 9113 section 7).
+    #[error("the stream was reset: {0}")]
+    Reset(Box<str>),
 }
 
 impl Response {

@@ -21,6 +21,7 @@ use super::client::{self, CLIENT_IDLE, HEAD_TIMEOUT};
 use super::exchange::ConnectionInfo;
 use super::forward::Told;
 use super::worker::{Connected, Worker};
+use crate::http2::PREFACE;
 use crate::io::{Alarm, Closing, Stream, Wire};
 use crate::message::SMALL;
 use crate::model::{Listener, SocketKey};
@@ -30,8 +31,6 @@ mod proxy_protocol;
 
 /// Connections that the kernel holds until a worker takes them.
 const BACKLOG: i32 = 4096;
-/// Where HTTP/2 begins (RFC 9113 section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A socket that cannot be listened on.
 #[derive(Debug, Error)]

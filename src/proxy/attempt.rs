@@ -13,15 +13,17 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::fault::Fault;
 use super::forward::{self, Target};
+use super::goodbye::{Followed, Messages};
 use super::limits::Limits;
 use super::mirror::{Tee, Teed};
 use super::replay::{Replay, Replayed, Room};
 use super::upgrade::Upgrade;
 use super::{filter, relay, upgrade};
+use crate::drain::Registered;
 use crate::endpoint::Endpoint;
 use crate::io::{Alarm, Pump, Side, Sink as _, Stopped};
 use crate::message::{Broken, Request, Response, Size};
-use crate::model::{RetryOn, Split, Timeouts};
+use crate::model::{RetryOn, Split};
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
 /// Informational answers that are passed on; an endpoint that sends more has lost its way.
@@ -47,7 +49,13 @@ pub struct Outbound {
     /// The protocol that the client asks for.
     pub upgrade: Option<Upgrade>,
     /// When the client's body last got further.
-    progress: Option<Instant>,
+    pub progress: Option<Instant>,
+    /// When the try began, and when it is looked at next.
+    pub look: Option<(Instant, Instant)>,
+    /// Where the messages of a gRPC call stand.
+    pub messages: Option<Messages>,
+    /// Its place among the long-lived connections, where its answer takes long.
+    pub resident: Option<Registered>,
 }
 
 /// An answer whose body is still to come.
@@ -80,7 +88,19 @@ impl Outbound {
     /// A request that has not begun.
     pub fn new(target: Target, upgrade: Option<Upgrade>) -> Self {
         let upload = Pump::new(None);
-        Self { target, upload, tee: None, idempotent: false, kept: None, keeps: 0, upgrade, progress: None }
+        Self {
+            target,
+            upload,
+            tee: None,
+            idempotent: false,
+            kept: None,
+            keeps: 0,
+            upgrade,
+            progress: None,
+            look: None,
+            messages: None,
+            resident: None,
+        }
     }
 
     /// It begins.
@@ -99,7 +119,8 @@ impl Outbound {
     }
 
     /// Begins a try over this connection.
-    fn goes(&mut self, upstream: &Upstream, room: &Room) {
+    fn goes(&mut self, upstream: &Upstream, room: &Room, begun: Instant) {
+        self.look_from(begun);
         self.upload.restart();
         if let Some(kept) = &mut self.kept {
             return kept.restart();
@@ -123,7 +144,8 @@ impl Outbound {
         upstream: &mut Upstream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
-        let mut body = Replayed { kept: &mut self.kept, rest: Teed { client, tee: &mut self.tee } };
+        let rest = Followed { messages: &mut self.messages, rest: Teed { client, tee: &mut self.tee } };
+        let mut body = Replayed { kept: &mut self.kept, rest };
         self.upload.poll(&mut body, upstream, &mut relay::clean, context)
     }
 
@@ -166,12 +188,12 @@ impl Exchange {
     ) -> Result<Answer, Failed> {
         let mut lease = self.lease(client, outbound, (endpoint, fresh), limits).await?;
         let stale = lease.reused;
-        let failed = |fault, message: String| Failed { fault, stale: stale && fault != Fault::TryTimeout, message };
+        let failed = |fault, message: String| Failed { fault, stale: stale && dies_unseen(fault), message };
         self.send(client, (request, outbound), (endpoint, &mut lease.upstream), limits)
             .await
             .map_err(|(fault, message)| failed(fault, message))?;
-        outbound.goes(&lease.upstream, &self.worker.replays);
-        match converse(client, &mut lease.upstream, outbound, limits, &mut self.alarm).await {
+        outbound.goes(&lease.upstream, &self.worker.replays, limits.begun);
+        match self.converse(client, outbound, (endpoint, &mut lease.upstream), limits).await {
             Ok(response) => Ok(Answer { response, lease }),
             Err((fault, message)) => Err(failed(fault, message)),
         }
@@ -259,6 +281,49 @@ impl Exchange {
             Err(fault) => Err(limits.late(fault)),
         }
     }
+
+    /// Sends the client's body and waits for the head of the answer, whichever comes first.
+    async fn converse(
+        &mut self,
+        client: &mut Client<'_>,
+        outbound: &mut Outbound,
+        (endpoint, upstream): (&Arc<Endpoint>, &mut Upstream),
+        limits: Limits,
+    ) -> Result<Response, (Fault, String)> {
+        let mut interim = 0;
+        let mut refused: Option<Broken> = None;
+        poll_fn(|context| {
+            loop {
+                if refused.is_none() {
+                    refused = upload(client, upstream, outbound, context)?;
+                }
+                match upstream.poll_head(context) {
+                    Poll::Ready(Ok(response)) if is_interim(&response) => {
+                        interim += 1;
+                        if interim > MOST_INTERIM {
+                            return failed(Fault::Protocol, "more informational answers than are passed on");
+                        }
+                        pass_on(client, response);
+                    }
+                    Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(Err(unanswered(&error, refused.as_ref(), !upstream.has_sent())));
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            if client.poll_gone(context).is_ready() {
+                return failed(Fault::ClientGone, "the client has gone");
+            }
+            self.wait(outbound, (endpoint, upstream), limits, context)
+        })
+        .await
+    }
+}
+
+/// Whether a connection that was used before may break so by itself, which says nothing about its endpoint.
+fn dies_unseen(fault: Fault) -> bool {
+    !matches!(fault, Fault::TryTimeout | Fault::Vanished | Fault::Drained)
 }
 
 /// What it means that a head could not be sent: another endpoint may get it, unless it cannot carry what is asked for.
@@ -285,44 +350,6 @@ pub async fn unless_gone<T>(
             Some(deadline) => alarm.poll(deadline, context).map(|()| Err(Fault::RequestTimeout)),
             None => Poll::Pending,
         }
-    })
-    .await
-}
-
-/// Sends the client's body and waits for the head of the answer, whichever comes first.
-async fn converse(
-    client: &mut Client<'_>,
-    upstream: &mut Upstream,
-    outbound: &mut Outbound,
-    limits: Limits,
-    alarm: &mut Alarm,
-) -> Result<Response, (Fault, String)> {
-    let mut interim = 0;
-    let mut refused: Option<Broken> = None;
-    poll_fn(|context| {
-        loop {
-            if refused.is_none() {
-                refused = upload(client, upstream, outbound, context)?;
-            }
-            match upstream.poll_head(context) {
-                Poll::Ready(Ok(response)) if is_interim(&response) => {
-                    interim += 1;
-                    if interim > MOST_INTERIM {
-                        return failed(Fault::Protocol, "more informational answers than are passed on");
-                    }
-                    pass_on(client, response);
-                }
-                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(unanswered(&error, refused.as_ref(), !upstream.has_sent())));
-                }
-                Poll::Pending => break,
-            }
-        }
-        if client.poll_gone(context).is_ready() {
-            return failed(Fault::ClientGone, "the client has gone");
-        }
-        wait(outbound, limits, alarm, context)
     })
     .await
 }
@@ -382,37 +409,4 @@ fn pass_on(client: &mut Client<'_>, mut response: Response) {
         forward::strip(&mut response.fields, |_, _| false);
         client.inform(&response);
     }
-}
-
-/// Limits the wait. While the client's body still arrives the answer's time has not begun; a body that stands still has a
-/// limit of its own.
-fn wait<T>(
-    outbound: &mut Outbound,
-    limits: Limits,
-    alarm: &mut Alarm,
-    context: &mut Context<'_>,
-) -> Poll<Result<T, (Fault, String)>> {
-    if limits.unlimited {
-        return Poll::Pending;
-    }
-    if outbound.upload.has_moved() {
-        outbound.progress = Some(Instant::now());
-    }
-    let Timeouts { request, idle, .. } = limits.timeouts;
-    let starved = outbound.upload.is_starved();
-    let since = outbound.progress.map_or(limits.begun, |progress| progress.max(limits.begun));
-    let answer = since + request;
-    let deadline = if starved { answer.min(since + idle) } else { answer };
-    let attempt = limits.attempt.filter(|attempt| since.max(attempt.begun) + attempt.limit < deadline);
-    let deadline = attempt.map_or(deadline, |attempt| since.max(attempt.begun) + attempt.limit);
-    if alarm.poll(deadline, context).is_pending() {
-        return Poll::Pending;
-    }
-    if let Some(attempt) = attempt {
-        return Poll::Ready(Err(attempt.over()));
-    }
-    if starved && since + idle <= answer {
-        return failed(Fault::ClientBody, "the client's body stands still");
-    }
-    Poll::Ready(Err((Fault::RequestTimeout, format!("no answer within {request:?}"))))
 }

@@ -15,6 +15,7 @@ use super::client::Client;
 use super::fault::{Fault, Origin};
 use super::filter::{self, Original};
 use super::forward::{self, Arrival, Target, Told};
+use super::goodbye::Messages;
 use super::hold::Place;
 use super::ledger::Ledger;
 use super::memo::Memo;
@@ -367,6 +368,7 @@ fn announces_too_much(split: &Split, request: &Request) -> bool {
 impl Exchange {
     async fn run(&mut self, client: &mut Client<'_>, request: &mut Request, outbound: &mut Outbound, split: &Split) {
         outbound.begins(request, split);
+        outbound.messages = self.manner.grpc.then(Messages::default);
         if outbound.upgrade.is_none() {
             outbound.tee = mirror::tee(self, request, &outbound.target);
         }
@@ -385,7 +387,9 @@ impl Exchange {
             // Nobody is left to be told.
             return client.abort().await;
         }
-        self.worker.complain(self, &failed);
+        if failed.fault != Fault::Drained {
+            self.worker.complain(self, &failed);
+        }
         let close = failed.fault.origin() == Origin::Client;
         refusal::refuse(client, &mut self.ledger, &self.manner, failed.fault, close).await;
     }
@@ -400,16 +404,26 @@ impl Exchange {
         if self.worker.registry.is_draining() {
             self.opened(true);
         }
-        let resident = Resident {
+        let registered = self.resident(protocol);
+        self.leave_snapshot();
+        registered
+    }
+
+    /// Gives up what it was decided by.
+    pub fn leave_snapshot(&mut self) {
+        self.snapshot = self.worker.nothing();
+    }
+
+    /// Makes its connection known as one that may live long.
+    pub fn resident(&self, protocol: StreamProtocol) -> Registered {
+        self.worker.registry.register(Resident {
             route: self.decision.rule(&self.snapshot).body.route.clone(),
             version: self.decision.version(&self.snapshot).id,
             endpoint: self.decision.endpoint(&self.snapshot).id,
             listener: self.listener.clone(),
             protocol,
             generation: self.snapshot.generation,
-        };
-        self.snapshot = self.worker.nothing();
-        self.worker.registry.register(resident)
+        })
     }
 
     /// Tells drains of this route whether a long-lived connection found a place.

@@ -83,6 +83,8 @@ pub enum Fault {
     Refused,
     /// Broke before the answer.
     Reset,
+    /// Its endpoint acknowledges nothing of what is sent.
+    Vanished,
     /// The answer is no HTTP.
     Protocol,
     /// No answer in time.
@@ -129,6 +131,7 @@ impl Fault {
             Self::Tls => (Upstream, Safe, 502, Reason::UpstreamTls),
             Self::Refused => (Upstream, Safe, 503, Reason::Refused),
             Self::Reset => (Upstream, IfIdempotent, 502, Reason::Reset),
+            Self::Vanished => (Upstream, IfIdempotent, 502, Reason::Reset),
             Self::Protocol => (Upstream, Never, 502, Reason::Protocol),
             Self::RequestTimeout => (Upstream, Never, 504, Reason::RequestTimeout),
             Self::TryTimeout => (Upstream, IfIdempotent, 504, Reason::TryTimeout),
@@ -180,7 +183,7 @@ impl Fault {
         match self {
             Self::Connect | Self::ConnectTimeout | Self::Tls => Some(RetryOn::Connect),
             Self::Refused => Some(RetryOn::Refused),
-            Self::Reset => Some(RetryOn::Reset),
+            Self::Reset | Self::Vanished => Some(RetryOn::Reset),
             Self::TryTimeout => Some(RetryOn::Timeout),
             _ => None,
         }
@@ -189,9 +192,8 @@ impl Fault {
     /// The cause in `rescue.on` that allows a rescue.
     pub fn rescue_cause(self) -> Option<RescueOn> {
         match self {
-            Self::Connect | Self::ConnectTimeout | Self::Tls | Self::Refused | Self::Reset | Self::Protocol => {
-                Some(RescueOn::Connect)
-            }
+            Self::Connect | Self::ConnectTimeout | Self::Tls | Self::Refused => Some(RescueOn::Connect),
+            Self::Reset | Self::Vanished | Self::Protocol => Some(RescueOn::Connect),
             Self::RequestTimeout | Self::TryTimeout => Some(RescueOn::Timeout),
             _ => None,
         }
@@ -226,7 +228,7 @@ impl From<&Broken> for Fault {
         match broken {
             Broken::Refused => Self::Refused,
             Broken::Malformed(_) => Self::Protocol,
-            Broken::Closed | Broken::Io(_) | Broken::Http2(_) => Self::Reset,
+            Broken::Closed | Broken::Io(_) | Broken::Reset(_) => Self::Reset,
         }
     }
 }
@@ -237,7 +239,6 @@ impl From<&ConnectError> for Fault {
             ConnectError::Tcp(_) => Self::Connect,
             ConnectError::Timeout(_) => Self::ConnectTimeout,
             ConnectError::Tls(_) => Self::Tls,
-            ConnectError::Handshake(_) => Self::Connect,
         }
     }
 }

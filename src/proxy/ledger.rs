@@ -128,6 +128,7 @@ impl Ledger {
     pub fn goes_to(&mut self, version: VersionId) {
         let cell = self.worker.cell(version);
         if !Arc::ptr_eq(&cell, &self.cell) {
+            self.streams_no_more();
             self.cell.active(-1);
             cell.active(1);
             self.cell = cell;
@@ -136,6 +137,7 @@ impl Ledger {
 
     /// The request leaves its version, which failed it, for another: the failure stays with the version that it left.
     pub fn leave(&mut self, failure: Ending, to: VersionId) {
+        self.streams_no_more();
         self.cell.rescued(failure.reason);
         self.cell.ended(failure, Some(self.started.elapsed()), self.first_byte.take());
         self.cell.active(-1);
@@ -157,6 +159,13 @@ impl Ledger {
         if self.stream.is_none() {
             self.stream = Some(protocol);
             self.cell.stream_began(protocol);
+        }
+    }
+
+    /// The stream goes elsewhere, and is another one there.
+    fn streams_no_more(&mut self) {
+        if let Some(protocol) = self.stream.take() {
+            self.cell.stream_ended(protocol, self.started.elapsed());
         }
     }
 

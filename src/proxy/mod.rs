@@ -26,6 +26,7 @@ mod replay;
 mod tries;
 mod upgrade;
 mod validate;
+mod wait;
 mod warming;
 mod worker;
 

@@ -36,6 +36,16 @@ impl Exchange {
         }
     }
 
+    /// Nobody is at an endpoint any more: what idles towards it is worth nothing, and one such is enough.
+    pub fn vanished(&self, endpoint: &Arc<Endpoint>) {
+        self.worker.pool.evict(endpoint.id);
+        let outliers = &self.decision.rule(&self.snapshot).body.split.endpoints.outliers;
+        if outliers.on.contains(&OutlierOn::Connect) {
+            endpoint.health.failed();
+            self.eject(endpoint, outliers, "it acknowledges nothing");
+        }
+    }
+
     fn eject(&self, endpoint: &Arc<Endpoint>, outliers: &Outliers, reason: &'static str) {
         let version = self.decision.version(&self.snapshot);
         let out = version.endpoints.iter().filter(|other| !other.health.is_usable() && other.id != endpoint.id).count();

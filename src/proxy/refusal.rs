@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::fault::Fault;
+use super::goodbye;
 use super::ledger::Ledger;
 use crate::io::{Alarm, Sink as _};
 use crate::message::{Field, Request, Response, Size};
@@ -69,7 +70,11 @@ pub async fn answer(client: &mut Client<'_>, ledger: &mut Ledger, response: Resp
 pub async fn refuse(client: &mut Client<'_>, ledger: &mut Ledger, manner: &Manner, fault: Fault, close: bool) {
     let (mut response, text) = if manner.grpc {
         ledger.close(fault.ending(200, Some(fault.grpc_status())));
-        (as_grpc(fault), String::new())
+        let mut response = as_grpc(fault);
+        if fault == Fault::Drained {
+            goodbye::push_back(&mut response.fields, &mut fastrand::Rng::new());
+        }
+        (response, String::new())
     } else {
         ledger.close(fault.ending(fault.code(), None));
         as_http(fault)

@@ -47,6 +47,7 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
         since: None,
         grpc_status: told,
         resident: None,
+        owed: false,
         parting: if grpc { Some(Parting::grpc()) } else { stream.map(|_| parting_of(&response)) },
     };
     drop(response);
@@ -88,6 +89,8 @@ struct Relaying<'e> {
     grpc_status: Option<u8>,
     /// Its place among the long-lived connections.
     resident: Option<Registered>,
+    /// It was asked to end before its answer began, by when its client had said all: it is a call, and gets the first message.
+    owed: bool,
     /// How it says goodbye; none: it ends by itself soon enough.
     parting: Option<Parting>,
 }
@@ -106,7 +109,14 @@ impl Relaying<'_> {
             if let Poll::Ready(ended) = first {
                 return ended;
             }
-            self.resident = Some(exchange.settle_in(StreamProtocol::Grpc));
+            self.resident = Some(match self.outbound.resident.take() {
+                Some(known) => {
+                    self.owed = known.is_asked() && self.outbound.upload.is_done();
+                    exchange.leave_snapshot();
+                    known
+                }
+                None => exchange.settle_in(StreamProtocol::Grpc),
+            });
         }
         poll_fn(|context| self.poll(exchange, client, upstream, context)).await
     }
@@ -120,6 +130,7 @@ impl Relaying<'_> {
     ) -> Poll<Result<(), Fault>> {
         match self.resident.as_ref().and_then(|resident| resident.asked(context)) {
             None => {}
+            Some(Asked::ToEnd(_)) if self.is_owed() => {}
             Some(Asked::ToEnd(code)) => self.parting.iter_mut().for_each(|parting| parting.ask(code)),
             Some(Asked::Cut) => return Poll::Ready(Err(Fault::Drained)),
         }
@@ -153,6 +164,11 @@ impl Relaying<'_> {
             resident.moved();
         }
         self.wait(&mut exchange.alarm, context)
+    }
+
+    /// Whether the first message is still to come that the client is owed.
+    fn is_owed(&self) -> bool {
+        self.owed && self.parting.as_ref().is_some_and(|parting| parting.messages() == 0)
     }
 
     fn download(

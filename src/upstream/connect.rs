@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::http2::{self, Multiplexed};
+use super::http2::Multiplexed;
 use crate::endpoint::Endpoint;
 use crate::io::{Stream, Wire};
 use crate::model::{TlsClient, UpstreamProtocol};
@@ -35,9 +35,6 @@ pub enum ConnectError {
     /// The TLS handshake failed, the certificate included.
     #[error("TLS failed: {0}")]
     Tls(#[source] io::Error),
-    /// The HTTP handshake failed.
-    #[error("the endpoint does not speak the protocol: {0}")]
-    Handshake(#[from] h2::Error),
 }
 
 /// A connection that was made.
@@ -69,7 +66,7 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
         find_dead(&tcp).map_err(ConnectError::Tcp)?;
         let protocol = endpoint.transport.protocol;
         let Some(tls) = &endpoint.transport.tls else {
-            return speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2).await;
+            return Ok(speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2));
         };
         let connector = connector(tls, protocol, demand);
         let name = endpoint.server_name(tls).map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
@@ -79,7 +76,7 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
             // No ALPN at all: an endpoint that was said to speak HTTP/2 is believed.
             None => protocol == UpstreamProtocol::Http2,
         };
-        speak(Stream::Tls(Box::new(TlsStream::Client(stream))), http2).await
+        Ok(speak(Stream::Tls(Box::new(TlsStream::Client(stream))), http2))
     };
     tokio::time::timeout(timeout, connected).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
 }
@@ -94,11 +91,8 @@ fn find_dead(tcp: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn speak(stream: Stream, http2: bool) -> Result<Connected, ConnectError> {
-    if http2 {
-        return Ok(Connected::Http2(http2::handshake(stream).await?));
-    }
-    Ok(Connected::Http1(Wire::new(stream)))
+fn speak(stream: Stream, http2: bool) -> Connected {
+    if http2 { Connected::Http2(Multiplexed::begin(stream)) } else { Connected::Http1(Wire::new(stream)) }
 }
 
 /// The TLS configuration with what the request may speak (RFC 7301).

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use http::Method;
 use tokio::net::TcpStream;
 
-use crate::io::{Ready, Sink, Source};
+use crate::io::{Ready, Sink, Source, is_dead};
 use crate::message::{Broken, Field, FieldSection, Response, Size};
 use http1::Http1Upstream;
 use http2::Http2Upstream;
@@ -78,6 +78,14 @@ impl Upstream {
         match self {
             Self::Http1(http1) => http1.body.wire.outbox.has_written(),
             Self::Http2(_) => true,
+        }
+    }
+
+    /// Whether nobody is at the other end any more: see [`crate::io::is_dead`].
+    pub fn is_dead(&self) -> bool {
+        match self {
+            Self::Http1(http1) => is_dead(http1.body.wire.stream.socket()),
+            Self::Http2(http2) => http2.is_dead(),
         }
     }
 

@@ -160,7 +160,7 @@ impl Pool {
         for (index, place) in self.shelves.borrow_mut().iter_mut().enumerate() {
             let Some(shelf) = place else { continue };
             shelf.idle.borrow_mut().retain_mut(|idle| young(idle.since) && idle.connection.body.wire.is_quiet());
-            shelf.shared.borrow_mut().retain_mut(|shared| {
+            shelf.shared.borrow_mut().retain(|shared| {
                 shared.connection.is_open() && (shared.connection.streams.get() > 0 || young(shared.since.get()))
             });
             if !keep(EndpointId(index as u32)) {
@@ -197,12 +197,10 @@ impl Shelf {
     /// A shared connection with room for a stream.
     fn shared(&self) -> Option<Lease> {
         let mut shared = self.shared.borrow_mut();
-        shared.retain_mut(|shared| shared.connection.is_open());
-        let most = |s: &Shared| match s.connection.peer.borrow().streams {
-            // It has not said yet; what is too much waits in line.
-            0 => MOST_STREAMS,
-            streams => streams.min(MOST_STREAMS),
-        };
+        shared.retain(|shared| shared.connection.is_open());
+        // What is too much, as it may turn out once it has said so, waits in line.
+        let most =
+            |s: &Shared| s.connection.peer().streams.map_or(MOST_STREAMS, |most| MOST_STREAMS.min(most as usize));
         let found = shared.iter().find(|s| s.connection.streams.get() < most(s))?;
         Some(Lease { reused: true, ..on(&found.connection, &found.since, &self.sweeps) })
     }
@@ -213,7 +211,7 @@ fn on(connection: &Multiplexed, since: &Rc<Cell<u32>>, sweeps: &Rc<Cell<u32>>) -
     let streams = Rc::clone(&connection.streams);
     streams.set(streams.get() + 1);
     let place = InFlight { streams, since: Rc::clone(since), sweeps: Rc::clone(sweeps) };
-    let upstream = Upstream::Http2(Box::new(Http2Upstream::new(connection.clone())));
+    let upstream = Upstream::Http2(Box::new(Http2Upstream::new(connection)));
     Lease { upstream, reused: false, place: Place::Shared { _counted: place } }
 }
 

@@ -279,7 +279,7 @@ async fn who_asks_waits_for_requests_in_flight() {
     let (address, old, new) = (old.address(), quoted(old.address()), quoted(new.address()));
     let proxy = Proxy::start(&shop([(&old, 1), ("", 0)], "")).await;
     let http = proxy.http();
-    let slow = tokio::spawn(async move { get(http, "/latency/1500").await });
+    let slow = tokio::spawn(async move { get(http, "/latency/3000").await });
     wait_until("it is on its way", async || proxy.metric("weir_active_requests", &[]).await == 1.0).await;
     proxy.apply(&shop([(&new, 1), ("", 0)], ""));
     wait_until("the drain of connections is over", async || {

@@ -66,6 +66,23 @@ impl UnaryService<Number> for Double {
     }
 }
 
+/// Answers after so many milliseconds.
+#[derive(Clone)]
+struct Late;
+
+impl UnaryService<Number> for Late {
+    type Response = Number;
+    type Future = BoxFuture<Response<Number>, Status>;
+
+    fn call(&mut self, request: Request<Number>) -> Self::Future {
+        Box::pin(async move {
+            let number = request.into_inner();
+            tokio::time::sleep(Duration::from_millis(number.value)).await;
+            Ok(Response::new(number))
+        })
+    }
+}
+
 /// Counts up to the number.
 #[derive(Clone)]
 struct Count;
@@ -143,6 +160,7 @@ impl Service<http::Request<Body>> for Adder {
             let mut server = Server::new(ProstCodec::<Number, Number>::default());
             Ok(match request.uri().path() {
                 "/test.Adder/Double" => server.unary(Double, request).await,
+                "/test.Adder/Late" => server.unary(Late, request).await,
                 "/test.Adder/Count" => server.server_streaming(Count, request).await,
                 "/test.Adder/Sum" => server.client_streaming(Sum, request).await,
                 "/test.Adder/Running" => server.streaming(Running, request).await,
@@ -373,23 +391,87 @@ async fn echo_answers_grpc_too() {
     counted(&proxy, "13", "failure", 1.0).await;
 }
 
-/// A stream of a version that loses its weight ends between two messages, with a status that lets the client call again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_is_asked_to_end_when_its_version_drains() {
-    let backend = adder().await;
-    let yaml = |weights: [u32; 2]| {
-        format!(
-            "splits:
+/// Two versions, of which the old one is this backend, with these weights.
+fn two_versions(backend: SocketAddr, weights: [u32; 2], timeout: &str) -> String {
+    format!(
+        "splits:
   - name: shop
     versions:
       - {{name: old, weight: {}, endpoints: [\"h2c://{backend}\"]}}
       - {{name: new, weight: {}, endpoints: [\"h2c://127.0.0.1:9\"]}}
-    drain: {{timeout: 5s, spread: 0s}}
+    drain: {{timeout: {timeout}, spread: 0s}}
 ",
-            weights[0], weights[1]
-        )
+        weights[0], weights[1]
+    )
+}
+
+/// A status by which a client calls again, but not at once.
+fn is_drained(status: &Status) {
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap();
+    assert!(pushback.parse::<u32>().unwrap() < 1_000);
+}
+
+/// How many calls ended with a drain, and how many of its connections so.
+async fn drained(proxy: &Proxy, calls: f64, reason: &str, connections: f64) {
+    let labels = [("version", "old"), ("grpc_status", "14"), ("classification", "success"), ("reason", "drained")];
+    let ended = [("version", "old"), ("reason", reason)];
+    wait_until("the drain is over", async || {
+        proxy.metric("weir_requests_total", &labels).await == calls
+            && proxy.metric("weir_drain_closed_total", &ended).await == connections
+    })
+    .await;
+    assert_eq!(proxy.metric("weir_active_connections", &[]).await, 0.0);
+}
+
+/// Calls whose client may still say more are asked before their answer has come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_an_answer_is_asked_too() {
+    let backend = adder().await;
+    let proxy = Proxy::start(&two_versions(backend, [1, 0], "5s")).await;
+    let (mut one, mut two) = (connect(proxy.http()).await, connect(proxy.http()).await);
+    within(one.ready()).await.unwrap();
+    within(two.ready()).await.unwrap();
+    // One has said something, the other nothing.
+    let ((sender, spoken), (_silent, unspoken)) = (numbers(), numbers());
+    sender.send(Number { value: 1 }).unwrap();
+    let one = tokio::spawn(async move { one.client_streaming(Request::new(spoken), path("Sum"), codec()).await });
+    let two = tokio::spawn(async move { two.client_streaming(Request::new(unspoken), path("Sum"), codec()).await });
+    let active = [("version", "old"), ("protocol", "grpc")];
+    wait_until("they are known", async || proxy.metric("weir_active_connections", &active).await == 2.0).await;
+    proxy.apply(&two_versions(backend, [0, 1], "5s"));
+    is_drained(&within(one).await.unwrap().unwrap_err());
+    is_drained(&within(two).await.unwrap().unwrap_err());
+    drained(&proxy, 2.0, "asked", 2.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_client_has_said_all_gets_its_answer_or_is_told_at_the_deadline() {
+    let backend = adder().await;
+    let call = |proxy: &Proxy, value| {
+        let address = proxy.http();
+        tokio::spawn(async move {
+            let mut client = connect(address).await;
+            client.ready().await.unwrap();
+            client.unary(Request::new(Number { value }), path("Late"), codec()).await
+        })
     };
-    let proxy = Proxy::start(&yaml([1, 0])).await;
+    let proxy = Proxy::start(&two_versions(backend, [1, 0], "2s")).await;
+    let (soon, never) = (call(&proxy, 2_000), call(&proxy, 60_000));
+    let remaining = [("version", "old")];
+    // Known as connections that live long only after a while: the drain takes them up then, too.
+    wait_until("they have begun", async || proxy.metric("weir_active_requests", &remaining).await == 2.0).await;
+    proxy.apply(&two_versions(backend, [0, 1], "2s"));
+    assert_eq!(within(soon).await.unwrap().unwrap().into_inner().value, 2_000);
+    is_drained(&within(never).await.unwrap().unwrap_err());
+    drained(&proxy, 1.0, "forced", 1.0).await;
+}
+
+/// A stream of a version that loses its weight ends between two messages, with a status that lets the client call again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_asked_to_end_when_its_version_drains() {
+    let backend = adder().await;
+    let proxy = Proxy::start(&two_versions(backend, [1, 0], "5s")).await;
     let mut client = connect(proxy.http()).await;
     within(client.ready()).await.unwrap();
     let (sender, numbers) = mpsc::unbounded_channel();
@@ -398,12 +480,7 @@ async fn a_stream_is_asked_to_end_when_its_version_drains() {
     let response = within(client.streaming(Request::new(numbers), path("Running"), codec())).await.unwrap();
     let mut sums = response.into_inner();
     assert_eq!(within(sums.message()).await.unwrap(), Some(Number { value: 1 }));
-    proxy.apply(&yaml([0, 1]));
-    let status = within(sums.message()).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable);
-    assert!(status.metadata().contains_key("grpc-retry-pushback-ms"));
-    let labels = [("version", "old"), ("grpc_status", "14"), ("classification", "success"), ("reason", "drained")];
-    wait_until("it is counted", async || proxy.metric("weir_requests_total", &labels).await == 1.0).await;
-    let asked = [("version", "old"), ("reason", "asked")];
-    wait_until("the drain is over", async || proxy.metric("weir_drain_closed_total", &asked).await == 1.0).await;
+    proxy.apply(&two_versions(backend, [0, 1], "5s"));
+    is_drained(&within(sums.message()).await.unwrap_err());
+    drained(&proxy, 1.0, "asked", 1.0).await;
 }

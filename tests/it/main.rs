@@ -48,4 +48,5 @@ mod terminations;
 mod tls;
 mod upgrades;
 mod upstreams;
+mod vanishing;
 mod weights;

@@ -260,30 +260,34 @@ function updateCard(card, split) {
   card.root.classList.toggle("tripped", tripped);
   setText(card.hosts, split.hosts.join(", ") || "any host");
   const chips = [["", split.kind], split.weightsFrom === "hand" ? ["info", "Weights set by hand"] : ["", `Weights from ${split.weightsFrom}`],
-    tripped && ["bad", "Guard tripped"], split.ramping && ["warn", "Ramping"]].filter(Boolean);
+    tripped && ["bad", "Guard tripped"], split.ramping && ["warn", "Ramping"], versions.some((v) => v.gated) && ["warn", "Gated"]].filter(Boolean);
   rebuild(card.chips, chips, ([tone, text]) => h("span", { class: `chip ${tone}` }, text));
   const total = sumRates(versions);
   setText(card.figures, total == null ? "no traffic" : `${rate(total)} req/s`);
   for (const bar of card.bars) updateBar(bar, versions);
-  const short = versions.filter((v) => v.desiredShare - v.effectiveShare > 0.0005 && (isTripped(v) || split.ramping || !tripped));
+  const short = versions.filter((v) => v.desiredShare - v.effectiveShare > 0.0005 && (isTripped(v) || v.gated || split.ramping || !tripped));
   card.difference.hidden = !short.length;
   setClass(card.difference, `difference ${tripped ? "bad" : "warn"}`);
   setText(card.difference, short.map((v) => `${v.name} gets ${share(v.effectiveShare)} instead of ${share(v.desiredShare)}`
-    + (isTripped(v) ? ": guard tripped" : split.ramping ? ": ramping" : "")).join("; "));
+    + (isTripped(v) ? ": guard tripped" : v.gated ? ": its endpoints carry no more" : split.ramping ? ": ramping" : "")).join("; "));
   versions.forEach((version, index) => updateRow(card.rows[index], version));
   setText(card.command, ["weir", "weight", card.name, ...versions.map((v) => `${v.name}=${v.desired}`)].map(quoted).join(" "));
 }
 
 function updateRow({ cells, badge, note }, v) {
   const state = v.guard?.state, moved = v.desired !== v.effective;
+  const waiting = v.held + v.queued, out = v.endpoints - v.ready;
   const trouble = v.success == null || v.success >= 0.99 ? "" : v.success >= 0.95 ? "low" : "fail";
   [[v.revision || NONE, "revision"], [moved ? `${v.desired} → ${v.effective}` : `${v.desired}`, moved ? "moved" : ""],
     [share(v.share)], [rate(v.rate)], [success(v.success), trouble], [latency(v.p50)], [latency(v.p99)], [integer(v.activeRequests)],
     [v.drainSeconds == null ? integer(v.connections) : `${integer(v.connections)} (${integer(v.draining)} drain)`,
-      v.drainSeconds == null ? "" : "moved"], [integer(v.endpoints), v.endpoints ? "" : "fail"],
+      v.drainSeconds == null ? "" : "moved"], [integer(waiting), waiting ? "low" : ""],
+    [out ? `${integer(v.ready)} of ${integer(v.endpoints)}` : integer(v.endpoints), !v.ready ? "fail" : out ? "low" : ""],
   ].forEach(([text, tone = ""], column) => { setText(cells[column], text); setClass(cells[column], tone); });
   cells[0].title = v.revision;
   cells[8].title = v.drainSeconds == null ? "" : `${integer(v.draining)} connections are asked to end; those left are cut in ${Math.ceil(v.drainSeconds)} s`;
+  cells[9].title = `${integer(v.held)} wait until there is an endpoint, ${integer(v.queued)} in line for room at one`;
+  cells[10].title = `${integer(v.ready)} ready, ${integer(out)} unhealthy or left out`;
   cells[4].title = `${integer(v.requests)} requests, ${integer(v.failures)} failed, ${integer(v.clientGone)} left by the client, since the start`;
   setText(badge, state ?? "none");
   setClass(badge, state ? `badge ${state}` : "muted");

@@ -82,10 +82,10 @@ impl Sights {
         self.all.iter().filter(|sight| sight.kind == kind).count()
     }
 
-    /// What was answered, asked for before `until`.
+    /// What was answered before `until`: what was under way then may have been decided before it or after.
     fn before(&self, until: Instant) -> impl Iterator<Item = (&Sight, &str)> {
         let answered = |sight| Some((sight, version(sight)?));
-        self.all.iter().filter(move |sight| sight.begun < until).filter_map(answered)
+        self.all.iter().filter(move |sight| sight.ended < until).filter_map(answered)
     }
 
     /// Clients that keep cookies; those of them that saw both versions before `until`; those that went from the new one

@@ -192,14 +192,26 @@ fn nobody_is_asked_while_others_find_no_place() {
     world.begin(&order);
     world.pass(2_000);
     let before = asked(&all);
-    {
-        let mut drains = world.registry.drains.borrow_mut();
-        (0..10).for_each(|_| drains[0].strain.opened(false, MILLI, world.now));
-    }
+    (0..10).for_each(|_| order.progress.opened(false, MILLI, world.now));
     world.pass(1_500);
     assert_eq!(asked(&all), before);
     world.pass(10_000);
     assert!(asked(&all) > before + 50);
+}
+
+#[test]
+fn openings_on_any_worker_count() {
+    let (mut one, mut other) = (World::new(), World::new());
+    let all = one.many(100, "a", 1);
+    let order = one.order(place("a", 1), 10);
+    one.begin(&order);
+    other.begin(&order);
+    one.pass(2_000);
+    let before = asked(&all);
+    (0..10).for_each(|_| other.registry.opened(&route("a"), false, MILLI));
+    (0..10).for_each(|_| other.registry.opened(&route("b"), false, MILLI));
+    one.pass(500);
+    assert_eq!(asked(&all), before);
 }
 
 #[test]

@@ -1,5 +1,3 @@
-use http::HeaderMap;
-
 use super::*;
 
 fn section(lines: &[(&str, &str)]) -> FieldSection {
@@ -38,18 +36,6 @@ fn what_is_removed_is_not_written_and_what_is_set_comes_last() {
 fn elements_of_a_list_are_taken_from_all_lines() {
     let section = section(&[("connection", "a, b"), ("Connection", "c ,")]);
     assert_eq!(section.elements(Field::Connection).collect::<Vec<_>>(), [&b"a"[..], b"b", b"c", b""]);
-}
-
-#[test]
-fn a_map_has_the_same_lines() {
-    let section = section(&[("X-One", "1"), ("Content-Type", "text/plain"), ("x-one", "2")]);
-    let mut map = HeaderMap::new();
-    FieldSection::to_map(&[&section], &mut map);
-    assert_eq!(map.get_all("x-one").iter().collect::<Vec<_>>(), ["1", "2"]);
-    assert_eq!(map["content-type"], "text/plain");
-    let mut back = FieldSection::new();
-    back.append_all(&map);
-    assert_eq!(back.len(), 3);
 }
 
 #[test]

@@ -13,11 +13,8 @@ use tokio::time::Instant;
 use super::super::carrier::{Errand, Sender, carry};
 use super::super::exchange::ConnectionInfo;
 use super::super::fault::Fault;
-use super::super::ledger::Ledger;
-use super::super::refusal::{self, Manner};
 use super::super::worker::Worker;
-use super::{Client, LONGEST_HEAD};
-use crate::endpoint::VersionId;
+use super::{Client, LONGEST_HEAD, refuse};
 use crate::http1;
 use crate::io::{self, Alarm, Closing, Http1, Ready, Source, Watch, Wire};
 use crate::message::{Broken, Field, Request, Response, SMALL, Size};
@@ -91,22 +88,16 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, clo
                 client = back;
             }
             // Boxed, since it is rare.
-            Next::Refused(fault) => Box::pin(refuse(&worker, &info, &mut client, fault)).await,
+            Next::Refused(fault) => {
+                client.begins(Version::HTTP_11, Size::None);
+                Box::pin(refuse(&worker, &info, &mut Client::Http1(&mut client), fault)).await;
+            }
             Next::End => return,
         }
         if !client.is_free(&mut waiting.alarm).await {
             return client.end(&mut waiting.alarm).await;
         }
     }
-}
-
-/// Answers a head that cannot be read; nothing after it can be trusted.
-async fn refuse(worker: &Rc<Worker>, info: &ConnectionInfo, client: &mut Http1Client, fault: Fault) {
-    let manner = Manner { grpc: false, reason_header: worker.snapshot().forwarding.reason_header };
-    let memo = worker.observer.as_ref().and_then(|observer| observer.memo_unread(info.peer));
-    let mut ledger = Ledger::open(worker, VersionId::UNROUTED, Instant::now()).with(memo);
-    client.begins(Version::HTTP_11, Size::None);
-    refusal::refuse(&mut Client::Http1(client), &mut ledger, &manner, fault, true).await;
 }
 
 /// Waiting for a request.
@@ -233,7 +224,7 @@ impl Http1Client {
         // RFC 9110 section 6.6.1: who passes an answer on adds the date that it lacks.
         if !response.fields.has(Field::Date) {
             out.extend_from_slice(b"date: ");
-            io::date(out);
+            out.extend_from_slice(&io::date());
             out.extend_from_slice(b"\r\n");
         }
         if !self.persistent {

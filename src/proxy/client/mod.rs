@@ -6,12 +6,28 @@ mod http2;
 pub use http1::{CLIENT_IDLE, HEAD_TIMEOUT, Http1Client, serve as serve_http1};
 pub use http2::{Http2Client, serve as serve_http2};
 
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
+use super::exchange::ConnectionInfo;
+use super::fault::Fault;
+use super::ledger::Ledger;
+use super::refusal::{self, Manner};
+use super::worker::Worker;
+use crate::endpoint::VersionId;
 use crate::io::{Ready, Sink, Source};
 use crate::message::{Broken, FieldSection, Response};
+
+/// Answers a head that cannot be read; over HTTP/1.1 nothing after it can be trusted.
+async fn refuse(worker: &Rc<Worker>, info: &ConnectionInfo, client: &mut Client<'_>, fault: Fault) {
+    let manner = Manner { grpc: false, reason_header: worker.snapshot().forwarding.reason_header };
+    let memo = worker.observer.as_ref().and_then(|observer| observer.memo_unread(info.peer));
+    let mut ledger = Ledger::open(worker, VersionId::UNROUTED, Instant::now()).with(memo);
+    refusal::refuse(client, &mut ledger, &manner, fault, true).await;
+}
 
 /// Longest head of a request, bytes.
 const LONGEST_HEAD: usize = 32 * 1024;

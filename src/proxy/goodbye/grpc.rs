@@ -1,8 +1,13 @@
 //! gRPC: a status of its own between two messages (gRPC over HTTP/2, Length-Prefixed-Message and Trailers). UNAVAILABLE says
 //! that the call may be made again, and the pushback when (gRFC A6).
 
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+
 use super::prefixed::{Form, Prefixed};
-use crate::message::{Field, FieldSection};
+use crate::io::{Ready, Source};
+use crate::message::{Broken, Field, FieldSection};
 
 /// Where the messages of one direction stand.
 pub type Messages = Prefixed<Message>;
@@ -43,9 +48,52 @@ impl Messages {
 pub fn trailers(rng: &mut fastrand::Rng) -> FieldSection {
     let mut trailers = FieldSection::default();
     trailers.append_display(Field::GrpcStatus, STATUS);
-    trailers.append("grpc-message", b"draining");
-    trailers.append_display("grpc-retry-pushback-ms", rng.u32(0..PUSHBACK));
+    trailers.append("grpc-message", b"drained");
+    push_back(&mut trailers, rng);
     trailers
+}
+
+/// Says when the call may be made again.
+pub fn push_back(fields: &mut FieldSection, rng: &mut fastrand::Rng) {
+    fields.append_display("grpc-retry-pushback-ms", rng.u32(0..PUSHBACK));
+}
+
+/// The body of a call, whose messages are followed as they go.
+pub struct Followed<'a, S> {
+    /// Where they stand; none: it is no call.
+    pub messages: &'a mut Option<Messages>,
+    /// The body.
+    pub rest: S,
+}
+
+impl<S: Source> Source for Followed<'_, S> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<Ready, Broken>> {
+        self.rest.poll_ready(context)
+    }
+
+    fn data(&self) -> (&[u8], bool) {
+        self.rest.data()
+    }
+
+    fn consume(&mut self, count: usize) {
+        if let Some(messages) = self.messages {
+            messages.advance(&self.rest.data().0[..count]);
+        }
+        self.rest.consume(count);
+    }
+
+    fn trailers(&mut self) -> Option<FieldSection> {
+        self.rest.trailers()
+    }
+
+    fn bare(&self) -> Option<(&TcpStream, u64)> {
+        // Every byte is looked at.
+        if self.messages.is_some() { None } else { self.rest.bare() }
+    }
+
+    fn bypassed(&mut self, count: usize) {
+        self.rest.bypassed(count);
+    }
 }
 
 #[cfg(test)]

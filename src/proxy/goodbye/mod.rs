@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use crate::io::{Ready, Source};
 use crate::message::{Broken, FieldSection};
 use events::Events;
-use grpc::Messages;
+pub use grpc::{Followed, Messages, push_back};
 use websocket::Frames;
 
 /// What is spoken, and where it stands.

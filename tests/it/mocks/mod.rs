@@ -24,6 +24,7 @@ pub mod resets_before_answer;
 pub mod resets_mid_body;
 pub mod sends_surplus_bytes;
 pub mod stalls_after_head;
+pub mod vanishes;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

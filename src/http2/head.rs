@@ -1,0 +1,306 @@
+//! Heads as HTTP/2 has them (RFC 9113 section 8.2 and 8.3), and ours.
+
+use http::{Method, StatusCode, Version};
+
+use super::Reason;
+use super::hpack::{Decoder, Encoder, Entry, HpackError, Pseudo};
+use crate::http1::{self, MOST_FIELDS};
+use crate::message::{Field, FieldSection, Request, Response, Size, Span, Target};
+
+/// What the length of a body says that is not the one announced (section 8.1.1).
+pub const MISMEASURED: (Reason, &str) = (Reason::PROTOCOL_ERROR, "a body of another length than announced");
+
+/// What a field costs beside its bytes in the size of a list (section 6.5.2).
+const OVERHEAD: usize = 32;
+
+/// A head that has come: fields, and what is wrong with them.
+pub struct Head {
+    fields: FieldSection,
+    pseudo: [Option<Span>; 6],
+    /// Pseudo-fields may not follow others.
+    past_pseudo: bool,
+    size: usize,
+    most: usize,
+    ill: Option<&'static str>,
+}
+
+const METHOD: usize = 0;
+const SCHEME: usize = 1;
+const AUTHORITY: usize = 2;
+const PATH: usize = 3;
+const PROTOCOL: usize = 4;
+const STATUS: usize = 5;
+
+impl Head {
+    /// Decodes a block; of one that is longer than `most` bytes the rest is not kept.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be decoded, nor can any other on the connection.
+    pub fn decode(decoder: &mut Decoder, block: &[u8], most: usize) -> Result<Self, HpackError> {
+        let fields = FieldSection::new();
+        let mut head = Self { fields, pseudo: [None; 6], past_pseudo: false, size: 0, most, ill: None };
+        decoder.decode(block, &mut |entry: Entry<'_>| head.take(&entry))?;
+        Ok(head)
+    }
+
+    /// Whether it is longer than is taken.
+    pub fn is_too_large(&self) -> bool {
+        self.size > self.most || self.fields.len() > MOST_FIELDS
+    }
+
+    fn take(&mut self, entry: &Entry<'_>) {
+        self.size += entry.name.len() + entry.value.len() + OVERHEAD;
+        if self.is_too_large() {
+            return;
+        }
+        let taken = if entry.name.first() == Some(&b':') { self.take_pseudo(entry) } else { self.take_field(entry) };
+        if let Err(ill) = taken {
+            self.ill.get_or_insert(ill);
+        }
+    }
+
+    fn take_pseudo(&mut self, entry: &Entry<'_>) -> Result<(), &'static str> {
+        let place = match entry.name {
+            b":method" => METHOD,
+            b":scheme" => SCHEME,
+            b":authority" => AUTHORITY,
+            b":path" => PATH,
+            b":protocol" => PROTOCOL,
+            b":status" => STATUS,
+            _ => return Err("a pseudo-field that is not known"),
+        };
+        if self.past_pseudo || self.pseudo[place].is_some() {
+            return Err("a pseudo-field twice, or after other fields");
+        }
+        self.pseudo[place] = Some(self.fields.store(entry.value));
+        Ok(())
+    }
+
+    fn take_field(&mut self, entry: &Entry<'_>) -> Result<(), &'static str> {
+        self.past_pseudo = true;
+        let known = entry.field != Field::Other && entry.name == entry.field.name().as_bytes();
+        if !known && !is_name(entry.name) {
+            return Err("a field name that is none, or not in lower case");
+        }
+        if !is_value(entry.value) {
+            return Err("a field value that is none");
+        }
+        match entry.field {
+            Field::Connection
+            | Field::KeepAlive
+            | Field::ProxyConnection
+            | Field::TransferEncoding
+            | Field::Upgrade => {
+                return Err("a field that belongs to a connection");
+            }
+            Field::Te if !entry.value.eq_ignore_ascii_case(b"trailers") => {
+                return Err("a TE other than trailers");
+            }
+            _ => {}
+        }
+        self.fields.append_entry(entry.field, entry.name, entry.value, entry.sensitive);
+        Ok(())
+    }
+
+    /// The size of the body, where `last` says that there is none.
+    fn size(&self, last: bool) -> Result<Size, &'static str> {
+        let Some(text) = self.fields.first(Field::ContentLength) else {
+            return Ok(if last { Size::None } else { Size::Unknown });
+        };
+        let number = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        number.and_then(|text| text.parse().ok()).map(Size::Known).ok_or("a Content-Length that is no number")
+    }
+
+    /// As a request; `last`: without a body.
+    ///
+    /// # Errors
+    ///
+    /// It is malformed (section 8.1.1).
+    pub fn into_request(self, last: bool) -> Result<Request, &'static str> {
+        let too_large = self.is_too_large();
+        if let Some(ill) = self.ill.filter(|_| !too_large) {
+            return Err(ill);
+        }
+        let mut size = self.size(last)?;
+        if last && matches!(size, Size::Known(length) if length > 0) && !too_large {
+            return Err(MISMEASURED.1);
+        }
+        if last && size == Size::Unknown {
+            size = Size::None;
+        }
+        let Self { mut fields, pseudo, .. } = self;
+        if too_large {
+            // Nobody looks at it any more.
+            let target = Target { authority: None, path: fields.store(b"/"), query: None };
+            return Ok(Request { method: Method::GET, version: Version::HTTP_2, target, protocol: None, fields, size });
+        }
+        if pseudo[STATUS].is_some() {
+            return Err("a request with a status");
+        }
+        let method = pseudo[METHOD].map(|method| Method::from_bytes(fields.bytes_at(method)));
+        let Some(Ok(method)) = method else { return Err("a request without a method") };
+        let target = target(&fields, &pseudo, &method)?;
+        let protocol = pseudo[PROTOCOL];
+        Ok(Request { method, version: Version::HTTP_2, target, protocol, fields, size })
+    }
+
+    /// As the head of an answer; `last`: without a body.
+    ///
+    /// # Errors
+    ///
+    /// It is malformed.
+    pub fn into_response(self, last: bool) -> Result<Response, &'static str> {
+        if self.is_too_large() {
+            return Err("a head that is longer than is taken");
+        }
+        if let Some(ill) = self.ill {
+            return Err(ill);
+        }
+        let others = [METHOD, SCHEME, AUTHORITY, PATH, PROTOCOL].iter().any(|place| self.pseudo[*place].is_some());
+        let status = self.pseudo[STATUS].map(|status| StatusCode::from_bytes(self.fields.bytes_at(status)));
+        let Some(Ok(status)) = status.filter(|_| !others) else { return Err("an answer without a status") };
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err("101, which HTTP/2 does not have");
+        }
+        let size = self.size(last)?;
+        Ok(Response { status, size, fields: self.fields })
+    }
+
+    /// As trailers (section 8.1).
+    ///
+    /// # Errors
+    ///
+    /// They are malformed.
+    pub fn into_trailers(self) -> Result<FieldSection, &'static str> {
+        if self.is_too_large() {
+            return Err("trailers that are longer than are taken");
+        }
+        if let Some(ill) = self.ill {
+            return Err(ill);
+        }
+        if self.pseudo.iter().any(Option::is_some) {
+            return Err("trailers with a pseudo-field");
+        }
+        Ok(self.fields)
+    }
+}
+
+/// What a request asks for (section 8.3.1, RFC 8441 section 4).
+fn target(fields: &FieldSection, pseudo: &[Option<Span>; 6], method: &Method) -> Result<Target, &'static str> {
+    let authority = pseudo[AUTHORITY];
+    let connect = *method == Method::CONNECT;
+    if connect && pseudo[PROTOCOL].is_none() {
+        if pseudo[SCHEME].is_some() || pseudo[PATH].is_some() || authority.is_none() {
+            return Err("CONNECT with more than an authority");
+        }
+        return Ok(Target { authority, ..Target::default() });
+    }
+    if !connect && pseudo[PROTOCOL].is_some() {
+        return Err("a protocol without CONNECT");
+    }
+    let (Some(place), Some(_)) = (pseudo[PATH], pseudo[SCHEME]) else { return Err("a request without path or scheme") };
+    let text = fields.bytes_at(place);
+    let whole = text == b"*" && *method == Method::OPTIONS;
+    if !whole && text.first() != Some(&b'/') {
+        return Err("a path that does not begin with /");
+    }
+    let mark = memchr::memchr(b'?', text).unwrap_or(text.len());
+    if !http1::is_target(text, mark) {
+        return Err("a path with a character that is not allowed");
+    }
+    let start = place.start();
+    let query = (mark < text.len()).then(|| Span::new(start + mark + 1, place.end()));
+    Ok(Target { authority, path: Span::new(start, start + mark), query })
+}
+
+/// Whether it is a field's name as HTTP/2 has it: a token in lower case (section 8.2.1, RFC 9110 section 5.6.2).
+fn is_name(name: &[u8]) -> bool {
+    const ALLOWED: [bool; 256] = {
+        let mut allowed = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            let other = matches!(
+                byte as u8,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+            allowed[byte] = other || (byte as u8).is_ascii_lowercase() || (byte as u8).is_ascii_digit();
+            byte += 1;
+        }
+        allowed
+    };
+    !name.is_empty() && name.iter().all(|byte| ALLOWED[usize::from(*byte)])
+}
+
+/// Whether it is a field's value: no control characters, no white space around it (section 8.2.1).
+fn is_value(value: &[u8]) -> bool {
+    // Without a branch, so that many bytes are looked at at once.
+    let ill = value.iter().fold(false, |ill, &byte| ill | (byte < b' ' && byte != b'\t') | (byte == 0x7f));
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    !ill && !blank(value.first()) && !blank(value.last())
+}
+
+/// A request as it is sent.
+pub struct RequestHead<'r> {
+    /// Method.
+    pub method: &'r Method,
+    /// `https` or `http`.
+    pub scheme: &'static str,
+    /// Authority.
+    pub authority: &'r [u8],
+    /// Path and query; empty for CONNECT without a protocol.
+    pub path: &'r [u8],
+    /// The protocol of an extended CONNECT.
+    pub protocol: Option<&'r [u8]>,
+    /// Fields.
+    pub fields: &'r FieldSection,
+    /// How long its body is.
+    pub size: Size,
+}
+
+/// Encodes the head of a request. The key of a WebSocket is of HTTP/1.1 only (RFC 8441 section 5).
+pub fn encode_request(encoder: &mut Encoder, request: &RequestHead<'_>, out: &mut Vec<u8>) {
+    encoder.begin(out);
+    let method = if request.protocol.is_some() { &Method::CONNECT } else { request.method };
+    encoder.pseudo(Pseudo::Method, method.as_str().as_bytes(), out);
+    encoder.pseudo(Pseudo::Scheme, request.scheme.as_bytes(), out);
+    encoder.pseudo(Pseudo::Authority, request.authority, out);
+    encoder.pseudo(Pseudo::Path, request.path, out);
+    if let Some(protocol) = request.protocol {
+        encoder.pseudo(Pseudo::Protocol, protocol, out);
+    }
+    for (field, name, value, sensitive) in request.fields.entries() {
+        if request.protocol.is_none() || field != Field::SecWebsocketKey {
+            encoder.field(field, name, value, sensitive, out);
+        }
+    }
+    if let Size::Known(length) = request.size {
+        encode_length(encoder, length, out);
+    }
+}
+
+/// Encodes the head of an answer, with a date where it lacks one.
+pub fn encode_response(encoder: &mut Encoder, response: &Response, date: Option<&[u8]>, out: &mut Vec<u8>) {
+    encoder.begin(out);
+    encoder.pseudo(Pseudo::Status, response.status.as_str().as_bytes(), out);
+    encode_fields(encoder, &response.fields, out);
+    if let Size::Known(length) = response.size {
+        encode_length(encoder, length, out);
+    }
+    if let Some(date) = date {
+        encoder.field(Field::Date, Field::Date.name().as_bytes(), date, false, out);
+    }
+}
+
+/// Encodes fields.
+pub fn encode_fields(encoder: &mut Encoder, fields: &FieldSection, out: &mut Vec<u8>) {
+    for (field, name, value, sensitive) in fields.entries() {
+        encoder.field(field, name, value, sensitive, out);
+    }
+}
+
+/// Encodes Content-Length.
+fn encode_length(encoder: &mut Encoder, length: u64, out: &mut Vec<u8>) {
+    let field = Field::ContentLength;
+    encoder.field(field, field.name().as_bytes(), http1::digits(length, &mut [0; 20]), false, out);
+}

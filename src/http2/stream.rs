@@ -1,0 +1,195 @@
+//! A stream (RFC 9113 section 5), and all that there are on a connection.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::task::{Context, Waker};
+
+use slab::Slab;
+
+use super::Reason;
+use super::window::{ReceiveWindow, SendWindow};
+use crate::message::{Broken, Buffer, FieldSection, Response};
+
+/// A stream as its owner knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub(super) place: usize,
+    pub(super) id: u32,
+}
+
+/// How a stream ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// By the other side, or by this one for what the other did.
+    Reset(Reason),
+    /// The other side says that it did not begin with it (section 8.7).
+    Refused,
+    /// With its connection.
+    Closed,
+    /// What came on it was not the protocol.
+    Malformed(&'static str),
+}
+
+impl From<Cut> for Broken {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Reset(reason) => Self::Reset(reason.to_string().into()),
+            Cut::Refused => Self::Refused,
+            Cut::Closed => Self::Closed,
+            Cut::Malformed(message) => Self::Malformed(message),
+        }
+    }
+}
+
+/// A stream.
+pub struct Stream {
+    pub id: u32,
+    /// Whether the other side sends on it.
+    pub receives: bool,
+    /// Whether this side sends on it.
+    pub sends: bool,
+    /// It ended before its end.
+    pub cut: Option<Cut>,
+    pub send_window: SendWindow,
+    pub receive_window: ReceiveWindow,
+    /// Bytes of the body that were not taken yet.
+    pub data: Buffer,
+    /// Bytes that its Content-Length announces and that have not come (section 8.1.1).
+    pub announced: Option<u64>,
+    pub trailers: Option<FieldSection>,
+    /// Heads of answers, informational ones first. Boxed, since requests have none.
+    pub answer: Option<Box<Answer>>,
+    /// It waits for room that others take from, too.
+    pub blocked: bool,
+    waker: Option<Waker>,
+}
+
+/// What a client waits for.
+#[derive(Default)]
+pub struct Answer {
+    pub heads: VecDeque<Response>,
+    /// The last head has come.
+    pub whole: bool,
+    /// No body follows, whatever its head says: it is the answer to HEAD.
+    pub to_head: bool,
+}
+
+impl Stream {
+    /// A stream of which nothing has come.
+    pub fn new(id: u32, send_window: u32, receive_window: u32) -> Self {
+        Self {
+            id,
+            receives: true,
+            sends: true,
+            cut: None,
+            send_window: SendWindow::new(send_window),
+            receive_window: ReceiveWindow::new(receive_window),
+            data: Buffer::none(),
+            announced: None,
+            trailers: None,
+            answer: None,
+            blocked: false,
+            waker: None,
+        }
+    }
+
+    /// Whether nothing goes over it any more.
+    pub fn is_over(&self) -> bool {
+        self.cut.is_some() || !(self.receives || self.sends)
+    }
+
+    /// Ends it before its end.
+    pub fn cut(&mut self, cut: Cut) {
+        self.cut.get_or_insert(cut);
+        self.sends = false;
+        self.wake();
+    }
+
+    /// The calling task is woken once something has changed.
+    pub fn wait(&mut self, context: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            waker => *waker = Some(context.waker().clone()),
+        }
+    }
+
+    /// Something has changed.
+    pub fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// Ids of streams are numbers that nobody can choose freely.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// The streams that somebody holds.
+#[derive(Default)]
+pub struct Streams {
+    slots: Slab<Stream>,
+    places: HashMap<u32, usize, BuildHasherDefault<IdHasher>>,
+}
+
+impl Streams {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Takes one in.
+    pub fn insert(&mut self, stream: Stream) -> Key {
+        let id = stream.id;
+        let place = self.slots.insert(stream);
+        self.places.insert(id, place);
+        Key { place, id }
+    }
+
+    /// The one of that id.
+    pub fn find(&mut self, id: u32) -> Option<&mut Stream> {
+        let place = *self.places.get(&id)?;
+        self.slots.get_mut(place)
+    }
+
+    /// The one of that key.
+    pub fn get(&self, key: Key) -> Option<&Stream> {
+        self.slots.get(key.place).filter(|stream| stream.id == key.id)
+    }
+
+    /// The one of that key.
+    pub fn get_mut(&mut self, key: Key) -> Option<&mut Stream> {
+        self.slots.get_mut(key.place).filter(|stream| stream.id == key.id)
+    }
+
+    /// Lets one go.
+    pub fn remove(&mut self, key: Key) -> Option<Stream> {
+        self.get(key)?;
+        self.places.remove(&key.id);
+        self.slots.try_remove(key.place)
+    }
+
+    /// All of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.slots.iter_mut().map(|(_, stream)| stream)
+    }
+}

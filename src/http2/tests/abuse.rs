@@ -1,0 +1,110 @@
+//! What a peer may not do for ever: RFC 9113 section 10.5.
+
+use super::*;
+
+/// How often a server takes it.
+fn endured(mut costs: impl FnMut(&mut End, u32) -> Vec<u8>) -> u32 {
+    let mut end = server();
+    for n in 0..100_000 {
+        let bytes = costs(&mut end, n);
+        if let Err(failure) = end.take(&bytes) {
+            assert_eq!(failure.reason, Reason::ENHANCE_YOUR_CALM);
+            return n;
+        }
+        end.out.clear();
+    }
+    100_000
+}
+
+#[test]
+fn frames_that_only_cost_are_not_taken_for_ever() {
+    let always = |bytes: Vec<u8>| endured(move |_, _| bytes.clone());
+    assert!(always(raw([frame::PING, 0], 0, &[0; 8])) < 3000);
+    assert!(always(raw([frame::SETTINGS, 0], 0, &[])) < 3000);
+    assert!(always(raw([frame::PRIORITY, 0], 7, &[0, 0, 0, 1, 0])) < 3000);
+    assert!(always(raw([0xbe, 0], 7, &[])) < 3000);
+}
+
+#[test]
+fn streams_that_are_given_up_at_once_are_not_taken_for_ever() {
+    let endured = endured(|end, n| {
+        if let Some(arrived) = end.connection.next_arrived() {
+            end.connection.release(arrived.key, &mut end.out);
+        }
+        let stream = 2 * n + 1;
+        [headers(stream, true, &[]), raw([frame::RST_STREAM, 0], stream, &[0, 0, 0, 8])].concat()
+    });
+    assert!((1000..3000).contains(&endured), "{endured}");
+}
+
+#[test]
+fn streams_that_are_answered_are_taken_for_ever() {
+    let endured = endured(|end, n| {
+        if let Some(arrived) = end.connection.next_arrived() {
+            end.answer(arrived.key, true);
+            end.connection.release(arrived.key, &mut end.out);
+        }
+        headers(2 * n + 1, true, &[])
+    });
+    assert_eq!(endured, 100_000);
+}
+
+#[test]
+fn time_forgives() {
+    let endured = endured(|end, n| {
+        if n % 1000 == 0 {
+            end.connection.forgive();
+        }
+        raw([frame::PING, 0], 0, &[0; 8])
+    });
+    assert_eq!(endured, 100_000);
+}
+
+#[test]
+fn a_header_block_without_end_is_not_taken() {
+    let mut end = server();
+    end.take(&raw([frame::HEADERS, 0], 1, &block(&GET))).unwrap();
+    let piece = raw([frame::CONTINUATION, 0], 1, &[0; 4096]);
+    let failed = (0..100).find_map(|_| end.take(&piece).err()).unwrap();
+    assert_eq!(failed.reason, Reason::ENHANCE_YOUR_CALM);
+    // Nor one of which nothing comes.
+    let mut begun = false;
+    let endured = endured(|_, _| match std::mem::replace(&mut begun, true) {
+        false => raw([frame::HEADERS, 0], 1, &block(&GET)),
+        true => raw([frame::CONTINUATION, 0], 1, &[]),
+    });
+    assert!(endured < 3000);
+}
+
+const GET: [(&str, &str); 2] = [(":method", "GET"), (":scheme", "http")];
+
+#[test]
+fn more_streams_than_allowed_are_refused() {
+    let mut end = server();
+    for n in 0..LIMITS.streams {
+        end.take(&headers(2 * n + 1, true, &[])).unwrap();
+    }
+    assert_eq!(reset_by(&mut end, &headers(99, true, &[])), (99, Reason::REFUSED_STREAM));
+    // Those that the client gives up count until their requests have ended.
+    end.take(&raw([frame::RST_STREAM, 0], 1, &[0, 0, 0, 8])).unwrap();
+    assert_eq!(reset_by(&mut end, &headers(101, true, &[])), (101, Reason::REFUSED_STREAM));
+    let first = end.connection.next_arrived().unwrap();
+    end.connection.release(first.key, &mut end.out);
+    end.out.clear();
+    end.take(&headers(103, true, &[])).unwrap();
+    assert!(end.out.is_empty());
+}
+
+#[test]
+fn fields_that_expand_are_not_kept() {
+    let mut end = server();
+    let mut lines = block(&[(":method", "GET"), (":scheme", "http"), (":path", "/")]);
+    // One long field that is remembered, and named again and again.
+    lines.extend_from_slice(&[0x40, 1, b'x', 127, 0x80 | 0x21, 0x1e]);
+    lines.extend_from_slice(&vec![b'y'; 4000]);
+    lines.extend_from_slice(&[0x80 | 62; 12_000]);
+    end.take(&raw([frame::HEADERS, frame::END_HEADERS | frame::END_STREAM], 1, &lines)).unwrap();
+    let arrived = end.connection.next_arrived().unwrap();
+    assert!(arrived.too_large);
+    assert!(arrived.request.fields.len() < 10);
+}

@@ -1,0 +1,154 @@
+//! While an endpoint has not answered: how long it may take, whether it is there at all, and streams that are asked to end
+//! before their answer has come.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Outbound;
+use super::exchange::Exchange;
+use super::fault::Fault;
+use super::goodbye::Messages;
+use super::limits::{Limits, TryLimit};
+use crate::drain::Asked;
+use crate::endpoint::Endpoint;
+use crate::model::{RescueOn, RetryOn, Timeouts};
+use crate::record::StreamProtocol;
+use crate::upstream::Upstream;
+
+/// After how long without an answer it is looked whether the endpoint is there, and whether a call is a stream; again whenever
+/// the wait has doubled.
+const LOOK: Duration = Duration::from_millis(900);
+
+/// Why no answer is waited for any longer.
+type Reason = (Fault, String);
+
+impl Outbound {
+    /// A try begins; the first one with the request.
+    pub fn look_from(&mut self, begun: Instant) {
+        let since = if self.look.is_none() { begun } else { Instant::now() };
+        self.look = Some((since, since + LOOK));
+        self.resident = None;
+        if let Some(messages) = &mut self.messages {
+            *messages = Messages::default();
+        }
+    }
+
+    /// Whether the client of a call may send more messages: one that will not is owed its answer.
+    pub fn is_open_call(&self) -> bool {
+        !self.upload.is_done() && self.messages.as_ref().is_some_and(Messages::is_between)
+    }
+
+    /// What follows from what a stream was told before its answer has come.
+    fn asked(&mut self, context: &Context<'_>) -> Option<Reason> {
+        let resident = self.resident.as_ref()?;
+        if self.upload.has_moved() {
+            resident.moved();
+        }
+        let ends = match resident.asked(context)? {
+            Asked::ToEnd(_) => self.is_open_call(),
+            Asked::Cut => true,
+        };
+        ends.then(|| (Fault::Drained, "it was asked to end before its answer".to_owned()))
+    }
+}
+
+impl Exchange {
+    /// Limits the wait for the head of an answer.
+    pub fn wait<T>(
+        &mut self,
+        outbound: &mut Outbound,
+        (endpoint, upstream): (&Arc<Endpoint>, &Upstream),
+        limits: Limits,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, Reason>> {
+        let deadline = if limits.unlimited { None } else { Some(deadline(outbound, limits)) };
+        loop {
+            if let Some(reason) = outbound.asked(context) {
+                return Poll::Ready(Err(reason));
+            }
+            let (since, look) = outbound.look.unwrap_or((limits.begun, limits.begun + LOOK));
+            let next = deadline.as_ref().map_or(look, |(deadline, _)| look.min(*deadline));
+            if self.alarm.poll(next, context).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if let Some((_, late)) = deadline.as_ref().filter(|(deadline, _)| now >= *deadline) {
+                return Poll::Ready(Err(late.told(limits)));
+            }
+            outbound.look = Some((since, now + now.duration_since(since)));
+            if let Some(reason) = self.look(outbound, (endpoint, upstream), limits) {
+                return Poll::Ready(Err(reason));
+            }
+        }
+    }
+
+    /// Looks after a try that waits for long.
+    fn look(
+        &mut self,
+        outbound: &mut Outbound,
+        (endpoint, upstream): (&Arc<Endpoint>, &Upstream),
+        limits: Limits,
+    ) -> Option<Reason> {
+        if self.manner.grpc && outbound.resident.is_none() {
+            if outbound.is_open_call() {
+                self.ledger.streams(StreamProtocol::Grpc);
+            }
+            outbound.resident = Some(self.resident(StreamProtocol::Grpc));
+        }
+        if !upstream.is_dead() {
+            return None;
+        }
+        self.vanished(endpoint);
+        let goes = outbound.is_repeatable() && self.goes_elsewhere(limits);
+        goes.then(|| (Fault::Vanished, "the endpoint acknowledges nothing".to_owned()))
+    }
+
+    /// Whether a request that may be repeated has somewhere to go.
+    fn goes_elsewhere(&self, limits: Limits) -> bool {
+        let split = &self.decision.rule(&self.snapshot).body.split;
+        let retried = limits.left > 0 && split.retry.on.contains(&RetryOn::Reset);
+        let other = || self.patience().is_some() || self.decision.has_other(&self.snapshot, &self.tried);
+        let rescue = split.rescue.as_ref().filter(|rescue| rescue.from == self.decision.version);
+        retried && other() || rescue.is_some_and(|rescue| rescue.on.contains(&RescueOn::Connect))
+    }
+}
+
+/// What it is that takes too long.
+enum Late {
+    Attempt(TryLimit),
+    Body,
+    Answer,
+}
+
+impl Late {
+    fn told(&self, limits: Limits) -> Reason {
+        match self {
+            Self::Attempt(attempt) => attempt.over(),
+            Self::Body => (Fault::ClientBody, "the client's body stands still".to_owned()),
+            Self::Answer => (Fault::RequestTimeout, format!("no answer within {:?}", limits.timeouts.request)),
+        }
+    }
+}
+
+/// When the wait is over. While the client's body still arrives the answer's time has not begun; a body that stands still has
+/// a limit of its own.
+fn deadline(outbound: &mut Outbound, limits: Limits) -> (Instant, Late) {
+    if outbound.upload.has_moved() {
+        outbound.progress = Some(Instant::now());
+    }
+    let Timeouts { request, idle, .. } = limits.timeouts;
+    let since = outbound.progress.map_or(limits.begun, |progress| progress.max(limits.begun));
+    let answer = since + request;
+    let body = since + idle;
+    let (deadline, late) = match outbound.upload.is_starved() && body <= answer {
+        true => (body, Late::Body),
+        false => (answer, Late::Answer),
+    };
+    match limits.attempt.map(|attempt| (since.max(attempt.begun) + attempt.limit, attempt)) {
+        Some((end, attempt)) if end < deadline => (end, Late::Attempt(attempt)),
+        _ => (deadline, late),
+    }
+}
