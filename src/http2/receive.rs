@@ -399,7 +399,10 @@ impl Stream {
             let bodiless = Response::is_bodiless(response.status, answer.to_head);
             self.announced = Some(if bodiless { 0 } else { length });
         }
-        answer.heads.push_back(response);
+        match informational {
+            true => answer.informational.push_back(response),
+            false => answer.last = Some(response),
+        }
         self.wake();
         if last { self.ends() } else { Ok(()) }
     }

@@ -57,21 +57,29 @@ pub struct Stream {
     /// Bytes that its Content-Length announces and that have not come (section 8.1.1).
     pub announced: Option<u64>,
     pub trailers: Option<FieldSection>,
-    /// Heads of answers, informational ones first. Boxed, since requests have none.
-    pub answer: Option<Box<Answer>>,
+    /// What a client waits for.
+    pub answer: Option<Answer>,
     /// It waits for room that others take from, too.
     pub blocked: bool,
     waker: Option<Waker>,
 }
 
-/// What a client waits for.
+/// The heads of an answer, as far as they were not taken.
 #[derive(Default)]
 pub struct Answer {
-    pub heads: VecDeque<Response>,
-    /// The last head has come.
+    pub informational: VecDeque<Response>,
+    pub last: Option<Response>,
+    /// The last one has come.
     pub whole: bool,
     /// No body follows, whatever its head says: it is the answer to HEAD.
     pub to_head: bool,
+}
+
+impl Answer {
+    /// The next head.
+    pub fn next(&mut self) -> Option<Response> {
+        self.informational.pop_front().or_else(|| self.last.take())
+    }
 }
 
 impl Stream {
