@@ -259,7 +259,11 @@ impl Connection {
             return wrong("SETTINGS of a stream");
         }
         if header.has(frame::ACK) {
-            return if payload.is_empty() { Ok(()) } else { missized("an answer to SETTINGS that says something") };
+            return if payload.is_empty() {
+                self.costs()
+            } else {
+                missized("an answer to SETTINGS that says something")
+            };
         }
         let before = self.peer;
         self.peer.hear(payload, self.role)?;
@@ -295,7 +299,7 @@ impl Connection {
             self.leaving = Leaving::After(self.last_seen);
             frame::go_away(out, self.last_seen, Reason::NO_ERROR);
         }
-        Ok(())
+        self.costs()
     }
 
     fn on_go_away(&mut self, header: Header, payload: &[u8]) -> Taken {
@@ -334,10 +338,13 @@ impl Connection {
         if more == 0 {
             return self.fail(id, Reason::PROTOCOL_ERROR, "WINDOW_UPDATE by nothing", out);
         }
+        let waits = stream.send_window.room() == 0;
         if !stream.send_window.change(i64::from(more)) {
             return self.fail(id, Reason::FLOW_CONTROL_ERROR, "a window that is too large", out);
         }
-        stream.wake();
+        if waits {
+            stream.wake();
+        }
         Ok(())
     }
 }

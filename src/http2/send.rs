@@ -37,7 +37,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The stream has ended.
+    /// The stream has ended, or has its answer.
     pub fn answer(
         &mut self,
         key: Key,
@@ -49,8 +49,12 @@ impl Connection {
         if let Some(cut) = stream.cut {
             return Err(cut.into());
         }
+        if stream.answered {
+            return Err(Broken::Closed);
+        }
         stream.sends = !last;
-        if !response.status.is_informational() {
+        stream.answered = !response.status.is_informational();
+        if stream.answered {
             self.calm.pays();
         }
         let encoder = &mut self.encoder;

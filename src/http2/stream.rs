@@ -48,6 +48,8 @@ pub struct Stream {
     pub receives: bool,
     /// Whether this side sends on it.
     pub sends: bool,
+    /// The head of the answer was sent.
+    pub answered: bool,
     /// It ended before its end.
     pub cut: Option<Cut>,
     pub send_window: SendWindow,
@@ -89,6 +91,7 @@ impl Stream {
             id,
             receives: true,
             sends: true,
+            answered: false,
             cut: None,
             send_window: SendWindow::new(send_window),
             receive_window: ReceiveWindow::new(receive_window),

@@ -3,9 +3,12 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use tokio::io::AsyncWrite;
 
 use crate::http2::{Arrived, Connection, Limits, MOST_WAITING, Role};
 use crate::io::{Due, KeepAlive, Outbox, Wire};
@@ -121,7 +124,11 @@ impl Driver {
         }
         match written {
             Poll::Ready(Err(_)) => return Poll::Ready(()),
-            Poll::Ready(Ok(())) if self.ending => return Poll::Ready(()),
+            Poll::Ready(Ok(())) if self.ending => {
+                if Pin::new(&mut self.wire.stream).poll_shutdown(context).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
             Poll::Ready(Ok(())) => self.wait_for_more(context),
             // It is called once there is room.
             Poll::Pending => {}
