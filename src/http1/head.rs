@@ -143,7 +143,7 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    fn see(&mut self, field: Field, value: &[u8]) -> Result<(), HeadError> {
+    pub(super) fn see(&mut self, field: Field, value: &[u8]) -> Result<(), HeadError> {
         match field {
             Field::ContentLength if self.length.is_some() => {
                 Err(HeadError::Malformed("Content-Length is there more than once"))

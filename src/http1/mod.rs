@@ -5,6 +5,7 @@
 
 mod body;
 mod head;
+mod plain;
 mod request;
 mod response;
 mod write;

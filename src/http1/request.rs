@@ -4,16 +4,21 @@ use std::mem::MaybeUninit;
 
 use http::{Method, Version};
 
-use super::head::{HeadError, MOST_FIELDS, end_of_head, ends_in_crlf, is_foreign, is_framed_in_crlf, span, take_in};
+use super::head::{
+    Framing, HeadError, MOST_FIELDS, end_of_head, ends_in_crlf, is_foreign, is_framed_in_crlf, span, take_in,
+};
+use super::plain;
 use crate::message::{FieldSection, Request, Size, Span, Target};
 
 /// The head of a request that `bytes` begin with, and its length; none as long as it is not whole, as far as is known.
 /// `seen`: how many of the bytes were looked at before.
 pub fn next_request(bytes: &[u8], seen: usize) -> Option<(usize, Result<Request, HeadError>)> {
+    if bytes.is_empty() {
+        return None;
+    }
     // Most heads arrive whole, and need not be searched for their end before they are read.
     if seen == 0
-        && !bytes.is_empty()
-        && let Ok(Some((length, request))) = read(bytes)
+        && let Some((length, request)) = read_plain(bytes).or_else(|| read(bytes).ok().flatten())
     {
         return Some((length, Ok(request)));
     }
@@ -33,7 +38,17 @@ pub fn request(head: &[u8]) -> Result<Request, HeadError> {
     }
 }
 
-/// Reads the head that `bytes` begin with, if they hold all of it; also gives its length.
+/// Reads the head that `bytes` begin with, if they hold all of it and it is as it should be; also gives its length.
+fn read_plain(bytes: &[u8]) -> Option<(usize, Request)> {
+    let line = plain::request_line(bytes)?;
+    let mut fields = FieldSection::new();
+    let (length, framing) = plain::fields(bytes, line.end, &mut fields)?;
+    fields.keep(&bytes[..length]);
+    let request = assemble(line.method, line.target, line.minor, fields, framing).ok()?;
+    Some((length, request))
+}
+
+/// Reads any head that `bytes` begin with, if they hold all of it; also gives its length.
 fn read(bytes: &[u8]) -> Result<Option<(usize, Request)>, HeadError> {
     let mut parsed = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut []);
@@ -55,71 +70,95 @@ fn read(bytes: &[u8]) -> Result<Option<(usize, Request)>, HeadError> {
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("the method is no token"))?;
     let mut fields = FieldSection::of_head(head);
     let framing = take_in(head, request.headers, &mut fields)?;
+    Ok(Some((length, assemble(method, place, minor, fields, framing)?)))
+}
+
+/// Makes a request of the parts of its head.
+#[inline]
+fn assemble(
+    method: Method,
+    place: Span,
+    minor: u8,
+    mut fields: FieldSection,
+    framing: Framing,
+) -> Result<Request, HeadError> {
     if framing.chunked && minor == 0 {
         return Err(HeadError::Malformed("HTTP/1.0 has no transfer codings"));
     }
-    let target = self::target(&method, place, target, &mut fields)?;
+    let target = target(&method, place, &mut fields)?;
     let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    let request = Request { method, version, target, protocol: None, size: framing.size(Size::None)?, fields };
-    Ok(Some((length, request)))
+    Ok(Request { method, version, target, protocol: None, size: framing.size(Size::None)?, fields })
 }
 
 /// Takes a target apart (RFC 9112 section 3.2).
-fn target(method: &Method, place: Span, text: &str, fields: &mut FieldSection) -> Result<Target, HeadError> {
-    let mark = memchr::memchr(b'?', text.as_bytes()).unwrap_or(text.len());
-    if !is_target(text.as_bytes(), mark) {
+fn target(method: &Method, place: Span, fields: &mut FieldSection) -> Result<Target, HeadError> {
+    let text = fields.bytes_at(place);
+    let mark = path_length(text);
+    if !is_query(&text[mark..]) {
         return Err(HeadError::Malformed("the target has a character that is not allowed"));
+    }
+    let start = place.start();
+    let query = (mark < text.len()).then(|| Span::new(start + mark + 1, place.end()));
+    let before_query = Span::new(start, start + mark);
+    if text.starts_with(b"/") && *method != Method::CONNECT {
+        return Ok(Target { authority: None, path: before_query, query });
     }
     if *method == Method::CONNECT {
         return Ok(Target { authority: Some(place), ..Target::default() });
     }
-    let start = place.start();
-    let at = |from: usize, to: usize| Span::new(start + from, start + to);
-    if text == "*" && *method == Method::OPTIONS {
+    if text == b"*" && *method == Method::OPTIONS {
         return Ok(Target { path: place, ..Target::default() });
     }
-    if text.starts_with('/') {
-        let (path, query) = path_and_query(text, 0);
-        return Ok(Target { authority: None, path: at(path.0, path.1), query: query.map(|(from, to)| at(from, to)) });
-    }
     // Absolute-form: a scheme of ours and an authority.
-    let scheme =
-        ["http://", "https://"].iter().find(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)));
-    let Some(scheme) = scheme else { return Err(HeadError::Malformed("the target is none of HTTP")) };
-    let rest = &text[scheme.len()..];
-    let end = scheme.len() + rest.find(['/', '?']).unwrap_or(rest.len());
-    let ((from, to), query) = path_and_query(text, end);
-    let path = match from == to {
-        // Section 3.2.4: who passes on what is asked of the whole server sends `*`.
-        true if *method == Method::OPTIONS && query.is_none() => fields.store(b"*"),
-        true => fields.store(b"/"),
-        false => at(from, to),
+    let is_scheme = |scheme: &&[u8]| text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
+    let Some(scheme) = [&b"http://"[..], b"https://"].into_iter().find(is_scheme) else {
+        return Err(HeadError::Malformed("the target is none of HTTP"));
     };
-    Ok(Target { authority: Some(at(scheme.len(), end)), path, query: query.map(|(from, to)| at(from, to)) })
-}
-
-type Place = (usize, usize);
-
-/// The places of path and query in a text, from `from` on.
-fn path_and_query(text: &str, from: usize) -> (Place, Option<Place>) {
-    match memchr::memchr(b'?', &text.as_bytes()[from..]) {
-        Some(mark) => ((from, from + mark), Some((from + mark + 1, text.len()))),
-        None => ((from, text.len()), None),
-    }
+    let begin = scheme.len();
+    // What a scheme begins with has no mark.
+    let slash = text[begin..mark].iter().position(|byte| *byte == b'/');
+    let end = slash.map_or(mark, |slash| begin + slash);
+    let authority = Some(Span::new(start + begin, start + end));
+    let path = match slash {
+        Some(_) => Span::new(start + end, start + mark),
+        // Section 3.2.4: who passes on what is asked of the whole server sends `*`.
+        None if *method == Method::OPTIONS && query.is_none() => fields.store(b"*"),
+        None => fields.store(b"/"),
+    };
+    Ok(Target { authority, path, query })
 }
 
 /// Whether all characters of a target are allowed, whose query begins at `mark`.
 pub fn is_target(text: &[u8], mark: usize) -> bool {
-    let (path, query) = text.split_at(mark);
-    path.iter().all(|byte| is_allowed(*byte) && *byte != b'\\' && *byte != b'`')
-        && query.iter().all(|byte| is_allowed(*byte))
+    path_length(text) == mark && is_query(&text[mark..])
+}
+
+/// How long the part of a target is that may stand before a query.
+fn path_length(text: &[u8]) -> usize {
+    text.iter().position(|byte| !PATH[usize::from(*byte)]).unwrap_or(text.len())
+}
+
+/// Whether it is nothing, or a mark and a query.
+fn is_query(text: &[u8]) -> bool {
+    text.first().is_none_or(|mark| *mark == b'?') && text.iter().all(|byte| is_allowed(*byte))
 }
 
 /// Characters of a target. More than RFC 3986 has, since browsers send them (URL standard, query percent-encode set) and
 /// servers understand them alike; no fragment.
-fn is_allowed(byte: u8) -> bool {
+const fn is_allowed(byte: u8) -> bool {
     !matches!(byte, 0..=b' ' | b'#' | b'<' | b'>' | 0x7f..)
 }
+
+/// Those that may stand before a query.
+const PATH: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        known[byte] = is_allowed(byte as u8) && !matches!(byte as u8, b'?' | b'\\' | b'`');
+        byte += 1;
+    }
+    known
+};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@ use std::mem::MaybeUninit;
 
 use http::StatusCode;
 
-use super::head::{HeadError, MOST_FIELDS, end_of_head, ends_in_crlf, is_framed_in_crlf, span, take_in};
+use super::head::{Framing, HeadError, MOST_FIELDS, end_of_head, ends_in_crlf, is_framed_in_crlf, span, take_in};
+use super::plain;
 use crate::message::{FieldSection, Response, Size};
 
 /// A head, and whether the sender takes another request on the connection.
@@ -13,10 +14,12 @@ type Read = (Response, bool);
 /// The head of a response that `bytes` begin with, and its length; none as long as it is not whole, as far as is known.
 /// `seen`: how many of the bytes were looked at before.
 pub fn next_response(bytes: &[u8], seen: usize, to_head: bool) -> Option<(usize, Result<Read, HeadError>)> {
+    if bytes.is_empty() {
+        return None;
+    }
     // Most heads arrive whole, and need not be searched for their end before they are read.
     if seen == 0
-        && !bytes.is_empty()
-        && let Ok(Some((length, response))) = read(bytes, to_head)
+        && let Some((length, response)) = read_plain(bytes, to_head).or_else(|| read(bytes, to_head).ok().flatten())
     {
         return Some((length, Ok(response)));
     }
@@ -37,7 +40,16 @@ pub fn response(head: &[u8], to_head: bool) -> Result<Read, HeadError> {
     }
 }
 
-/// Reads the head that `bytes` begin with, if they hold all of it; also gives its length.
+/// Reads the head that `bytes` begin with, if they hold all of it and it is as it should be; also gives its length.
+fn read_plain(bytes: &[u8], to_head: bool) -> Option<(usize, Read)> {
+    let (status, begin) = plain::status_line(bytes)?;
+    let mut fields = FieldSection::new();
+    let (length, framing) = plain::fields(bytes, begin, &mut fields)?;
+    fields.keep(&bytes[..length]);
+    Some((length, assemble(status, true, (fields, framing), to_head).ok()?))
+}
+
+/// Reads any head that `bytes` begin with, if they hold all of it; also gives its length.
 fn read(bytes: &[u8], to_head: bool) -> Result<Option<(usize, Read)>, HeadError> {
     let mut parsed = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut []);
@@ -59,19 +71,28 @@ fn read(bytes: &[u8], to_head: bool) -> Result<Option<(usize, Read)>, HeadError>
     let status = StatusCode::from_u16(code).map_err(|_| HeadError::Malformed("the status is below 100"))?;
     let mut fields = FieldSection::of_head(head);
     let framing = take_in(head, response.headers, &mut fields)?;
-    if framing.chunked && response.version != Some(1) {
+    let answer = assemble(status, response.version == Some(1), (fields, framing), to_head)?;
+    Ok(Some((length, answer)))
+}
+
+/// Makes a response of the parts of its head. `modern`: it is of HTTP/1.1.
+fn assemble(
+    status: StatusCode,
+    modern: bool,
+    (fields, framing): (FieldSection, Framing),
+    to_head: bool,
+) -> Result<Read, HeadError> {
+    if framing.chunked && !modern {
         return Err(HeadError::Malformed("HTTP/1.0 has no transfer codings"));
     }
-    let size = framing.size(Size::Unknown)?;
-    let size = match size {
+    let size = match framing.size(Size::Unknown)? {
         // What a 1xx or 204 says about a body it cannot have is nothing that may be passed on (RFC 9110 section 8.6).
         _ if status.is_informational() || status == StatusCode::NO_CONTENT => Size::None,
         Size::Unknown if Response::is_bodiless(status, to_head) => Size::None,
         size => size,
     };
     let delimited = framing.chunked || framing.length.is_some() || size == Size::None;
-    let persistent = delimited && response.version == Some(1);
-    Ok(Some((length, (Response { status, fields, size }, persistent))))
+    Ok((Response { status, fields, size }, delimited && modern))
 }
 
 #[cfg(test)]

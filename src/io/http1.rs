@@ -128,6 +128,10 @@ impl Source for Http1 {
         self.ready -= count;
     }
 
+    fn has_ended(&self) -> bool {
+        matches!(self.body, Body::Length(0))
+    }
+
     fn trailers(&mut self) -> Option<FieldSection> {
         self.trailers.take()
     }

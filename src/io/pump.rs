@@ -32,6 +32,11 @@ pub trait Source {
     /// The first `count` of them were used.
     fn consume(&mut self, count: usize);
 
+    /// Whether all that there was has been used, and no trailers can follow; false where that takes a look.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     /// Trailers, once the end has come.
     fn trailers(&mut self) -> Option<FieldSection>;
 
@@ -177,6 +182,14 @@ impl Pump {
         self.noticed = 0;
     }
 
+    /// Nothing is to be moved: only the end is left.
+    pub fn ends(&mut self) {
+        if self.state == State::Moving {
+            self.announced = true;
+            self.state = State::Finishing;
+        }
+    }
+
     /// Moves nothing more.
     pub fn stop(&mut self) {
         self.state = State::Done;
@@ -226,7 +239,11 @@ impl Pump {
                 ends(None);
             }
             let sent = ready!(sink.poll_send(data, last, context)).map_err(at(Side::Sink))?;
+            let whole = last && sent == data.len();
             source.consume(sent);
+            if whole && source.has_ended() {
+                self.state = State::Finishing;
+            }
             self.moved += sent as u64;
             self.left = self.left.map(|left| left - sent as u64);
         }

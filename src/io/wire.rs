@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
@@ -53,7 +54,7 @@ impl Wire {
         }
         match self.stream.plain() {
             // Nobody needs to be woken.
-            Some(socket) => would_block(&self.inbox.receive(socket, SMALL)),
+            Some(socket) => self.inbox.receive(socket, SMALL).is_none(),
             None => self.poll_fill(SMALL, &mut Context::from_waker(std::task::Waker::noop())).is_pending(),
         }
     }
@@ -95,10 +96,10 @@ impl Inbox {
     ) -> Poll<io::Result<usize>> {
         if let Some(socket) = stream.plain() {
             loop {
-                match self.receive(socket, capacity) {
-                    received if would_block(&received) => ready!(socket.poll_read_ready(context))?,
-                    received => return Poll::Ready(received),
+                if let Some(received) = self.receive(socket, capacity) {
+                    return Poll::Ready(received);
                 }
+                ready!(socket.poll_read_ready(context))?;
             }
         }
         self.make_room(capacity);
@@ -107,19 +108,26 @@ impl Inbox {
         result
     }
 
-    /// Reads what has arrived, with a buffer only if something may have.
-    fn receive(&mut self, socket: &TcpStream, capacity: usize) -> io::Result<usize> {
+    /// Reads what has arrived, with a buffer only if something may have; none: nothing has.
+    fn receive(&mut self, socket: &TcpStream, capacity: usize) -> Option<io::Result<usize>> {
         let mut received = None;
-        let tried = socket.try_io(Interest::READABLE, || {
+        // What it says is in `received`; an error clears what the socket was known to be ready for.
+        let _ = socket.try_io(Interest::READABLE, || {
             self.make_room(capacity);
             let room = self.buffer.capacity() - self.buffer.len();
-            let (count, _) = rustix::net::recv(socket, spare_capacity(&mut self.buffer), RecvFlags::empty())?;
-            received = Some(count);
+            let result = rustix::net::recv(socket, spare_capacity(&mut self.buffer), RecvFlags::empty());
+            self.give_back();
             // What is empty now is not asked again before it says that there is more.
-            if count > 0 && count < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(0) }
+            let more =
+                !matches!(result, Ok((count, _)) if count > 0 && count < room) && result != Err(Errno::WOULDBLOCK);
+            received = match result {
+                Err(Errno::WOULDBLOCK) => None,
+                Ok((count, _)) => Some(Ok(count)),
+                Err(error) => Some(Err(error.into())),
+            };
+            if more { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         });
-        self.give_back();
-        received.map_or(tried, Ok)
+        received
     }
 
     fn give_back(&mut self) {

@@ -12,6 +12,7 @@ macro_rules! fields {
         }
 
         const NAMES: &[(&str, Field)] = &[$(($name, Field::$variant)),*];
+        const LINE_STARTS: &[&str] = &[$(concat!($name, ": ")),*];
 
         impl Field {
             /// Its name in lower case; empty for [`Field::Other`].
@@ -90,58 +91,45 @@ fields! {
     XWeirWhy = "x-weir-why",
 }
 
-/// Longest name that is known.
-const LONGEST: usize = 32;
-/// First name in [`BY_LENGTH`] of each length.
-const STARTS: [usize; LONGEST + 2] = starts();
-/// Names in the order of their length.
-const BY_LENGTH: [(&str, Field); NAMES.len()] = by_length();
+/// Where each name has its place, by [`slot`].
+const PLACES: [Field; 256] = places();
+/// Found by trial: it gives every name a place of its own.
+const SPREAD: u32 = 0x34ec_f2ed;
 
-const fn by_length() -> [(&'static str, Field); NAMES.len()] {
-    let mut sorted = [("", Field::Other); NAMES.len()];
-    let (mut length, mut next) = (0, 0);
-    while length <= LONGEST {
-        let mut i = 0;
-        while i < NAMES.len() {
-            if NAMES[i].0.len() == length {
-                sorted[next] = NAMES[i];
-                next += 1;
-            }
-            i += 1;
-        }
-        length += 1;
+const fn places() -> [Field; 256] {
+    let mut places = [Field::Other; 256];
+    let mut i = 0;
+    while i < NAMES.len() {
+        let (name, field) = NAMES[i];
+        let slot = slot(name.as_bytes());
+        assert!(matches!(places[slot], Field::Other), "another SPREAD has to be found");
+        places[slot] = field;
+        i += 1;
     }
-    sorted
+    places
 }
 
-const fn starts() -> [usize; LONGEST + 2] {
-    let mut starts = [0; LONGEST + 2];
-    let mut length = 0;
-    while length <= LONGEST {
-        let mut count = 0;
-        let mut i = 0;
-        while i < NAMES.len() {
-            if NAMES[i].0.len() == length {
-                count += 1;
-            }
-            i += 1;
-        }
-        starts[length + 1] = starts[length] + count;
-        length += 1;
-    }
-    starts
+/// The place of a name of at least two characters, ignoring case: by its length, its first, and its last two characters.
+const fn slot(name: &[u8]) -> usize {
+    let length = name.len();
+    let key = [name[0] | 32, name[length - 2] | 32, name[length - 1] | 32, length as u8];
+    (u32::from_le_bytes(key).wrapping_mul(SPREAD) >> 24) as usize
 }
 
 impl Field {
     /// The field of that name.
     pub fn of(name: &[u8]) -> Self {
-        let length = name.len();
-        if length > LONGEST {
+        if name.len() < 2 {
             return Self::Other;
         }
-        let candidates = &BY_LENGTH[STARTS[length]..STARTS[length + 1]];
-        let found = candidates.iter().find(|(known, _)| is_same(known.as_bytes(), name));
-        found.map_or(Self::Other, |(_, field)| *field)
+        let field = PLACES[slot(name)];
+        let known = field.name().as_bytes();
+        if known.len() == name.len() && is_same(known, name) { field } else { Self::Other }
+    }
+
+    /// What a line of it begins with; empty for [`Field::Other`].
+    pub(super) fn line_start(self) -> &'static [u8] {
+        LINE_STARTS.get(self as usize).map_or(b"", |start| start.as_bytes())
     }
 
     /// Its place in a set of known fields; none for [`Field::Other`].
@@ -150,20 +138,22 @@ impl Field {
     }
 }
 
-/// Whether a name is a known one, ignoring case, at equal length. Setting the bit that tells cases apart maps no two
-/// characters of field names onto each other that known names have (RFC 9110 section 5.6.2).
+/// Whether a name is a known one, ignoring the case of letters, at equal length; in words, of which the last overlaps those
+/// before it.
 fn is_same(known: &[u8], name: &[u8]) -> bool {
-    const CASE: u64 = 0x2020_2020_2020_2020;
-    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes) | CASE;
-    // The last eight bytes overlap those before them.
+    const LETTERS: u64 = 0x4040_4040_4040_4040;
+    // The bit that makes a letter one is just above the one that may differ.
+    let differ = |known: u64, name: u64| (known ^ name) & !((known & LETTERS) >> 1);
+    let words = |known: &[u8; 8], name: &[u8; 8]| differ(u64::from_le_bytes(*known), u64::from_le_bytes(*name));
     if let (Some(a), Some(b)) = (known.last_chunk::<8>(), name.last_chunk::<8>()) {
         let (known, name) = (known.as_chunks::<8>().0, name.as_chunks::<8>().0);
-        return word(a) == word(b) && known.iter().zip(name).all(|(a, b)| word(a) == word(b));
+        return words(a, b) == 0 && known.iter().zip(name).all(|(a, b)| words(a, b) == 0);
     }
-    let half = |bytes: Option<&[u8; 4]>| bytes.map(|bytes| u32::from_le_bytes(*bytes) | CASE as u32);
-    match (half(known.first_chunk()), half(known.last_chunk())) {
-        (None, _) => known.iter().zip(name).all(|(a, b)| a | 32 == b | 32),
-        ends => ends == (half(name.first_chunk()), half(name.last_chunk())),
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    let halves = |known: &[u8; 4], name: &[u8; 4]| differ(half(known), half(name));
+    match (known.first_chunk(), name.first_chunk(), known.last_chunk(), name.last_chunk()) {
+        (Some(a), Some(b), Some(c), Some(d)) => halves(a, b) | halves(c, d) == 0,
+        _ => known.eq_ignore_ascii_case(name),
     }
 }
 
@@ -179,12 +169,23 @@ mod tests {
             assert_eq!(Field::of(name.as_bytes()), *field);
             assert_eq!(Field::of(name.to_ascii_uppercase().as_bytes()), *field);
             assert_eq!(field.name(), *name);
+            assert_eq!(field.line_start(), format!("{name}: ").as_bytes());
         }
     }
 
     #[test]
     fn any_other_name_is_another() {
-        for name in ["", "hos", "hostt", "x-forwarded-f0r", "x-forwarded-proto-and-more-and-more-and-more"] {
+        for name in [
+            "",
+            "a",
+            "hos",
+            "hostt",
+            "x\rweir-why",
+            "cont\x05nt-length",
+            "http\x12-settings",
+            "x-forwarded-f0r",
+            "x-forwarded-proto-and-more-and-more-and-more",
+        ] {
             assert_eq!(Field::of(name.as_bytes()), Field::Other, "{name}");
         }
     }

@@ -1,21 +1,13 @@
 //! A section of field lines: headers or trailers (RFC 9110 sections 6.3 and 6.5).
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io::Write as _;
 
 use http::HeaderName;
 
-use super::buffer::halve;
-use super::{Buffer, Field};
+use super::Field;
+use super::room::Room;
 use crate::head::Fields;
-
-/// Vectors of lines that a thread keeps.
-const KEPT_LINES: usize = 1024;
-
-thread_local! {
-    static LINES: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A place in a section's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +49,7 @@ impl Span {
 
 /// One line, its end of line included.
 #[derive(Clone, Copy, Debug)]
-struct Line {
+pub(super) struct Line {
     field: Field,
     name: Span,
     value: Span,
@@ -96,7 +88,7 @@ impl<'n> From<&'n str> for Name<'n> {
 /// Lines are kept as they came, or are written as they would be sent: `name: value` and CRLF, all in one buffer.
 #[derive(Default)]
 pub struct FieldSection {
-    bytes: Buffer,
+    bytes: Vec<u8>,
     lines: Vec<Line>,
     /// Which known fields there are, or were.
     known: u64,
@@ -125,23 +117,33 @@ impl From<&FieldSection> for Block {
 impl FieldSection {
     /// An empty section, with room from the thread's pool.
     pub fn new() -> Self {
-        let lines = LINES.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(32));
-        Self { bytes: Buffer::head(), lines, known: 0 }
+        let Room { bytes, lines } = Room::take();
+        Self { bytes, lines, known: 0 }
     }
 
     /// A section of the bytes of a head, without lines so far.
     pub fn of_head(head: &[u8]) -> Self {
         let mut section = Self::new();
-        section.bytes.extend_from_slice(head);
+        section.keep(head);
         section
+    }
+
+    /// Keeps the bytes of the head that the lines taken in so far stand in.
+    pub fn keep(&mut self, head: &[u8]) {
+        self.bytes.extend_from_slice(head);
     }
 
     /// Takes in a line that stands in the bytes: its name, its value, and where the line after it begins. Gives its field.
     pub fn line_at(&mut self, name: Span, value: Span, end: usize) -> Field {
         let field = Field::of(self.bytes_at(name));
+        self.line_of(field, name, value, end);
+        field
+    }
+
+    /// The same for a line whose field is known.
+    pub fn line_of(&mut self, field: Field, name: Span, value: Span, end: usize) {
         self.known |= field.bit();
         self.lines.push(Line { field, name, value, end: end as u32, sensitive: false });
-        field
     }
 
     /// Keeps bytes that belong to no line.
@@ -241,24 +243,25 @@ impl FieldSection {
     /// Adds a line whose value `write` appends to the bytes it is given.
     pub fn append_with<'n>(&mut self, name: impl Into<Name<'n>>, write: impl FnOnce(&mut Vec<u8>)) {
         let Name { field, text } = name.into();
-        let bytes = &mut *self.bytes;
+        let bytes = &mut self.bytes;
         let start = bytes.len();
-        bytes.reserve(text.len() + 64);
-        bytes.extend_from_slice(text);
-        bytes.extend_from_slice(b": ");
+        match field {
+            Field::Other => {
+                bytes.extend_from_slice(text);
+                bytes.extend_from_slice(b": ");
+            }
+            known => bytes.extend_from_slice(known.line_start()),
+        }
         let value = bytes.len();
         write(bytes);
         let end = bytes.len();
         bytes.extend_from_slice(b"\r\n");
-        let name = Span::new(start, start + text.len());
-        let line = Line { field, name, value: Span::new(value, end), end: end as u32 + 2, sensitive: false };
-        self.known |= field.bit();
-        self.lines.push(line);
+        self.line_of(field, Span::new(start, value - 2), Span::new(value, end), end + 2);
     }
 
     /// Adds a line of which is known what field it is; `name` is its name.
     pub fn append_entry(&mut self, field: Field, name: &[u8], value: &[u8], sensitive: bool) {
-        let bytes = &mut *self.bytes;
+        let bytes = &mut self.bytes;
         let start = bytes.len();
         bytes.reserve(name.len() + value.len() + 4);
         bytes.extend_from_slice(name);
@@ -336,25 +339,8 @@ fn is(bytes: &[u8], line: &Line, name: Name<'_>) -> bool {
 
 impl Drop for FieldSection {
     fn drop(&mut self) {
-        let mut lines = std::mem::take(&mut self.lines);
-        if lines.capacity() == 0 {
-            return;
-        }
-        lines.clear();
-        // The thread may be ending.
-        let _ = LINES.try_with(|kept| {
-            if let Ok(mut kept) = kept.try_borrow_mut()
-                && kept.len() < KEPT_LINES
-            {
-                kept.push(lines);
-            }
-        });
+        Room { bytes: std::mem::take(&mut self.bytes), lines: std::mem::take(&mut self.lines) }.give_back();
     }
-}
-
-/// Lets half of the room for lines go that the thread keeps, that which was used longest ago.
-pub fn trim() {
-    LINES.with_borrow_mut(halve);
 }
 
 impl Clone for FieldSection {

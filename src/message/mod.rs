@@ -6,6 +6,7 @@
 mod buffer;
 mod field;
 mod fields;
+mod room;
 
 pub use buffer::{Buffer, LARGE, SMALL, halve};
 pub use field::Field;
@@ -17,7 +18,7 @@ use thiserror::Error;
 /// Lets half of the room go that the calling thread keeps for messages to come.
 pub fn trim() {
     buffer::trim();
-    fields::trim();
+    room::trim();
 }
 
 /// The head of a request (RFC 9110 section 6).

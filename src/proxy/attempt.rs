@@ -22,7 +22,7 @@ use super::{filter, relay, upgrade};
 use crate::drain::Registered;
 use crate::endpoint::Endpoint;
 use crate::io::{Alarm, Pump, Side, Sink as _, Stopped};
-use crate::message::{Broken, Request, Response, Size};
+use crate::message::{Broken, FieldSection, Request, Response, Size};
 use crate::model::{RetryOn, Split};
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
@@ -40,6 +40,8 @@ pub struct Outbound {
     pub upload: Pump,
     /// Copies that are made of it.
     pub tee: Option<Box<Tee>>,
+    /// Its head is all there is of it.
+    bodiless: bool,
     /// Whether it means the same if it is worked on twice (RFC 9110 section 9.2.2).
     idempotent: bool,
     /// What is kept of the body for another try.
@@ -92,6 +94,7 @@ impl Outbound {
             target,
             upload,
             tee: None,
+            bodiless: false,
             idempotent: false,
             kept: None,
             keeps: 0,
@@ -109,7 +112,8 @@ impl Outbound {
         // The handshake of a WebSocket is a GET (RFC 6455 section 4.1), also where it comes as an extended CONNECT (RFC 8441).
         let handshake = self.upgrade.as_ref().is_some_and(Upgrade::is_websocket);
         self.idempotent = request.method.is_idempotent() || handshake;
-        if request.size == Size::None {
+        self.bodiless = request.size == Size::None;
+        if self.bodiless {
             return;
         }
         let limit = split.retry.body_limit;
@@ -144,6 +148,10 @@ impl Outbound {
         upstream: &mut Upstream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
+        // Who copies it, or follows its messages, wants to see the end.
+        if self.bodiless && self.tee.is_none() && self.messages.is_none() {
+            self.upload.ends();
+        }
         let rest = Followed { messages: &mut self.messages, rest: Teed { client, tee: &mut self.tee } };
         let mut body = Replayed { kept: &mut self.kept, rest };
         self.upload.poll(&mut body, upstream, &mut relay::clean, context)
@@ -170,50 +178,49 @@ impl Exchange {
     pub async fn attempt(
         &mut self,
         client: &mut Client<'_>,
-        what: (&mut Request, &mut Outbound),
-        (endpoint, fresh): (&Arc<Endpoint>, bool),
-        limits: Limits,
-    ) -> Result<Answer, Failed> {
-        let outcome = self.ask(client, what, (endpoint, fresh), limits).await;
-        self.judge(endpoint, &outcome);
-        outcome
-    }
-
-    async fn ask(
-        &mut self,
-        client: &mut Client<'_>,
         (request, outbound): (&mut Request, &mut Outbound),
         (endpoint, fresh): (&Arc<Endpoint>, bool),
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Answer, Failed> {
-        let mut lease = self.lease(client, outbound, (endpoint, fresh), limits).await?;
+        let demand = if outbound.upgrade.is_some() { Demand::Upgrade } else { Demand::Any };
+        let kept = if fresh || demand == Demand::Upgrade { None } else { self.worker.pool.ready(endpoint) };
+        let mut lease = match kept {
+            Some(lease) => lease,
+            // Boxed, since it is large, and few have to.
+            None => Box::pin(self.connect(client, demand, (endpoint, fresh), limits)).await?,
+        };
         let stale = lease.reused;
-        let failed = |fault, message: String| Failed { fault, stale: stale && dies_unseen(fault), message };
-        self.send(client, (request, outbound), (endpoint, &mut lease.upstream), limits)
-            .await
-            .map_err(|(fault, message)| failed(fault, message))?;
-        outbound.goes(&lease.upstream, &self.worker.replays, limits.begun);
-        match self.converse(client, outbound, (endpoint, &mut lease.upstream), limits).await {
-            Ok(response) => Ok(Answer { response, lease }),
-            Err((fault, message)) => Err(failed(fault, message)),
+        let failed = |(fault, message)| Failed { fault, stale: stale && dies_unseen(fault), message };
+        let edited = self.edited(request, outbound);
+        let outgoing = Outgoing {
+            method: &request.method,
+            path: request.fields.bytes_at(outbound.target.path),
+            host: request.fields.bytes_at(outbound.target.host),
+            secure: endpoint.transport.tls.is_some(),
+            fields: edited.as_ref().unwrap_or(&request.fields),
+            size: if outbound.upgrade.is_some() { Size::None } else { request.size },
+            upgrade: outbound.upgrade.as_ref().map(Upgrade::token),
+        };
+        match &mut lease.upstream {
+            Upstream::Http1(http1) => http1.send(&outgoing),
+            upstream @ Upstream::Http2(_) => {
+                let sent = unless_gone(client, &mut self.alarm, limits.deadline(), upstream.send(&outgoing)).await;
+                has_sent(sent, limits).map_err(failed)?;
+            }
         }
+        outbound.goes(&lease.upstream, &self.worker.replays, limits.begun);
+        let answered = self.converse(client, outbound, (endpoint, &mut lease.upstream), limits).await;
+        answered.map(|response| Answer { response, lease }).map_err(failed)
     }
 
-    async fn lease(
+    async fn connect(
         &mut self,
         client: &mut Client<'_>,
-        outbound: &Outbound,
+        demand: Demand,
         (endpoint, fresh): (&Arc<Endpoint>, bool),
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Lease, Failed> {
-        let demand = if outbound.upgrade.is_some() { Demand::Upgrade } else { Demand::Any };
         let pool = &self.worker.pool;
-        if demand == Demand::Any
-            && !fresh
-            && let Some(lease) = pool.ready(endpoint)
-        {
-            return Ok(lease);
-        }
         let (timeout, since) = (self.connect_timeout(limits), Instant::now());
         let connecting = async {
             match fresh {
@@ -233,53 +240,28 @@ impl Exchange {
     }
 
     /// How long a connection may take: not long where there is another endpoint to go to.
-    fn connect_timeout(&self, limits: Limits) -> Duration {
+    fn connect_timeout(&self, limits: &Limits) -> Duration {
         let elsewhere = limits.left > 0
             && self.decision.rule(&self.snapshot).body.split.retry.on.contains(&RetryOn::Connect)
             && self.decision.has_other(&self.snapshot, &self.tried);
         if elsewhere { limits.timeouts.connect.min(HASTE) } else { limits.timeouts.connect }
     }
 
-    async fn send(
-        &mut self,
-        client: &mut Client<'_>,
-        (request, outbound): (&mut Request, &Outbound),
-        (endpoint, upstream): (&Endpoint, &mut Upstream),
-        limits: Limits,
-    ) -> Result<(), (Fault, String)> {
+    /// Tells the request what was decided; gives its fields anew where this version gets others than the next one would.
+    fn edited(&self, request: &mut Request, outbound: &Outbound) -> Option<FieldSection> {
         let version = self.decision.version(&self.snapshot);
         forward::tell_decision(&mut request.fields, &version.name, self.decision.why);
         let configured = self.decision.rule(&self.snapshot).body.split.versions.get(self.decision.version);
         let filters = configured.map_or(&[][..], |version| &version.filters);
-        // What is for this version only must not reach the next one.
-        let mut edited = None;
-        if filter::request_edits(filters).next().is_some() || outbound.upgrade.is_some() {
-            let mut fields = request.fields.clone();
-            filter::edit(filter::request_edits(filters), &mut fields);
-            if let Some(upgrade) = &outbound.upgrade {
-                upgrade::add_key(upgrade, &mut fields);
-            }
-            edited = Some(fields);
+        if filter::request_edits(filters).next().is_none() && outbound.upgrade.is_none() {
+            return None;
         }
-        let outgoing = Outgoing {
-            method: &request.method,
-            path: request.fields.bytes_at(outbound.target.path),
-            host: request.fields.bytes_at(outbound.target.host),
-            secure: endpoint.transport.tls.is_some(),
-            fields: edited.as_ref().unwrap_or(&request.fields),
-            size: if outbound.upgrade.is_some() { Size::None } else { request.size },
-            upgrade: outbound.upgrade.as_ref().map(Upgrade::token),
-        };
-        if let Upstream::Http1(http1) = upstream {
-            http1.send(&outgoing);
-            return Ok(());
+        let mut fields = request.fields.clone();
+        filter::edit(filter::request_edits(filters), &mut fields);
+        if let Some(upgrade) = &outbound.upgrade {
+            upgrade::add_key(upgrade, &mut fields);
         }
-        let sent = unless_gone(client, &mut self.alarm, limits.deadline(), upstream.send(&outgoing));
-        match sent.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err((unsent(&error), error.to_string())),
-            Err(fault) => Err(limits.late(fault)),
-        }
+        Some(fields)
     }
 
     /// Sends the client's body and waits for the head of the answer, whichever comes first.
@@ -288,7 +270,7 @@ impl Exchange {
         client: &mut Client<'_>,
         outbound: &mut Outbound,
         (endpoint, upstream): (&Arc<Endpoint>, &mut Upstream),
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Response, (Fault, String)> {
         let mut interim = 0;
         let mut refused: Option<Broken> = None;
@@ -315,9 +297,18 @@ impl Exchange {
             if client.poll_gone(context).is_ready() {
                 return failed(Fault::ClientGone, "the client has gone");
             }
-            self.wait(outbound, (endpoint, upstream), limits, context)
+            self.wait(outbound, (endpoint, upstream), *limits, context)
         })
         .await
+    }
+}
+
+/// What became of a head that had to be waited for.
+fn has_sent(sent: Result<Result<(), Broken>, Fault>, limits: &Limits) -> Result<(), (Fault, String)> {
+    match sent {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err((unsent(&error), error.to_string())),
+        Err(fault) => Err(limits.late(fault)),
     }
 }
 

@@ -87,8 +87,8 @@ impl Carrier {
 async fn work(desk: Rc<Desk>) {
     loop {
         let next = poll_fn(|_| desk.asked.take().map_or(Poll::Pending, Poll::Ready));
-        let Errand { worker, info, mut sender, request } = next.await;
-        exchange::exchange(&worker, &info, sender.client(), request).await;
+        let Errand { worker, info, mut sender, mut request } = next.await;
+        exchange::exchange(&worker, &info, sender.client(), &mut request).await;
         desk.done.set(Some(sender));
     }
 }

@@ -81,10 +81,13 @@ fn address_in(hop: &[u8]) -> Option<IpAddr> {
 /// Removes what belongs to one connection (RFC 9110 section 7.6.1), what `Connection` names included, what says how the
 /// message is delimited, and what `also` names. `TE: trailers` stays, since trailers are passed on (section 10.1.4).
 pub fn strip(fields: &mut FieldSection, also: impl Fn(Field, &[u8]) -> bool) {
-    let trailers = fields.elements(Field::Te).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
-    let named = nominated(fields);
+    let te = fields.has(Field::Te);
+    let trailers = te && fields.elements(Field::Te).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+    let named = if fields.has(Field::Connection) { nominated(fields) } else { Vec::new() };
     fields.remove_if(|field, name| {
-        is_hop_by_hop(field) || also(field, name) || named.iter().any(|named| named.eq_ignore_ascii_case(name))
+        is_hop_by_hop(field)
+            || also(field, name)
+            || (!named.is_empty() && named.iter().any(|named| named.eq_ignore_ascii_case(name)))
     });
     if trailers {
         fields.append(Field::Te, b"trailers");
@@ -209,41 +212,42 @@ fn add(fields: &mut FieldSection, field: Field, element: impl FnOnce(&mut Vec<u8
 
 /// A request id and a trace context (W3C Trace Context, section 3.2): the client's where they are well-formed, else new.
 fn identify(fields: &mut FieldSection, rng: &mut fastrand::Rng) {
-    if !fields.first(Field::XRequestId).is_some_and(|id| (1..=128).contains(&id.len())) {
-        fields.remove(Field::XRequestId);
-        let id = hex([rng.u64(..), rng.u64(..)]);
-        fields.append(Field::XRequestId, id.as_flattened());
+    let named = fields.first(Field::XRequestId).is_some_and(|id| (1..=128).contains(&id.len()));
+    let traced = fields.first(Field::Traceparent).is_some_and(is_traceparent);
+    if named && traced {
+        return;
     }
-    if !fields.first(Field::Traceparent).is_some_and(is_traceparent) {
-        fields.remove_if(|field, _| matches!(field, Field::Traceparent | Field::Tracestate));
-        let [upper, lower, span] = hex([rng.u64(..), rng.u64(1..), rng.u64(1..)]);
+    let mut drawn = [0; 40];
+    rng.fill(&mut drawn);
+    // Ids of nothing but zeros are invalid.
+    drawn[16] |= u8::from(drawn[16..32] == [0; 16]);
+    drawn[32] |= u8::from(drawn[32..] == [0; 8]);
+    let digits = hex(drawn);
+    let (id, trace) = digits.as_flattened().split_at(32);
+    if !named {
+        fields.remove(Field::XRequestId);
+        fields.append(Field::XRequestId, id);
+    }
+    if !traced {
+        fields.remove(Field::Traceparent);
+        fields.remove(Field::Tracestate);
         let mut context = *b"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
-        for (at, digits) in [(3, upper), (19, lower), (36, span)] {
-            context[at..at + 16].copy_from_slice(&digits);
-        }
+        context[3..35].copy_from_slice(&trace[..32]);
+        context[36..52].copy_from_slice(&trace[32..]);
         fields.append(Field::Traceparent, &context);
     }
 }
 
-/// Numbers in hexadecimal digits, lower case.
-fn hex<const N: usize>(numbers: [u64; N]) -> [[u8; 16]; N] {
-    let mut digits = [[0; 16]; N];
-    for (digits, number) in digits.iter_mut().zip(numbers) {
-        for (half, number) in digits.as_chunks_mut::<8>().0.iter_mut().zip([number >> 32, number]) {
-            *half = eight_digits(number & 0xffff_ffff).to_be_bytes();
-        }
+/// Bytes in hexadecimal digits, lower case. Written so that many are made at once.
+fn hex<const N: usize>(bytes: [u8; N]) -> [[u8; 2]; N] {
+    let mut digits = [[0; 2]; N];
+    for (digits, byte) in digits.iter_mut().zip(bytes) {
+        *digits = [byte >> 4, byte & 15];
+    }
+    for digit in digits.as_flattened_mut() {
+        *digit += if *digit > 9 { b'a' - 10 } else { b'0' };
     }
     digits
-}
-
-/// The eight digits of a number, a byte for each: all of them are made at once.
-fn eight_digits(number: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let pairs = (number | number << 16) & 0x0000_ffff_0000_ffff;
-    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
-    let nibbles = (bytes | bytes << 4) & (15 * ONES);
-    let letters = (nibbles + 6 * ONES) >> 4 & ONES;
-    nibbles + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'9' - 1)
 }
 
 /// The id of the trace that a `traceparent` belongs to.

@@ -48,7 +48,9 @@ impl Exchange {
             if let Some(memo) = self.ledger.memo() {
                 memo.tried(&self.snapshot, &self.decision);
             }
-            let moved = match self.attempt(client, (request, outbound), (&endpoint, fresh), limits).await {
+            let outcome = self.attempt(client, (request, outbound), (&endpoint, fresh), &limits).await;
+            self.judge(&endpoint, &outcome);
+            let moved = match outcome {
                 Ok(mut answer) => match self.instead_of(&mut answer, &endpoint, outbound, &mut limits.left) {
                     Some(moved) => moved,
                     None => {

@@ -30,12 +30,21 @@ impl HeadError {
     }
 }
 
-/// Checks a request and gives the place of its authority: what its target and Host agree on, empty only for HTTP/1.0.
+/// The places of an authority, and of the host in it, without port and final dot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Authority {
+    /// All of it.
+    pub whole: Span,
+    /// The host, as it was written.
+    pub host: Span,
+}
+
+/// Checks a request and gives its authority: what its target and Host agree on, empty only for HTTP/1.0.
 ///
 /// # Errors
 ///
 /// See [`HeadError`].
-pub fn authority(request: &Request) -> Result<Span, HeadError> {
+pub fn authority(request: &Request) -> Result<Authority, HeadError> {
     let connect = request.method == Method::CONNECT && request.protocol.is_none();
     if connect || request.method == Method::TRACE {
         return Err(HeadError::closing(Fault::MethodNotAllowed));
@@ -70,7 +79,7 @@ fn framing(request: &Request) -> Result<(), HeadError> {
 
 /// Exactly one Host with HTTP/1.1 (RFC 9112 section 3.2); where the target has an authority, too, they must be the same,
 /// so that nobody routes by the one and answers for the other.
-fn agreed_authority(request: &Request) -> Result<Span, HeadError> {
+fn agreed_authority(request: &Request) -> Result<Authority, HeadError> {
     let bad = HeadError::closing(Fault::BadRequest);
     if request.fields.all(Field::Host).nth(1).is_some() {
         return Err(bad);
@@ -79,30 +88,37 @@ fn agreed_authority(request: &Request) -> Result<Span, HeadError> {
     let host = request.fields.place_of(Field::Host);
     let bytes = |span: Span| request.fields.bytes_at(span);
     let printable = |host: &[u8]| host.iter().all(|byte| (b' '..=b'~').contains(byte));
-    let plain = host.is_some_and(|host| is_plain(bytes(host)));
-    if !plain && host.is_some_and(|host| !printable(bytes(host))) {
+    let named = host.and_then(|host| host_length(bytes(host)));
+    if named.is_none() && host.is_some_and(|host| !printable(bytes(host))) {
         return Err(bad);
     }
-    let authority = match (request.target.authority, host) {
+    let whole = match (request.target.authority, host) {
         (Some(target), Some(host)) if !bytes(target).eq_ignore_ascii_case(bytes(host)) => return Err(bad),
         (Some(target), _) => target,
         (None, Some(host)) => host,
         (None, None) if old => Span::default(),
         (None, None) => return Err(bad),
     };
-    let absent = authority.is_empty() && old;
-    let plain = if request.target.authority.is_some() { is_plain(bytes(authority)) } else { plain };
-    if absent || plain { Ok(authority) } else { Err(HeadError::keeping(Fault::BadRequest)) }
+    let named = if request.target.authority.is_some() { host_length(bytes(whole)) } else { named };
+    match named {
+        Some(length) => {
+            let host = &bytes(whole)[..length];
+            let length = host.strip_suffix(b".").unwrap_or(host).len();
+            Ok(Authority { whole, host: Span::new(whole.start(), whole.start() + length) })
+        }
+        None if whole.is_empty() && old => Ok(Authority { whole, host: whole }),
+        None => Err(HeadError::keeping(Fault::BadRequest)),
+    }
 }
 
-/// Whether it is a host, perhaps with a port, and nothing else. Of the characters of a registered name (RFC 3986 section
-/// 3.2.2) only those of host names: servers disagree about the others, such as `,` and `%`.
-fn is_plain(authority: &[u8]) -> bool {
+/// How long the host is, if there is one, perhaps with a port, and nothing else. Of the characters of a registered name (RFC
+/// 3986 section 3.2.2) only those of host names: servers disagree about the others, such as `,` and `%`.
+fn host_length(authority: &[u8]) -> Option<usize> {
     if authority.first() == Some(&b'[') {
-        return is_literal(authority);
+        return literal_length(authority);
     }
-    let length = authority.iter().take_while(|byte| HOST[usize::from(**byte)]).count();
-    length > 0 && is_port(&authority[length..])
+    let length = authority.iter().position(|byte| !HOST[usize::from(*byte)]).unwrap_or(authority.len());
+    (length > 0 && is_port(&authority[length..])).then_some(length)
 }
 
 /// Characters of host names.
@@ -116,10 +132,11 @@ const HOST: [bool; 256] = {
     known
 };
 
-/// Whether it is an IPv6 address in brackets, perhaps with a port.
-fn is_literal(authority: &[u8]) -> bool {
-    let text = std::str::from_utf8(authority).ok().and_then(|text| text.strip_prefix('[')?.split_once(']'));
-    text.is_some_and(|(address, port)| address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port.as_bytes()))
+/// How long an IPv6 address is in its brackets, if it is one, perhaps with a port.
+fn literal_length(authority: &[u8]) -> Option<usize> {
+    let (address, port) = std::str::from_utf8(authority).ok()?.strip_prefix('[')?.split_once(']')?;
+    let good = address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port.as_bytes());
+    good.then_some(address.len() + 2)
 }
 
 /// Nothing, or a colon and a port, which may be left out.
@@ -139,16 +156,11 @@ fn is_port(text: &[u8]) -> bool {
 
 /// The host of an authority, as routes compare it: lower case, without port and final dot.
 pub fn host_of(authority: &str) -> String {
-    host_in(authority).to_ascii_lowercase()
-}
-
-/// The host of an authority, as it was written, without port and final dot.
-pub fn host_in(authority: &str) -> &str {
-    let host = match authority.bytes().rposition(|b| b == b':') {
+    let host = match authority.rfind(':') {
         Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
         _ => authority,
     };
-    host.strip_suffix('.').unwrap_or(host)
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -139,6 +139,13 @@ impl Source for Upstream {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Http1(http1) => http1.body.has_ended(),
+            Self::Http2(_) => false,
+        }
+    }
+
     fn trailers(&mut self) -> Option<FieldSection> {
         match self {
             Self::Http1(http1) => http1.body.trailers(),

@@ -81,6 +81,35 @@ async fn an_endpoint_100_times_slower_does_not_spoil_the_99th_percentile() {
     assert!(with <= (without * 3 / 2).max(Duration::from_millis(60)), "{with:?} instead of {without:?}");
 }
 
+/// The same in figures, with servers of 2 ms, at two loads: `cargo test --release --test it -- --ignored --nocapture 200_ms`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute, and is worth it in release only"]
+async fn one_of_three_endpoints_takes_200_ms_instead_of_2() {
+    let usual = Duration::from_millis(2);
+    let (one, two) = (slow_echo("one", usual).await, slow_echo("two", usual).await);
+    for clients in [2, 12] {
+        let mut found = Vec::new();
+        for slow in [usual, usual * 100] {
+            let three = slow_echo("three", slow).await;
+            let endpoints = [one.address(), two.address(), three.address()];
+            let proxy = Proxy::start(&format!("workers: 2\n{}", shop(&endpoints, "    balance: ewma\n"))).await;
+            let all = latencies(&proxy, clients, Duration::from_secs(5), Duration::from_secs(10)).await;
+            let at = |share: usize| all[all.len() * share / 1000];
+            println!(
+                "{clients} clients, one endpoint of {slow:?}: {} requests, {} of them there since the start; p50 {:?}, p99 {:?}, p99.9 {:?}",
+                all.len(),
+                three.stats().requests,
+                at(500),
+                at(990),
+                at(999),
+            );
+            found.push(at(990));
+        }
+        println!("{clients} clients: p99 {:.2} times as long", found[1].as_secs_f64() / found[0].as_secs_f64());
+        assert!(found[1] <= found[0] * 3 / 2, "{found:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_that_drops_packets_costs_a_request_a_second_and_is_left_out() {
     let (good, black_hole) = (echo("good").await, DropsPackets::start().await);

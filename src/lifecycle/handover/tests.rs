@@ -2,6 +2,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Uid;
+use rustix::thread::set_thread_res_uid;
 use tempfile::TempDir;
 
 use super::wire::{Label, Message};
@@ -137,6 +139,46 @@ async fn who_fails_before_it_is_ready_leaves_the_place_to_others() {
     assert_eq!(sockets.len(), 1);
     second.finish().await.unwrap();
     place.taken().await;
+}
+
+/// As another user, in a thread of its own: what it read of the offer, and what its own side says.
+fn as_somebody_else(path: PathBuf) -> (Vec<u8>, String) {
+    let visit = move || {
+        let nobody = Uid::from_raw(65_534);
+        set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        let mut offered = Vec::new();
+        std::os::unix::net::UnixStream::connect(&path).unwrap().read_to_end(&mut offered).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let error = runtime.block_on(take(&path)).err().unwrap().to_string();
+        (offered, error)
+    };
+    std::thread::spawn(visit).join().unwrap()
+}
+
+/// Only root can be somebody else; for anybody else the file's mode is all that is tested.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn another_user_gets_nothing_even_where_the_file_lets_it() {
+    if !rustix::process::geteuid().is_root() {
+        return the_other_users_are_kept_out_by_the_mode().await;
+    }
+    let folder = TempDir::new().unwrap();
+    let mut place = serving(&path(&folder), vec![listener()]).await;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(path(&folder), fs::Permissions::from_mode(0o666)).unwrap();
+    let (offered, error) = as_somebody_else(path(&folder));
+    assert_eq!(offered, b"");
+    assert!(error.contains("runs as user 0, this one as 65534"), "{error}");
+    // The place is still to be had.
+    let (taking, inherited) = take(&path(&folder)).await.unwrap();
+    assert_eq!(inherited.len(), 1);
+    taking.finish().await.unwrap();
+    place.taken().await;
+}
+
+async fn the_other_users_are_kept_out_by_the_mode() {
+    let folder = TempDir::new().unwrap();
+    let _place = serving(&path(&folder), Vec::new()).await;
+    assert_eq!(fs::metadata(path(&folder)).unwrap().permissions().mode() & 0o077, 0);
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ pub struct Http1Client {
     /// The client waits to be asked for its body.
     expects: bool,
     answer: Answered,
+    /// Its deadlines, also while its requests are carried.
+    pub alarm: Alarm,
 }
 
 /// How far the answer has got.
@@ -71,8 +73,7 @@ enum Next {
 /// Serves a connection to its end.
 pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, closing: Rc<Closing>) {
     let mut client = Box::new(Http1Client::new(wire));
-    let mut waiting =
-        Waiting { alarm: Alarm::default(), watch: Watch::new(closing), first: true, seen: 0, since: None };
+    let mut waiting = Waiting { watch: Watch::new(closing), first: true, seen: 0, since: None };
     for number in 1.. {
         if number % IN_A_ROW == 0 {
             tokio::task::yield_now().await;
@@ -94,15 +95,14 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, clo
             }
             Next::End => return,
         }
-        if !client.is_free(&mut waiting.alarm).await {
-            return client.end(&mut waiting.alarm).await;
+        if !client.is_free().await {
+            return client.end().await;
         }
     }
 }
 
 /// Waiting for a request.
 struct Waiting {
-    alarm: Alarm,
     watch: Watch,
     /// The connection has had none.
     first: bool,
@@ -135,7 +135,7 @@ impl Waiting {
                 _ if begun || closed => HEAD_TIMEOUT,
                 _ => CLIENT_IDLE,
             };
-            return self.alarm.poll(since + limit, context).map(|()| Next::End);
+            return client.alarm.poll(since + limit, context).map(|()| Next::End);
         }
     }
 
@@ -178,8 +178,8 @@ impl Waiting {
 impl Http1Client {
     fn new(wire: Wire) -> Self {
         let body = Http1::new(wire);
-        let (version, answer) = (Version::HTTP_11, Answered::Nothing);
-        Self { body, version, head_request: false, persistent: false, expects: false, answer }
+        let (version, answer, alarm) = (Version::HTTP_11, Answered::Nothing, Alarm::default());
+        Self { body, version, head_request: false, persistent: false, expects: false, answer, alarm }
     }
 
     /// A request was read.
@@ -316,7 +316,7 @@ impl Http1Client {
     }
 
     /// Whether the connection is free for the next request, after what is left of the last one.
-    async fn is_free(&mut self, alarm: &mut Alarm) -> bool {
+    async fn is_free(&mut self) -> bool {
         if !self.persistent || self.answer != Answered::Whole {
             return false;
         }
@@ -338,7 +338,7 @@ impl Http1Client {
                         }
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(false),
-                    Poll::Pending => return alarm.poll(since + DRAIN_TIMEOUT, context).map(|()| false),
+                    Poll::Pending => return self.alarm.poll(since + DRAIN_TIMEOUT, context).map(|()| false),
                 }
             }
         })
@@ -346,7 +346,7 @@ impl Http1Client {
     }
 
     /// Ends the connection so that a client that still sends gets its answer.
-    async fn end(&mut self, alarm: &mut Alarm) {
+    async fn end(&mut self) {
         let tls = self.body.wire.stream.plain().is_none();
         if self.answer != Answered::Whole {
             // Cut without a word: the client must not take what it has got for whole.
@@ -355,7 +355,7 @@ impl Http1Client {
         if !tls && self.body.has_read_all() && self.body.wire.inbox.unread().is_empty() {
             return;
         }
-        let wire = &mut self.body.wire;
+        let (wire, alarm) = (&mut self.body.wire, &mut self.alarm);
         let since = Instant::now();
         let (mut told, mut left) = (false, LINGERED);
         poll_fn(|context| {

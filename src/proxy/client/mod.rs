@@ -18,7 +18,7 @@ use super::ledger::Ledger;
 use super::refusal::{self, Manner};
 use super::worker::Worker;
 use crate::endpoint::VersionId;
-use crate::io::{Ready, Sink, Source};
+use crate::io::{Alarm, Ready, Sink, Source};
 use crate::message::{Broken, FieldSection, Response};
 
 /// Answers a head that cannot be read; over HTTP/1.1 nothing after it can be trusted.
@@ -119,6 +119,21 @@ impl Client<'_> {
         match self {
             Self::Http1(client) => client.head_request,
             Self::Http2(client) => client.head_request,
+        }
+    }
+
+    /// The alarm of its connection, where that has one of its own, for as long as a request is carried.
+    pub fn lend_alarm(&mut self) -> Alarm {
+        match self {
+            Self::Http1(client) => std::mem::take(&mut client.alarm),
+            Self::Http2(_) => Alarm::default(),
+        }
+    }
+
+    /// Takes it back.
+    pub fn take_back(&mut self, alarm: Alarm) {
+        if let Self::Http1(client) = self {
+            client.alarm = alarm;
         }
     }
 

@@ -67,7 +67,7 @@ impl Head {
 
     fn check(&self) -> Result<String, HeadError> {
         let request = self.request()?;
-        authority(&request).map(|place| request.fields.text_at(place).to_owned())
+        authority(&request).map(|authority| request.fields.text_at(authority.whole).to_owned())
     }
 
     /// The status that refuses it; its connection cannot be used again.
@@ -178,7 +178,7 @@ fn an_extended_connect_is_carried() {
     let head = get("https://shop.example.com/chat").method(Method::CONNECT).version(Version::HTTP_2);
     let mut request = head.request().unwrap();
     request.protocol = Some(request.fields.store(b"websocket"));
-    let authority = authority(&request).map(|place| request.fields.text_at(place));
+    let authority = authority(&request).map(|authority| request.fields.text_at(authority.whole));
     assert_eq!(authority, Ok("shop.example.com"));
 }
 

@@ -12,6 +12,7 @@ pub mod closes_after_each_answer;
 pub mod dies_on_reuse;
 pub mod drops_packets;
 pub mod fails_at_random;
+pub mod fails_at_random_h2;
 pub mod falls_ill;
 pub mod floods_interim;
 pub mod goes_away;
