@@ -202,8 +202,7 @@ impl Connection {
             self.remember(id);
             return Ok(());
         }
-        // Those count whose request is still at work, whatever the client has given up.
-        if self.streams.len() >= self.limits.streams as usize {
+        if self.is_full() {
             frame::reset(out, id, Reason::REFUSED_STREAM);
             self.remember(id);
             return self.costs();
@@ -221,6 +220,15 @@ impl Connection {
         let key = self.streams.insert(stream);
         self.arrived.push_back(Arrived { key, request, too_large });
         Ok(())
+    }
+
+    /// Whether the client has as many streams as it may. Of those that it has given up as many may still be at work: who gives
+    /// one up may open another at once, and nobody has more at work than twice as many.
+    fn is_full(&mut self) -> bool {
+        let most = self.limits.streams as usize;
+        let all = self.streams.len();
+        all >= most
+            && (all >= 2 * most || self.streams.iter_mut().filter(|stream| stream.cut.is_none()).count() >= most)
     }
 
     /// Priorities are not followed (section 5.3.2).
