@@ -163,6 +163,13 @@ pub enum Refusal {
     Closed,
 }
 
+/// Whether a request takes the same rule with another path.
+pub fn is_same_way(snapshot: &Snapshot, head: &RequestHead<'_>, path: &str) -> bool {
+    let Some(entry) = snapshot.listeners.get(head.listener) else { return true };
+    let rule = |head: &RequestHead<'_>| route::find(&entry.table, head).map(|found| found.rule);
+    rule(head) == rule(&RequestHead { path, ..*head })
+}
+
 /// Decides where a request goes.
 pub fn decide(snapshot: &Snapshot, cursors: &mut Cursors, head: &RequestHead<'_>) -> Outcome {
     let listener = snapshot.listeners.get(head.listener);

@@ -303,10 +303,12 @@ async fn tick(control: &Control) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // This thread has what comes and goes with lists of thousands of objects.
     let mut tidy = std::pin::pin!(memory::tidy());
+    let mut pages = std::pin::pin!(memory::let_go_of_pages());
     loop {
         tokio::select! {
             _ = interval.tick() => control.tick(),
             never = &mut tidy => match never {},
+            never = &mut pages => match never {},
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::control::{Analysis, Control, KEPT, SplitHistory};
 use crate::decide::{self, Explanation};
 use crate::head::RequestHead;
 use crate::proxy::host_of;
+use crate::route::path;
 use crate::snapshot::Snapshot;
 
 /// Seconds that an analysis is about unless it says otherwise.
@@ -161,6 +162,8 @@ pub fn explain_request(
     let named = fields.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let host = host_of(named.or(uri.authority().map(|authority| authority.as_str())).unwrap_or_default());
     let path = if uri.path().is_empty() { "/" } else { uri.path() };
+    let normal = if snapshot.forwarding.normal_paths { path::normal(path) } else { None };
+    let path = normal.as_deref().unwrap_or(path);
     let head = RequestHead {
         secure: uri.scheme_str() == Some("https"),
         listener: listener_for(snapshot, &uri),

@@ -72,7 +72,12 @@ pub fn table(status: &Status) -> String {
         for version in &split.versions {
             let Some(seconds) = version.drain_seconds else { continue };
             let (name, left) = (name(split), version.draining);
-            _ = writeln!(text, "{name}/{}: drains: {left} connections left, cut in {seconds:.0} s", version.name);
+            let place = on_replicas(version.drain_replicas);
+            _ = writeln!(
+                text,
+                "{name}/{}: drains: {left} connections left{place}, cut in {seconds:.0} s",
+                version.name
+            );
         }
         for (version, guard) in split.versions.iter().filter_map(|v| v.guard.as_ref().map(|guard| (v, guard))) {
             if guard.state == "tripped" {
@@ -96,6 +101,11 @@ pub fn table(status: &Status) -> String {
         }
     }
     text
+}
+
+/// Where something is, if it is not in this process alone.
+fn on_replicas(count: usize) -> String {
+    if count > 1 { format!(" on {count} replicas") } else { String::new() }
 }
 
 const COLUMNS: [&str; 14] = [

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Applied;
-use crate::rollout::shared::{Evidence, Finding, Records};
+use crate::rollout::shared::{Draining, Evidence, Finding, Records};
 
 /// The longest line that is read, bytes.
 pub const LONGEST: usize = 1 << 20;
@@ -43,6 +43,13 @@ pub enum Frame {
     Findings {
         /// Of guarded versions.
         of: Vec<Finding>,
+    },
+    /// What drains there now; nothing is said for as long as nothing does.
+    Drains {
+        /// The replica.
+        from: String,
+        /// By version.
+        of: Vec<Draining>,
     },
     /// Nothing but that it lives.
     Beat {

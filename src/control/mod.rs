@@ -4,6 +4,7 @@
 mod analysis;
 mod capacity;
 mod drains;
+mod elsewhere;
 mod events;
 mod fleet;
 mod gate;
@@ -43,6 +44,7 @@ use tokio::time::Instant;
 
 use self::capacity::Loads;
 use self::drains::{Change, Drains};
+use self::elsewhere::Elsewhere;
 use self::events::lock;
 use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
@@ -152,6 +154,8 @@ struct State {
     loads: Loads,
     warming: Waiting,
     drains: Drains,
+    /// What drains on other replicas.
+    elsewhere: Elsewhere,
     history: History,
     ticks: u32,
     /// Splits of which requests wait for an endpoint.
@@ -182,6 +186,7 @@ impl Control {
             loads: Loads::new(),
             warming: Waiting::new(),
             drains: Drains::default(),
+            elsewhere: Elsewhere::default(),
             history: History::default(),
             ticks: 0,
             holding: HashSet::new(),

@@ -1,10 +1,13 @@
-//! What replicas share about guards: trips, resets, evidence and findings.
+//! What replicas share: trips, resets, evidence and findings of guards, and how far drains are.
+
+use tokio::time::Instant;
 
 use super::events::lock;
 use super::guards::{Tripped, key_of};
 use super::trips::{self, Merged};
-use super::{Control, EventKind, State, WeightsError};
-use crate::rollout::shared::{Evidence, Finding, Records};
+use super::{Control, EventKind, State, WeightsError, elsewhere};
+use crate::record::DrainFigures;
+use crate::rollout::shared::{Draining, Evidence, Finding, Records};
 use crate::snapshot::{RuleBody, Snapshot, VersionKey};
 
 /// What other replicas are told each second.
@@ -101,6 +104,23 @@ impl Control {
         }
         let evidence = state.guards.sample(&self.snapshot(), &self.recorder);
         Share { evidence, findings: state.guards.findings() }
+    }
+
+    /// What drains here, for the others.
+    pub fn draining(&self) -> Vec<Draining> {
+        let figures = lock(&self.state).drains.figures(Instant::now());
+        let told = |figures: DrainFigures| Draining {
+            route: elsewhere::name(&figures.route),
+            version: figures.version.to_string(),
+            connections: figures.remaining,
+            seconds: figures.left.as_secs_f64(),
+        };
+        figures.into_iter().filter(|figures| figures.draining > 0).map(told).collect()
+    }
+
+    /// Takes in what drains on another replica.
+    pub fn drains_elsewhere(&self, replica: &str, drains: Vec<Draining>) {
+        lock(&self.state).elsewhere.hear(Instant::now(), replica, drains);
     }
 
     /// Returns when there is something about guards that others are to know at once.

@@ -81,12 +81,15 @@ pub struct VersionStatus {
     pub active_requests: i64,
     /// Long-lived connections.
     pub connections: i64,
-    /// Those of them that drain.
+    /// Those that drain, on all replicas.
     #[serde(default)]
     pub draining: u64,
-    /// Until those are cut, seconds; none: nothing drains.
+    /// Until the last of those is cut, seconds; none: nothing drains.
     #[serde(default)]
     pub drain_seconds: Option<f64>,
+    /// Replicas on which it drains.
+    #[serde(default)]
+    pub drain_replicas: usize,
     /// Endpoints.
     pub endpoints: usize,
     /// Those of them that are neither unhealthy nor left out.
@@ -214,6 +217,9 @@ impl Control {
         let totals: Totals = self.recorder.totals(version.id);
         let recent = state.history.recent(version.id);
         let drain = drains.iter().find(|drain| drain.route == rule.body.route && drain.version == version.name);
+        let elsewhere = state.elsewhere.sum(Instant::now(), &rule.body.route, &version.name);
+        let drains_here = drain.filter(|drain| drain.draining > 0);
+        let drain_replicas = elsewhere.replicas + usize::from(drains_here.is_some());
         let some = |value: f64| (recent.requests > 0).then_some(value);
         VersionStatus {
             name: version.name.to_string(),
@@ -232,8 +238,10 @@ impl Control {
             p99: recent.durations.quantile(0.99),
             active_requests: totals.active_requests,
             connections: totals.active_streams.iter().sum(),
-            draining: drain.map_or(0, |drain| drain.remaining),
-            drain_seconds: drain.filter(|drain| drain.draining > 0).map(|drain| drain.left.as_secs_f64()),
+            draining: drain.map_or(0, |drain| drain.remaining) + elsewhere.connections,
+            drain_seconds: (drain_replicas > 0)
+                .then(|| drains_here.map_or(elsewhere.left, |here| here.left.max(elsewhere.left)).as_secs_f64()),
+            drain_replicas,
             endpoints: version.endpoints.len(),
             ready: version.ready(),
             queued: version.line.as_ref().map_or(0, |line| line.waiting()),

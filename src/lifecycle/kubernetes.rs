@@ -129,6 +129,9 @@ fn figures_of(split: &SplitStatus) -> serde_json::Value {
             "connections": version.connections,
             "draining": version.draining,
         });
+        if version.drain_replicas > 0 {
+            figures["drainReplicas"] = version.drain_replicas.into();
+        }
         if let Some(end) = version.drain_seconds.and_then(drain_ends_at) {
             figures["drainEndsAt"] = end.into();
         }

@@ -1,4 +1,4 @@
-//! One of several replicas: what the guards of all of them know goes both ways.
+//! One of several replicas: what the guards of all of them know, and how far drains are, goes both ways.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{Frame, Judge, Peers};
 use crate::control::{Control, Share};
-use crate::rollout::shared::{Evidence, Finding};
+use crate::rollout::shared::{Draining, Evidence, Finding};
 
 /// How often evidence is told.
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ const REPEAT: u32 = 10;
 /// Evidence of a line: each entry has up to eighty buckets.
 const AT_ONCE: usize = 64;
 
-/// Shares what is known about guards with the other replicas, for as long as there is something to be `heard`. `leads`: whether
+/// Shares what is known about guards and drains with the other replicas, for as long as there is something to be `heard`. `leads`: whether
 /// this replica holds the Lease.
 pub async fn replicate(
     control: Arc<Control>,
@@ -37,6 +37,7 @@ pub async fn replicate(
                 peers.tell_judging(judges);
                 seconds = seconds.wrapping_add(1);
                 tell(&peers, control.share(seconds.is_multiple_of(REPEAT)));
+                tell_drains(&peers, &control.draining());
                 tell_news(&control, &peers);
             }
             () = control.learned() => tell_news(&control, &peers),
@@ -63,11 +64,18 @@ fn tell(peers: &Peers, Share { evidence, findings }: Share) {
     }
 }
 
+fn tell_drains(peers: &Peers, drains: &[Draining]) {
+    for part in drains.chunks(AT_ONCE) {
+        peers.tell(&Frame::Drains { from: peers.name().to_string(), of: Vec::<Draining>::from(part) });
+    }
+}
+
 fn take(control: &Control, frame: Frame) {
     match frame {
         Frame::Records { records } => control.learn(&records),
         Frame::Evidence { of } => control.pool(&of),
         Frame::Findings { of } => control.hear(of),
+        Frame::Drains { from, of } => control.drains_elsewhere(&from, of),
         Frame::Hello { .. } | Frame::Applied { .. } | Frame::Beat { .. } | Frame::Unknown => {}
     }
 }

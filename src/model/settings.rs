@@ -140,10 +140,13 @@ pub struct Forwarding {
     pub reason_header: bool,
     /// Adds `x-weir-version` and `x-weir-why` to responses, too.
     pub decision_headers: bool,
+    /// Paths are brought into their normal form before anything looks at them, and go on so; what could be read so that it
+    /// leads elsewhere is refused. Otherwise they are compared and passed on as received.
+    pub normal_paths: bool,
 }
 
 impl Default for Forwarding {
     fn default() -> Self {
-        Self { via: false, reason_header: true, decision_headers: false }
+        Self { via: false, reason_header: true, decision_headers: false, normal_paths: true }
     }
 }

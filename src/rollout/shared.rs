@@ -1,4 +1,5 @@
-//! What replicas tell one another about guards: records that outlive processes, evidence to be pooled, findings to be shown.
+//! What replicas tell one another about guards: records that outlive processes, evidence to be pooled, findings to be shown; and
+//! how far drains are, to be added up.
 //!
 //! Records merge in any order, and any number of times, to the same: so nobody has to be told exactly once.
 
@@ -111,6 +112,19 @@ pub struct Finding {
     pub healthy: bool,
     /// In words.
     pub figures: String,
+}
+
+/// How far the drains of a version are on one replica.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Draining {
+    /// The route: kind, namespace and name.
+    pub route: String,
+    /// The version.
+    pub version: String,
+    /// Connections that are left.
+    pub connections: u64,
+    /// Until those are cut, seconds.
+    pub seconds: f64,
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! A more specific host comes first, and a request that none of its rules take falls through to less specific ones: the
 //! Gateway API gives precedence among the rules that match, not among hosts that do not.
 
+pub mod path;
+
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;

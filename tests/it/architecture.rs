@@ -30,7 +30,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("source", &["model", "cluster"]),
     ("echo", &[]),
     ("control", &["model", "endpoint", "snapshot", "split", "decide", "record", "rollout", "drain", "proxy", "source"]),
-    ("admin", &["model", "head", "snapshot", "decide", "record", "proxy", "control"]),
+    ("admin", &["model", "head", "snapshot", "route", "decide", "record", "proxy", "control"]),
 ];
 
 /// Module, and the crates that it may not know.

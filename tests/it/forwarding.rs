@@ -219,10 +219,10 @@ async fn an_endpoints_close_is_not_the_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn paths_and_queries_arrive_as_they_were_sent() {
+async fn paths_in_their_normal_form_and_queries_arrive_as_they_were_sent() {
     let backend = Script::start("HTTP/1.1 204 No Content\r\n\r\n", false).await;
     let proxy = Proxy::before([backend.address()]).await;
-    for target in ["/a%2Fb/%7e?x=%20&y", "/?", "/a//b/;c=d", "/?a=b?c/d", "/%C3%A4"] {
+    for target in ["/a%2Fb/c?x=%20%7e&y=//z/../", "/?", "/a/b/;c=d", "/?a=b?c/d", "/%C3%A4"] {
         let sent = format!("GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         assert!(raw(proxy.http(), sent).await.starts_with("HTTP/1.1 204 "));
         let head = backend.heads().pop().unwrap();
@@ -240,4 +240,87 @@ async fn headers_keep_their_order_and_repetitions() {
     let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|c| c.to_str().unwrap()).collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
     assert!(backend.heads()[0].contains("x-list: 1\r\nx-list: 2\r\nx-list: 3\r\n"), "{}", backend.heads()[0]);
+}
+
+/// An endpoint for `/admin`, which nobody may ask, one for `/shop`, and one for all else.
+async fn guarded(settings: &str) -> (Proxy, [weir::echo::Echo; 2]) {
+    let (public, shop) = (echo("public").await, echo("shop").await);
+    let (a, b) = (public.address(), shop.address());
+    let config = format!(
+        r#"{settings}
+splits:
+  - name: public
+    versions: [{{name: public, endpoints: ["{a}"]}}]
+  - name: admin
+    paths: [/admin]
+    filters: [{{redirect: {{host: login.example}}}}]
+  - name: shop
+    paths: [/shop]
+    filters: [{{rewritePrefix: /}}]
+    versions: [{{name: shop, endpoints: ["{b}"]}}]
+"#
+    );
+    (Proxy::start(&config).await, [public, shop])
+}
+
+/// The status of a request for a path as it is written, and the path that an endpoint saw.
+async fn asked(proxy: &Proxy, path: &str) -> (u16, Option<String>) {
+    let answer =
+        raw(proxy.http(), format!("GET {path} HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n")).await;
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body: Option<serde_json::Value> =
+        answer.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
+    let seen = body.map(|body| body["path"].as_str().unwrap().to_owned());
+    (status, seen)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_way_to_write_a_path_slips_past_the_rule_for_it() {
+    let (proxy, _echoes) = guarded("").await;
+    assert_eq!(asked(&proxy, "/").await, (200, Some("/".to_owned())));
+    for path in [
+        "/admin",
+        "//admin",
+        "/x/../admin",
+        "/x/%2e%2E/admin",
+        "/./admin/",
+        "/%61dmin/x",
+        "/..//admin",
+        "/public/.././/admin",
+    ] {
+        assert_eq!(asked(&proxy, path).await.0, 302, "{path}");
+    }
+    // What only some read as another path is refused where that would make a difference, and passed on where it would not.
+    for path in ["/x/..%2fadmin", "/admin%2Fx", "/admin;x", "/x/..;/admin", "/x%5C..%5cadmin", "/shop/..%2f..%2Fadmin"]
+    {
+        assert_eq!(asked(&proxy, path).await.0, 400, "{path}");
+    }
+    for path in ["/a%2Fb", "/a;jsessionid=1/b", "/caf%C3%A9", "/a%20b", "/.well-known/x", "/a..b"] {
+        assert_eq!(asked(&proxy, path).await, (200, Some(path.to_owned())), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_gets_the_path_that_its_rule_was_found_by() {
+    let (proxy, _echoes) = guarded("").await;
+    for (path, expected) in [
+        ("//a///b/", "/a/b/"),
+        ("/a/./b/../c?x=//y/../z", "/a/c?x=//y/../z"),
+        ("//shop//a", "/a"),
+        ("/x/..//shop/b", "/b"),
+        ("/shop/c%2Fd", "/c%2Fd"),
+    ] {
+        let (status, seen) = asked(&proxy, path).await;
+        assert_eq!(status, 200, "{path}");
+        assert_eq!(seen.as_deref(), Some(expected.split('?').next().unwrap()), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_can_be_left_as_they_are_received() {
+    let (proxy, _echoes) = guarded("forwarding: {paths: asReceived}\n").await;
+    for path in ["//admin", "/x/../a", "/%61dmin", "/x/..%2fadmin", "/admin;x"] {
+        assert_eq!(asked(&proxy, path).await, (200, Some(path.to_owned())), "{path}");
+    }
+    assert_eq!(asked(&proxy, "/admin").await.0, 302);
 }

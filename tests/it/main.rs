@@ -24,6 +24,7 @@ mod differential;
 mod drains;
 mod endpoints;
 mod forwarding;
+mod frames;
 mod gateway_rules;
 mod grpc;
 mod guards;

@@ -285,7 +285,7 @@ function updateRow({ cells, badge, note }, v) {
     [out ? `${integer(v.ready)} of ${integer(v.endpoints)}` : integer(v.endpoints), !v.ready ? "fail" : out ? "low" : ""],
   ].forEach(([text, tone = ""], column) => { setText(cells[column], text); setClass(cells[column], tone); });
   cells[0].title = v.revision;
-  cells[8].title = v.drainSeconds == null ? "" : `${integer(v.draining)} connections are asked to end; those left are cut in ${Math.ceil(v.drainSeconds)} s`;
+  cells[8].title = v.drainSeconds == null ? "" : `${integer(v.draining)} connections${v.drainReplicas > 1 ? ` on ${v.drainReplicas} replicas` : ""} are asked to end; those left are cut in ${Math.ceil(v.drainSeconds)} s`;
   cells[9].title = `${integer(v.held)} wait until there is an endpoint, ${integer(v.queued)} in line for room at one`;
   cells[10].title = `${integer(v.ready)} ready, ${integer(out)} unhealthy or left out`;
   cells[4].title = `${integer(v.requests)} requests, ${integer(v.failures)} failed, ${integer(v.clientGone)} left by the client, since the start`;

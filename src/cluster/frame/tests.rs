@@ -24,7 +24,7 @@ fn lines_come_out_of_any_pieces() {
 #[test]
 fn what_a_later_version_says_is_passed_over() {
     let mut lines = Lines::default();
-    lines.push(b"{\"is\":\"drains\",\"of\":[1]}\n{\"is\":\"beat\",\"judges\":false,\"more\":1}\n");
+    lines.push(b"{\"is\":\"weather\",\"of\":[1]}\n{\"is\":\"beat\",\"judges\":false,\"more\":1}\n");
     assert_eq!(lines.next().unwrap(), Some(Frame::Unknown));
     assert_eq!(lines.next().unwrap(), Some(Frame::Beat { judges: false }));
     assert_eq!(lines.next().unwrap(), None);

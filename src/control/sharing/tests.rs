@@ -128,3 +128,22 @@ async fn evidence_about_something_else_is_passed_over() {
     judge.pool(&[Evidence { version: trips::name(&canary_key(&judge)), stable: none, canary: counts }]);
     assert_eq!(state(&judge).0, "collecting", "with nothing to compare it with");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_drains_on_other_replicas_is_in_the_status_for_as_long_as_they_say_so() {
+    let control = replica();
+    let status = |control: &Control| control.status().splits[0].versions[0].clone();
+    assert_eq!((status(&control).draining, status(&control).drain_replicas), (0, 0));
+    assert_eq!(control.draining(), vec![], "nothing drains here");
+    let route = elsewhere::name(&canary_key(&control).route);
+    let version = status(&control).name;
+    for (replica, connections, seconds) in [("b", 3, 20.0), ("c", 4, 30.0)] {
+        let told = Draining { route: route.clone(), version: version.clone(), connections, seconds };
+        control.drains_elsewhere(replica, vec![told]);
+    }
+    let sum = status(&control);
+    assert_eq!((sum.draining, sum.drain_replicas, sum.drain_seconds), (7, 2, Some(30.0)));
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    let later = status(&control);
+    assert_eq!((later.draining, later.drain_replicas, later.drain_seconds), (0, 0, None));
+}

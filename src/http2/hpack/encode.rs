@@ -179,30 +179,30 @@ impl Encoder {
         let (key, index) = (Key::pseudo(name), PSEUDOS[name as usize]);
         let is_path = name == Pseudo::Path;
         let memo = if is_path { PATHS + hash(value) % (OTHERS - PATHS) } else { PSEUDO + name as usize };
-        let line = Line { key, index, name: name.name().as_bytes(), value, memo, at_once: !is_path };
         if is_path && (value.len() > LONGEST_PATH || value.contains(&b'?')) {
-            return line.write(0, None, out);
+            return literal(0, usize::from(index), &[], value, out);
         }
-        self.repeating(line, out);
+        if let Some(age) = self.find(memo, key, &[], value) {
+            return integer(0x80, 0x7f, FIRST + age, out);
+        }
+        self.missed(&Line { key, index, name: name.name().as_bytes(), value, memo, at_once: !is_path }, out);
     }
 
     /// Adds a field line; its name is written in lower case. A `sensitive` one is never indexed, here and by any hop (section
     /// 7.1.3); nor are credentials and cookies.
     pub fn field(&mut self, field: Field, name: &[u8], value: &[u8], sensitive: bool, out: &mut Vec<u8>) {
         let Known { index, habit } = FIELDS[field as usize];
-        let (key, memo) = (Key::field(field), field as usize);
         let name = if field == Field::Other { name } else { field.name().as_bytes() };
-        let mut line = Line { key, index, name, value, memo, at_once: true };
-        if sensitive || habit == Habit::Secret {
-            return line.write(0x10, None, out);
+        if sensitive || habit != Habit::Repeats {
+            let kind = if sensitive || habit == Habit::Secret { 0x10 } else { 0 };
+            return literal(kind, usize::from(index), name, value, out);
         }
-        if habit == Habit::Varies {
-            return line.write(0, None, out);
+        let key = Key::field(field);
+        let memo = if field == Field::Other { OTHERS + hash(name) % (MEMOS - OTHERS) } else { field as usize };
+        if let Some(age) = self.find(memo, key, name, value) {
+            return integer(0x80, 0x7f, FIRST + age, out);
         }
-        if field == Field::Other {
-            line.memo = OTHERS + hash(name) % (MEMOS - OTHERS);
-        }
-        self.repeating(line, out);
+        self.missed(&Line { key, index, name, value, memo, at_once: true }, out);
     }
 
     #[cfg(test)]
@@ -210,48 +210,67 @@ impl Encoder {
         &self.table
     }
 
-    /// Adds a line whose value may be in the table.
-    fn repeating(&mut self, line: Line<'_>, out: &mut Vec<u8>) {
-        let mut named = None;
-        for number in self.memos[line.memo].entries {
+    /// The age of the entry that a memo leads to, if it is this line.
+    #[inline]
+    fn find(&self, memo: usize, key: Key, name: &[u8], value: &[u8]) -> Option<usize> {
+        self.memos[memo].entries.into_iter().find_map(|number| {
             let age = usize::from(self.newest.wrapping_sub(number));
-            if let Some(slot) = self.table.get(age).filter(|slot| slot.key == line.key) {
-                let (name, value) = self.table.both(slot);
-                if line.key.is_known() || name.eq_ignore_ascii_case(line.name) {
-                    if value == line.value {
-                        return integer(0x80, 0x7f, FIRST + age, out);
-                    }
-                    named = Some((age, *slot));
-                }
-            }
-        }
-        self.missed(line, named, out);
+            let slot = self.table.get(age)?;
+            let same = slot.key == key
+                && self.table.value(slot) == value
+                && (key.is_known() || self.table.name(slot).eq_ignore_ascii_case(name));
+            same.then_some(age)
+        })
     }
 
-    /// Adds a line whose value is not in the table; `named`: an entry of the same name. It goes into the table if it is the
-    /// first one, or came twice.
-    fn missed(&mut self, line: Line<'_>, named: Option<(usize, Slot)>, out: &mut Vec<u8>) {
-        if line.key.field == Field::AcceptEncoding && line.value == STATIC[usize::from(line.index) - 1].value.as_bytes()
-        {
-            return out.push(0x80 | line.index);
-        }
+    /// The age of an entry of that name.
+    fn named(&self, line: &Line<'_>) -> Option<usize> {
+        let ages = self.memos[line.memo].entries.map(|number| usize::from(self.newest.wrapping_sub(number)));
+        ages.into_iter().find(|age| {
+            self.table.get(*age).is_some_and(|slot| {
+                slot.key == line.key && (line.key.is_known() || self.table.name(slot).eq_ignore_ascii_case(line.name))
+            })
+        })
+    }
+
+    /// Adds a line whose value is not in the table. It goes there if it is the first one, or came twice.
+    #[inline(never)]
+    fn missed(&mut self, line: &Line<'_>, out: &mut Vec<u8>) {
+        let named = if line.index == 0 { self.named(line) } else { None };
+        let index = named.map_or(usize::from(line.index), |age| FIRST + age);
         let memo = &mut self.memos[line.memo];
         let hash = (hash(line.value) as u8).max(1);
         let repeats = memo.missed == hash || (line.at_once && memo.missed == 0);
         memo.missed = hash;
-        if !repeats || line.name.len() + line.value.len() + OVERHEAD > self.table.limit() / SHARE {
-            return line.write(0, named.map(|(age, _)| age), out);
+        if line.key.field == Field::AcceptEncoding && line.value == STATIC[index - 1].value.as_bytes() {
+            return out.push(0x80 | line.index);
         }
-        let start = out.len();
-        line.write(0x40, named.map(|(age, _)| age), out);
-        match named {
-            Some((_, slot)) if line.index == 0 => self.table.insert_like(slot, line.value),
-            _ if line.key.is_known() => self.table.insert(line.key, line.name, line.value),
-            // The name that was written, in lower case, after the first byte and its length.
-            _ => {
-                let name = start + 1 + integer_len(0x7f, line.name.len());
-                self.table.insert(line.key, &out[name..name + line.name.len()], line.value);
-            }
+        if !repeats || line.name.len() + line.value.len() + OVERHEAD > self.table.limit() / SHARE {
+            return literal(0, index, line.name, line.value, out);
+        }
+        self.insert(line, index, named.and_then(|age| self.table.get(age).copied()), out);
+    }
+
+    /// Adds a line that goes into the table; `like`: an entry that has its name.
+    fn insert(&mut self, line: &Line<'_>, index: usize, like: Option<Slot>, out: &mut Vec<u8>) {
+        integer(0x40, 0x3f, index, out);
+        if index == 0 {
+            text(line.name, out);
+            let start = out.len() - line.name.len();
+            out[start..].make_ascii_lowercase();
+        }
+        match like {
+            Some(slot) => self.table.insert_like(slot, line.value),
+            None if line.key.is_known() => self.table.insert(line.key, line.name, line.value),
+            // The name that was written, in lower case.
+            None => self.table.insert(line.key, &out[out.len() - line.name.len()..], line.value),
+        }
+        let coded = huffman::coded_len(line.value);
+        if coded < line.value.len() {
+            integer(0x80, 0x7f, coded, out);
+            huffman::encode(line.value, out);
+        } else {
+            text(line.value, out);
         }
         self.newest = self.newest.wrapping_add(1);
         let memo = &mut self.memos[line.memo];
@@ -259,29 +278,24 @@ impl Encoder {
     }
 }
 
-impl Line<'_> {
-    /// Writes a literal (section 6.2): `kind` is 0x40 for one that goes into the table, 0 for one that does not, 0x10 for one
-    /// that never may; `named` is the age of an entry of its name.
-    fn write(&self, kind: u8, named: Option<usize>, out: &mut Vec<u8>) {
-        let mask = if kind == 0x40 { 0x3f } else { 0x0f };
-        let index = if self.index == 0 { named.map_or(0, |age| FIRST + age) } else { usize::from(self.index) };
-        integer(kind, mask, index, out);
-        if index == 0 {
-            integer(0, 0x7f, self.name.len(), out);
-            let start = out.len();
-            out.extend_from_slice(self.name);
-            out[start..].make_ascii_lowercase();
-        }
-        if kind == 0x40 {
-            let coded = huffman::coded_len(self.value);
-            if coded < self.value.len() {
-                integer(0x80, 0x7f, coded, out);
-                return huffman::encode(self.value, out);
-            }
-        }
-        integer(0, 0x7f, self.value.len(), out);
-        out.extend_from_slice(self.value);
+/// Appends a literal that does not go into the table (section 6.2): `kind` is 0, or 0x10 for one that never may; `index` is
+/// the name's, or 0.
+fn literal(kind: u8, index: usize, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.reserve(name.len() + value.len() + 16);
+    integer(kind, 0x0f, index, out);
+    if index == 0 {
+        text(name, out);
+        let start = out.len() - name.len();
+        out[start..].make_ascii_lowercase();
     }
+    text(value, out);
+}
+
+/// Appends a plain string (section 5.2).
+#[inline]
+fn text(text: &[u8], out: &mut Vec<u8>) {
+    integer(0, 0x7f, text.len(), out);
+    out.extend_from_slice(text);
 }
 
 /// Appends an integer (section 5.1): the first byte has `kind` beside the bits of `mask`.
@@ -297,14 +311,6 @@ pub(super) fn integer(kind: u8, mask: u8, value: usize, out: &mut Vec<u8>) {
         rest >>= 7;
     }
     out.push(rest as u8);
-}
-
-/// Bytes of an integer.
-fn integer_len(mask: u8, value: usize) -> usize {
-    match value.checked_sub(usize::from(mask)) {
-        None => 1,
-        Some(rest) => 2 + rest.checked_ilog2().unwrap_or(0) as usize / 7,
-    }
 }
 
 /// A hash of a text's ends, ignoring case: eight bits.

@@ -170,6 +170,20 @@ impl Table {
         self.slots.get(age)
     }
 
+    /// Its name.
+    #[inline]
+    pub(super) fn name(&self, slot: &Slot) -> &[u8] {
+        let start = self.place(slot);
+        self.bytes.get(start..start + slot.name as usize).unwrap_or_default()
+    }
+
+    /// Its value.
+    #[inline]
+    pub(super) fn value(&self, slot: &Slot) -> &[u8] {
+        let start = self.place(slot) + slot.name as usize;
+        self.bytes.get(start..start + slot.value as usize).unwrap_or_default()
+    }
+
     /// Its name and value.
     #[inline]
     pub(super) fn both(&self, slot: &Slot) -> (&[u8], &[u8]) {

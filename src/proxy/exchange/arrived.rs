@@ -26,7 +26,7 @@ use crate::head::RequestHead;
 use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request, Response, Size, Span};
 use crate::model::{Balance, PathRewrite, Split};
-use crate::route::Found;
+use crate::route::{Found, path};
 use crate::snapshot::ListenerEntry;
 use crate::upstream::balance::Tried;
 
@@ -74,6 +74,9 @@ pub(super) fn begin<'a>(
 ) -> Result<(), Kept<'a>> {
     let mut arrived = Arrived::check(worker, connection, request).map_err(Kept::Answered)?;
     let upgrade = upgrade::asked(request);
+    if !arrived.has_one_path(request, upgrade.as_ref()) {
+        return Err(Kept::Answered(Box::new(arrived.refuse(Fault::BadRequest))));
+    }
     let outcome = arrived.decide(request, upgrade.as_ref());
     match arrived.waits(&outcome) {
         Some(wanted) => Err(Kept::Waits(Box::new(arrived), upgrade, wanted)),
@@ -147,9 +150,21 @@ impl<'a> Arrived<'a> {
         Ok(Self { snapshot, listener, started, ledger, place, manner, memo, authority, host, worker, connection })
     }
 
-    pub(super) fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
+    /// Brings the path into its normal form; whether everybody reads it so that it takes the same rule.
+    fn has_one_path(&self, request: &mut Request, upgrade: Option<&Upgrade>) -> bool {
+        if !self.snapshot.forwarding.normal_paths || !path::is_suspect(request.path()) {
+            return true;
+        }
+        if let Some(normal) = path::normal(request.path()) {
+            request.target.path = request.fields.store(normal.as_bytes());
+        }
+        let other = path::other_reading(request.path());
+        other.is_none_or(|other| decide::is_same_way(&self.snapshot, &self.head(request, upgrade), &other))
+    }
+
+    fn head<'r>(&'r self, request: &'r Request, upgrade: Option<&Upgrade>) -> RequestHead<'r> {
         let fields = &request.fields;
-        let head = RequestHead {
+        RequestHead {
             listener: self.listener,
             // An extended CONNECT is what a GET with Upgrade is in HTTP/1.1, and takes the same route.
             method: upgrade.map_or(&request.method, |_| &Method::GET),
@@ -159,8 +174,11 @@ impl<'a> Arrived<'a> {
             fields,
             client: forward::client_address(self.connection.peer, &self.snapshot.trusted_proxies, fields),
             secure: self.is_secure(fields),
-        };
-        decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &head)
+        }
+    }
+
+    pub(super) fn decide(&self, request: &Request, upgrade: Option<&Upgrade>) -> Outcome {
+        decide::decide(&self.snapshot, &mut self.worker.cursors.borrow_mut(), &self.head(request, upgrade))
     }
 
     /// The port that clients know the listener by.

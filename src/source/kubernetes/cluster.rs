@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
 
 use super::connection::Connection;
 use super::index::{Change, Index};
 use super::named::Named;
-use super::object::{Id, ObjectKind};
-use super::watch;
+use super::object::{Id, ObjectKind, Strings};
 use super::write::Writer;
 use super::{Options, Scope};
 use crate::cluster::Peers;
@@ -29,6 +29,10 @@ pub struct Cluster {
     /// A model was given.
     begun: bool,
     writer: Writer,
+    /// Whether this replica holds the Lease.
+    leading: watch::Receiver<bool>,
+    /// The labels of the replicas' pods, as the writer knows them.
+    selector: Strings,
     peers: Arc<Peers>,
     /// Listeners that could not be bound, and why.
     refused: HashMap<Arc<str>, String>,
@@ -48,7 +52,7 @@ impl Cluster {
     pub fn follow(connection: &Connection, options: Options, scope: &Scope, base: Model, peers: Arc<Peers>) -> Self {
         let client = connection.client();
         let (sender, changes) = unbounded_channel();
-        watch::watch(&client, scope, &sender);
+        super::watch::watch(&client, scope, &sender);
         let writer = Writer::start(client.clone(), &options, peers.replicas());
         Self {
             index: Index::new(options, base),
@@ -56,6 +60,8 @@ impl Cluster {
             missing: ObjectKind::ALL.iter().copied().filter(|kind| !kind.by_name()).collect(),
             named: Named::new(client, scope, sender),
             begun: false,
+            leading: writer.leading(),
+            selector: Strings::default(),
             writer,
             peers,
             refused: HashMap::new(),
@@ -67,8 +73,8 @@ impl Cluster {
     }
 
     /// Whether this replica holds the Lease, by which one writes for all.
-    pub fn leading(&self) -> tokio::sync::watch::Receiver<bool> {
-        self.writer.leading()
+    pub fn leading(&self) -> watch::Receiver<bool> {
+        self.leading.clone()
     }
 
     /// Whether everything was told at least once, so that what is not known is not there.
@@ -85,10 +91,17 @@ impl Cluster {
             {
                 return model;
             }
-            match self.changes.recv().await {
-                Some(change) => self.take(change),
-                // The other end is here, too.
-                None => std::future::pending().await,
+            tokio::select! {
+                change = self.changes.recv() => match change {
+                    Some(change) => self.take(change),
+                    // The other end is here, too.
+                    None => std::future::pending().await,
+                },
+                changed = self.leading.changed() => match changed {
+                    Ok(()) => self.lead(),
+                    // The writer lives as long as the runtime.
+                    Err(_) => std::future::pending().await,
+                },
             }
             for _ in 1..AT_ONCE {
                 let Ok(change) = self.changes.try_recv() else { break };
@@ -118,6 +131,14 @@ impl Cluster {
         self.begun |= self.named.is_complete();
         self.stale = !self.begun;
         self.begun.then_some(model)
+    }
+
+    /// Who has come to hold the Lease says everything: the writer keeps nothing that somebody else is to write.
+    fn lead(&mut self) {
+        if *self.leading.borrow() {
+            self.index.say_all_again(|_| true);
+            self.state();
+        }
     }
 
     fn take(&mut self, change: Change) {
@@ -155,8 +176,10 @@ impl Cluster {
         if !self.in_force {
             return;
         }
-        if let Some(selector) = self.index.replica_labels() {
+        if let Some(selector) = self.index.replica_labels().filter(|selector| **selector != self.selector) {
+            self.selector = selector.clone();
             self.writer.selector(selector);
+            self.index.say_all_again(|id| id.kind == ObjectKind::Gateway);
         }
         let statements = self.index.take_statements();
         let (mut set, mut gone) = (Vec::new(), Vec::new());

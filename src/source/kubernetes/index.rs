@@ -326,6 +326,11 @@ impl Index {
         self.reported.insert(id.clone());
     }
 
+    /// The same of all that has something said of it.
+    pub fn say_all_again(&mut self, which: impl Fn(&Id) -> bool) {
+        self.reported.extend(self.units.iter().map(|unit| &unit.id).filter(|id| which(id)).cloned());
+    }
+
     /// The listeners that an object makes.
     pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
         let unit = self.units.get(id);

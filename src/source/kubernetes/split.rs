@@ -58,12 +58,14 @@ pub fn draining(figures: &serde_json::Value) -> [Condition; 2] {
     let versions = || figures.as_array().into_iter().flatten();
     let draining = versions().filter(|version| version.get("drainEndsAt").is_some());
     let left: u64 = draining.clone().filter_map(|version| version["draining"].as_u64()).sum();
-    let names: Vec<&str> = draining.filter_map(|version| version["name"].as_str()).collect();
+    let names: Vec<&str> = draining.clone().filter_map(|version| version["name"].as_str()).collect();
     if names.is_empty() {
         let message = "nothing drains";
         return [Condition::fails("Draining", "Idle", message), Condition::holds("Drained", "Idle", message)];
     }
-    let message = format!("{left} long-lived connections of {} are asked to end", names.join(", "));
+    let replicas = draining.filter_map(|version| version["drainReplicas"].as_u64()).max().unwrap_or(1);
+    let place = if replicas > 1 { format!(" on {replicas} replicas") } else { String::new() };
+    let message = format!("{left} long-lived connections of {}{place} are asked to end", names.join(", "));
     [Condition::holds("Draining", "Draining", message.clone()), Condition::fails("Drained", "Draining", message)]
 }
 

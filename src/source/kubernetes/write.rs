@@ -24,7 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::pending::{Pending, Serving};
+use self::pending::{Pending, Serving, counts_replicas};
 use self::status::Moment;
 use super::Options;
 use super::object::{Id, ObjectKind, Strings};
@@ -86,6 +86,7 @@ impl Writer {
             identity: options.identity.clone(),
             selector: Strings::default(),
             replicas,
+            leading: leading.clone(),
             pending: Pending::default(),
             held: HashMap::new(),
             recount: None,
@@ -93,7 +94,7 @@ impl Writer {
             dirty: BTreeSet::new(),
             told: HashSet::new(),
         };
-        tokio::spawn(committer.run(received, leading.clone()));
+        tokio::spawn(committer.run(received));
         Self { orders, leading }
     }
 
@@ -108,7 +109,7 @@ impl Writer {
         self.leading.clone()
     }
 
-    /// The labels of the replicas' pods.
+    /// The labels of the replicas' pods, by which Services of Gateways made from now on find them.
     pub fn selector(&self, selector: &Strings) {
         let _ = self.orders.send(Order::Selector(selector.clone()));
     }
@@ -126,12 +127,13 @@ struct Committer {
     identity: String,
     selector: Strings,
     replicas: Replicas,
+    leading: watch::Receiver<bool>,
     pending: Pending,
     /// Statements that wait for replicas.
     held: HashMap<Id, Statement>,
     /// When replicas are counted again, which have come or gone.
     recount: Option<Instant>,
-    /// What may be said.
+    /// What may be said and was not yet, and what is said again when replicas come or go.
     known: HashMap<Id, Known>,
     dirty: BTreeSet<Id>,
     /// Notes that were told already.
@@ -139,23 +141,26 @@ struct Committer {
 }
 
 impl Committer {
-    async fn run(mut self, mut orders: UnboundedReceiver<Order>, mut leading: watch::Receiver<bool>) {
+    async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
         let mut again = tokio::time::interval(AGAIN);
         let mut failed: Vec<Id> = Vec::new();
         loop {
-            let leads = *leading.borrow();
+            let leads = *self.leading.borrow();
             let wake = self.pending.deadline().into_iter().chain(self.recount).min();
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order),
                     None => return,
                 },
-                changed = leading.changed() => {
+                changed = self.leading.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    // What the one before has not written is ours to write.
-                    self.dirty.extend(self.known.keys().cloned());
+                    // Who holds the Lease is told everything anew, so what is not written by then need not be kept.
+                    if !*self.leading.borrow() {
+                        self.dirty.clear();
+                        self.known.retain(|id, _| counts_replicas(id));
+                    }
                 }
                 () = self.replicas.changed() => {
                     self.recount.get_or_insert_with(|| Instant::now() + SETTLE);
@@ -168,7 +173,7 @@ impl Committer {
                 self.take(order);
             }
             self.release(Instant::now());
-            if *leading.borrow() {
+            if *self.leading.borrow() {
                 failed.extend(self.write().await);
             }
         }
@@ -180,13 +185,16 @@ impl Committer {
         let mut due = self.pending.review(now, standing);
         if self.recount.is_some_and(|at| at <= now) {
             self.recount = None;
-            due.extend(self.pending.recount(|id| id.kind == ObjectKind::Split, standing));
+            due.extend(self.pending.recount(standing));
         }
+        let leads = *self.leading.borrow();
         for (id, serving) in due {
             let known = self.known.remove(&id).map(|known| known.statement);
             let Some(statement) = self.held.remove(&id).or(known) else { continue };
-            self.known.insert(id.clone(), Known { statement, serving });
-            self.dirty.insert(id);
+            if leads || counts_replicas(&id) {
+                self.known.insert(id.clone(), Known { statement, serving });
+                self.dirty.insert(id);
+            }
         }
         // After the first list it had everything once.
         if self.held.is_empty() {
@@ -209,11 +217,7 @@ impl Committer {
                     self.dirty.insert(id);
                 }
             }
-            Order::Selector(selector) if selector != self.selector => {
-                self.selector = selector;
-                self.dirty.extend(self.known.keys().filter(|id| id.kind == ObjectKind::Gateway).cloned());
-            }
-            Order::Selector(_) => {}
+            Order::Selector(selector) => self.selector = selector,
         }
     }
 
@@ -236,12 +240,18 @@ impl Committer {
                     if let Some(Known { statement, .. }) = self.known.get(&id) {
                         self.told.extend(statement.report.notes.iter().map(|note| (id.clone(), note.clone())));
                     }
+                    if !counts_replicas(&id) {
+                        self.known.remove(&id);
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(object = %id, %error, "its status could not be written; it is tried again");
                     failed.push(id);
                 }
             }
+        }
+        if self.dirty.is_empty() {
+            self.known.shrink_to_fit();
         }
         failed
     }

@@ -147,5 +147,6 @@ pub fn forwarding(wire: Option<&wire::Forwarding>) -> Forwarding {
         via: wire.via.unwrap_or(default.via),
         reason_header: wire.reason_header.unwrap_or(default.reason_header),
         decision_headers: wire.decision_headers.unwrap_or(default.decision_headers),
+        normal_paths: wire.paths.map_or(default.normal_paths, |paths| matches!(paths, wire::Paths::Normalize)),
     }
 }

@@ -163,6 +163,18 @@ pub struct Forwarding {
     pub reason_header: Option<bool>,
     /// Adds `x-weir-version` and `x-weir-why` to responses. Default: false.
     pub decision_headers: Option<bool>,
+    /// What becomes of paths such as `//a`, `/b/../a` and `/%61`: normalize makes them `/a` for rules and backends alike, and
+    /// refuses those that lead elsewhere if `%2F` is read as a slash or `;x` is left out; asReceived compares and passes on
+    /// what was received. Default: normalize.
+    pub paths: Option<Paths>,
+}
+
+/// What becomes of paths that can be written in several ways.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Paths {
+    Normalize,
+    AsReceived,
 }
 
 /// A socket to accept on.

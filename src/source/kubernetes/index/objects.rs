@@ -111,13 +111,14 @@ impl Objects {
     }
 
     /// Puts an object in; gives the topics that this changes: none if it is as it was.
-    pub fn set(&mut self, id: Id, object: Object) -> Vec<Topic> {
+    pub fn set(&mut self, id: Id, mut object: Object) -> Vec<Topic> {
         let was_malformed = self.malformed.remove(&id).is_some();
         self.absent.remove(&id);
         if !was_malformed && self.get(&id) == Some(&object) {
             return Vec::new();
         }
         let id = self.shared(id);
+        self.share_names(&id, &mut object);
         let mut topics = self.unlink(&id);
         self.link(&id, &object, &mut topics);
         self.all.insert(id.clone(), Box::new(object));
@@ -132,6 +133,23 @@ impl Objects {
             None => _ = self.namespaces.insert(Arc::clone(&id.namespace)),
         }
         id
+    }
+
+    /// Names of its Service and its pods are those texts in a slice by which these are known.
+    fn share_names(&self, id: &Id, object: &mut Object) {
+        let Body::Slice(slice) = &mut object.body else { return };
+        let share = |kind: ObjectKind, name: &mut Arc<str>| {
+            let wanted = Id { kind, namespace: Arc::clone(&id.namespace), name: Arc::clone(name) };
+            if let Some((known, _)) = self.all.get_key_value(&wanted) {
+                *name = Arc::clone(&known.name);
+            }
+        };
+        share(ObjectKind::Service, &mut slice.service);
+        slice
+            .endpoints
+            .iter_mut()
+            .filter_map(|endpoint| endpoint.pod.as_mut())
+            .for_each(|pod| share(ObjectKind::Pod, pod));
     }
 
     /// Makes what is known take up no more room than it needs; to be called when much of it has come in order, which leaves

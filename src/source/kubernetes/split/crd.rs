@@ -217,6 +217,7 @@ fn status() -> Value {
                         "p99": text(),
                         "connections": number(),
                         "draining": number(),
+                        "drainReplicas": number(),
                         "drainEndsAt": {"type": "string", "format": "date-time"},
                     },
                 },

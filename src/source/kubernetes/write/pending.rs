@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
-use super::super::object::Id;
-use crate::cluster::{Applied, Standing};
+use super::super::object::{Id, ObjectKind};
+use crate::cluster::{Applied, Standing, hash};
 
 /// How long replicas that lag are waited for before it is said that they do.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +27,10 @@ pub struct Serving {
 /// Objects that something is to be said of, or was.
 #[derive(Default)]
 pub struct Pending {
+    /// Those that are looked at again: what not every ready replica has served yet, and what replicas are counted of.
     entries: HashMap<Id, Entry>,
+    /// All others, thousands: the object, and what of it all replicas served.
+    served: HashMap<u64, (u64, i64), FixedState>,
     /// Those that not every ready replica has served yet.
     open: BTreeSet<Id>,
     /// What was said last of any object: mostly what is to be said of the next one, too.
@@ -54,7 +58,9 @@ impl Pending {
     /// Something is to be said of an object at a generation.
     pub fn say(&mut self, id: &Id, object: Applied, now: Instant) {
         let before = self.entries.remove(id);
+        let served = self.served.remove(&object.0) == Some((object.1, object.2));
         let state = match before {
+            None if served => State::Served,
             // The same generation: what was served still is, and what lags is known to.
             Some(before) if before.object == object => before.state,
             // Generations that follow each other quickly must not push the end of the wait before them.
@@ -68,6 +74,7 @@ impl Pending {
     /// An object has gone.
     pub fn gone(&mut self, id: &Id) {
         self.entries.remove(id);
+        self.served.remove(&hash(&id.to_string()));
         self.open.remove(id);
     }
 
@@ -80,21 +87,24 @@ impl Pending {
             let serving = entry.review(now, standing(&entry.object), &mut self.last);
             if entry.state != State::Served {
                 still_open.insert(id.clone());
+            } else if !counts_replicas(&id) {
+                self.served.insert(entry.object.0, (entry.object.1, entry.object.2));
+                self.entries.remove(&id);
             }
             due.extend(serving.map(|serving| (id, serving)));
         }
         self.open = still_open;
+        // After the first list it had everything once.
+        if self.open.is_empty() {
+            self.entries.shrink_to_fit();
+        }
         due
     }
 
     /// Counts again who serves what was said before, and gives what has changed: replicas came or went.
-    pub fn recount(
-        &mut self,
-        counts: impl Fn(&Id) -> bool,
-        standing: impl Fn(&Applied) -> Option<Standing>,
-    ) -> Vec<(Id, Arc<Serving>)> {
+    pub fn recount(&mut self, standing: impl Fn(&Applied) -> Option<Standing>) -> Vec<(Id, Arc<Serving>)> {
         let mut due = Vec::new();
-        for (id, entry) in self.entries.iter_mut().filter(|(id, entry)| entry.state == State::Served && counts(id)) {
+        for (id, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.state == State::Served) {
             let serving = served(standing(&entry.object).as_ref());
             if entry.said.as_ref().is_some_and(|said| **said != serving) {
                 let serving = shared(serving, &mut self.last);
@@ -137,6 +147,11 @@ impl Entry {
         self.said = Some(Arc::clone(&serving));
         Some(serving)
     }
+}
+
+/// Whether the status of an object has the number of replicas, so that it is counted again when they come or go.
+pub fn counts_replicas(id: &Id) -> bool {
+    id.kind == ObjectKind::Split
 }
 
 /// The same, as one object with the last that was equal.

@@ -136,7 +136,7 @@ pub const TABLE: &[Entry] = &[
     part("rewrite-target", "groups ($1 to $9) are filled in; other variables of nginx and absolute URLs are not"),
     part(
         "use-regex",
-        "expressions are linear-time ones, without look-around and back-references, and are matched with the path as it was sent",
+        "expressions are linear-time ones, without look-around and back-references, and are matched with the path in its normal form, whose other escapes stay",
     ),
     yes("app-root"),
     part(

@@ -2,7 +2,6 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::cluster::{Acknowledgements, Member};
-use crate::source::kubernetes::object::ObjectKind;
 
 /// Replicas `a` (this one), `b` and `c`, and time that passes when told.
 struct World {
@@ -61,7 +60,7 @@ impl World {
 
     fn recount(&mut self) -> Vec<Serving> {
         let acks = self.acks.borrow();
-        let due = self.pending.recount(|_| true, |object| Some(acks.standing(object)));
+        let due = self.pending.recount(|object| Some(acks.standing(object)));
         due.into_iter().map(|(_, serving)| (*serving).clone()).collect()
     }
 }
