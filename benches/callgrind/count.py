@@ -25,6 +25,11 @@ FEW, MANY = 1000, 4000
 RELAYS = {
     "http1": (Setting(), lambda n: Rig("http", ("--connections", "64", "--requests", str(n)))),
     "http2": (Setting(h2=True), lambda n: H2load(8, ("-m100", f"-n{n}"), 1024, timed=False)),
+    # An answer's message begins with five bytes about it.
+    "grpc": (
+        Setting(h2=True, upstream_h2=True),
+        lambda n: H2load(8, ("-m100", f"-n{n}"), 5 + 1024, grpc=True, timed=False),
+    ),
 }
 DECISIONS = {
     "decide": "1 route",

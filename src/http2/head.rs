@@ -264,7 +264,9 @@ pub fn encode_request(encoder: &mut Encoder, request: &RequestHead<'_>, out: &mu
     let method = if request.protocol.is_some() { &Method::CONNECT } else { request.method };
     encoder.pseudo(Pseudo::Method, method.as_str().as_bytes(), out);
     encoder.pseudo(Pseudo::Scheme, request.scheme.as_bytes(), out);
-    encoder.pseudo(Pseudo::Authority, request.authority, out);
+    if !request.authority.is_empty() {
+        encoder.pseudo(Pseudo::Authority, request.authority, out);
+    }
     encoder.pseudo(Pseudo::Path, request.path, out);
     if let Some(protocol) = request.protocol {
         encoder.pseudo(Pseudo::Protocol, protocol, out);

@@ -2,10 +2,10 @@
 
 use super::connection::{Arrived, Block, Connection, Failure, LEAVING, Leaving, Role};
 use super::frame::{self, Header};
-use super::head::{self, Head};
+use super::head::Head;
 use super::stream::{Cut, Stream};
 use super::{Reason, settings};
-use crate::message::{Buffer, Response, Size};
+use crate::message::{Buffer, Size};
 
 type Taken = Result<(), Failure>;
 
@@ -202,8 +202,7 @@ impl Connection {
             self.remember(id);
             return Ok(());
         }
-        // Those count whose request is still at work, whatever the client has given up.
-        if self.streams.len() >= self.limits.streams as usize {
+        if self.is_full() {
             frame::reset(out, id, Reason::REFUSED_STREAM);
             self.remember(id);
             return self.costs();
@@ -221,6 +220,15 @@ impl Connection {
         let key = self.streams.insert(stream);
         self.arrived.push_back(Arrived { key, request, too_large });
         Ok(())
+    }
+
+    /// Whether the client has as many streams as it may. Of those that it has given up as many may still be at work: who gives
+    /// one up may open another at once, and nobody has more at work than twice as many.
+    fn is_full(&mut self) -> bool {
+        let most = self.limits.streams as usize;
+        let all = self.streams.len();
+        all >= most
+            && (all >= 2 * most || self.streams.iter_mut().filter(|stream| stream.cut.is_none()).count() >= most)
     }
 
     /// Priorities are not followed (section 5.3.2).
@@ -259,7 +267,11 @@ impl Connection {
             return wrong("SETTINGS of a stream");
         }
         if header.has(frame::ACK) {
-            return if payload.is_empty() { Ok(()) } else { missized("an answer to SETTINGS that says something") };
+            return if payload.is_empty() {
+                self.costs()
+            } else {
+                missized("an answer to SETTINGS that says something")
+            };
         }
         let before = self.peer;
         self.peer.hear(payload, self.role)?;
@@ -295,7 +307,7 @@ impl Connection {
             self.leaving = Leaving::After(self.last_seen);
             frame::go_away(out, self.last_seen, Reason::NO_ERROR);
         }
-        Ok(())
+        self.costs()
     }
 
     fn on_go_away(&mut self, header: Header, payload: &[u8]) -> Taken {
@@ -334,73 +346,13 @@ impl Connection {
         if more == 0 {
             return self.fail(id, Reason::PROTOCOL_ERROR, "WINDOW_UPDATE by nothing", out);
         }
+        let waits = stream.send_window.room() == 0;
         if !stream.send_window.change(i64::from(more)) {
             return self.fail(id, Reason::FLOW_CONTROL_ERROR, "a window that is too large", out);
         }
-        stream.wake();
+        if waits {
+            stream.wake();
+        }
         Ok(())
-    }
-}
-
-type Ill = (Reason, &'static str);
-
-impl Stream {
-    /// Takes in DATA; `whole` bytes with its padding.
-    fn take_data(&mut self, data: &[u8], whole: usize, last: bool) -> Result<(), Ill> {
-        if !self.receives {
-            return Err((Reason::STREAM_CLOSED, "DATA after the end"));
-        }
-        if self.answer.as_ref().is_some_and(|answer| !answer.whole) {
-            return Err((Reason::PROTOCOL_ERROR, "DATA before the head"));
-        }
-        if !self.receive_window.take(whole) {
-            return Err((Reason::FLOW_CONTROL_ERROR, "more DATA than the stream has room for"));
-        }
-        if let Some(announced) = &mut self.announced {
-            *announced = announced.checked_sub(data.len() as u64).ok_or(head::MISMEASURED)?;
-        }
-        self.data.append(data);
-        self.wake();
-        if last { self.ends() } else { Ok(()) }
-    }
-
-    /// Nothing more comes.
-    fn ends(&mut self) -> Result<(), Ill> {
-        if self.announced.is_some_and(|left| left > 0) {
-            return Err(head::MISMEASURED);
-        }
-        self.receives = false;
-        Ok(())
-    }
-
-    fn take_trailers(&mut self, head: Head, last: bool) -> Result<(), Ill> {
-        if !self.receives {
-            return Err((Reason::STREAM_CLOSED, "HEADERS after the end"));
-        }
-        if !last {
-            return Err((Reason::PROTOCOL_ERROR, "trailers that are not the end"));
-        }
-        self.wake();
-        self.trailers = Some(head.into_trailers().map_err(|message| (Reason::PROTOCOL_ERROR, message))?);
-        self.ends()
-    }
-
-    fn take_answer(&mut self, head: Head, last: bool) -> Result<(), Ill> {
-        let Some(answer) = &mut self.answer else { return Ok(()) };
-        let response = head.into_response(last).map_err(|message| (Reason::PROTOCOL_ERROR, message))?;
-        let informational = response.status.is_informational();
-        if informational && last {
-            return Err((Reason::PROTOCOL_ERROR, "an informational answer that is the end"));
-        }
-        answer.whole = !informational;
-        if let Size::Known(length) = response.size
-            && answer.whole
-        {
-            let bodiless = Response::is_bodiless(response.status, answer.to_head);
-            self.announced = Some(if bodiless { 0 } else { length });
-        }
-        answer.heads.push_back(response);
-        self.wake();
-        if last { self.ends() } else { Ok(()) }
     }
 }

@@ -29,7 +29,7 @@ impl Connection {
         let mut stream = Stream::new(id, self.peer.stream_window, self.limits.stream_window);
         stream.sends = !last;
         let to_head = *request.method == http::Method::HEAD;
-        stream.answer = Some(Box::new(Answer { to_head, ..Answer::default() }));
+        stream.answer = Some(Answer { to_head, ..Answer::default() });
         Ok(self.streams.insert(stream))
     }
 
@@ -37,7 +37,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The stream has ended.
+    /// The stream has ended, or has its answer.
     pub fn answer(
         &mut self,
         key: Key,
@@ -49,8 +49,12 @@ impl Connection {
         if let Some(cut) = stream.cut {
             return Err(cut.into());
         }
+        if stream.answered {
+            return Err(Broken::Closed);
+        }
         stream.sends = !last;
-        if !response.status.is_informational() {
+        stream.answered = !response.status.is_informational();
+        if stream.answered {
             self.calm.pays();
         }
         let encoder = &mut self.encoder;
@@ -190,7 +194,7 @@ impl Connection {
     /// Waits for the head of an answer.
     pub fn poll_head(&mut self, key: Key, context: &Context<'_>) -> Poll<Result<Response, Broken>> {
         let Some(stream) = self.streams.get_mut(key) else { return Poll::Ready(Err(Broken::Closed)) };
-        if let Some(response) = stream.answer.as_mut().and_then(|answer| answer.heads.pop_front()) {
+        if let Some(response) = stream.answer.as_mut().and_then(Answer::next) {
             return Poll::Ready(Ok(response));
         }
         if let Some(cut) = stream.cut {

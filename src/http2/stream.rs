@@ -7,8 +7,9 @@ use std::task::{Context, Waker};
 use slab::Slab;
 
 use super::Reason;
+use super::head::{self, Head};
 use super::window::{ReceiveWindow, SendWindow};
-use crate::message::{Broken, Buffer, FieldSection, Response};
+use crate::message::{Broken, Buffer, FieldSection, Response, Size};
 
 /// A stream as its owner knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Stream {
     pub receives: bool,
     /// Whether this side sends on it.
     pub sends: bool,
+    /// The head of the answer was sent.
+    pub answered: bool,
     /// It ended before its end.
     pub cut: Option<Cut>,
     pub send_window: SendWindow,
@@ -57,21 +60,29 @@ pub struct Stream {
     /// Bytes that its Content-Length announces and that have not come (section 8.1.1).
     pub announced: Option<u64>,
     pub trailers: Option<FieldSection>,
-    /// Heads of answers, informational ones first. Boxed, since requests have none.
-    pub answer: Option<Box<Answer>>,
+    /// What a client waits for.
+    pub answer: Option<Answer>,
     /// It waits for room that others take from, too.
     pub blocked: bool,
     waker: Option<Waker>,
 }
 
-/// What a client waits for.
+/// The heads of an answer, as far as they were not taken.
 #[derive(Default)]
 pub struct Answer {
-    pub heads: VecDeque<Response>,
-    /// The last head has come.
+    pub informational: VecDeque<Response>,
+    pub last: Option<Response>,
+    /// The last one has come.
     pub whole: bool,
     /// No body follows, whatever its head says: it is the answer to HEAD.
     pub to_head: bool,
+}
+
+impl Answer {
+    /// The next head.
+    pub fn next(&mut self) -> Option<Response> {
+        self.informational.pop_front().or_else(|| self.last.take())
+    }
 }
 
 impl Stream {
@@ -81,6 +92,7 @@ impl Stream {
             id,
             receives: true,
             sends: true,
+            answered: false,
             cut: None,
             send_window: SendWindow::new(send_window),
             receive_window: ReceiveWindow::new(receive_window),
@@ -118,6 +130,75 @@ impl Stream {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
+    }
+}
+
+/// What is wrong with what came on a stream, for the other side and in words.
+pub type Ill = (Reason, &'static str);
+
+impl Stream {
+    /// Takes in DATA; `whole` bytes with its padding.
+    pub fn take_data(&mut self, data: &[u8], whole: usize, last: bool) -> Result<(), Ill> {
+        if !self.receives {
+            return Err((Reason::STREAM_CLOSED, "DATA after the end"));
+        }
+        if self.answer.as_ref().is_some_and(|answer| !answer.whole) {
+            return Err((Reason::PROTOCOL_ERROR, "DATA before the head"));
+        }
+        if !self.receive_window.take(whole) {
+            return Err((Reason::FLOW_CONTROL_ERROR, "more DATA than the stream has room for"));
+        }
+        if let Some(announced) = &mut self.announced {
+            *announced = announced.checked_sub(data.len() as u64).ok_or(head::MISMEASURED)?;
+        }
+        self.data.append(data);
+        self.wake();
+        if last { self.ends() } else { Ok(()) }
+    }
+
+    /// Nothing more comes.
+    fn ends(&mut self) -> Result<(), Ill> {
+        if self.announced.is_some_and(|left| left > 0) {
+            return Err(head::MISMEASURED);
+        }
+        self.receives = false;
+        Ok(())
+    }
+
+    /// Takes in the fields that end a body.
+    pub fn take_trailers(&mut self, head: Head, last: bool) -> Result<(), Ill> {
+        if !self.receives {
+            return Err((Reason::STREAM_CLOSED, "HEADERS after the end"));
+        }
+        if !last {
+            return Err((Reason::PROTOCOL_ERROR, "trailers that are not the end"));
+        }
+        self.wake();
+        self.trailers = Some(head.into_trailers().map_err(|message| (Reason::PROTOCOL_ERROR, message))?);
+        self.ends()
+    }
+
+    /// Takes in the head of an answer.
+    pub fn take_answer(&mut self, head: Head, last: bool) -> Result<(), Ill> {
+        let Some(answer) = &mut self.answer else { return Ok(()) };
+        let response = head.into_response(last).map_err(|message| (Reason::PROTOCOL_ERROR, message))?;
+        let informational = response.status.is_informational();
+        if informational && last {
+            return Err((Reason::PROTOCOL_ERROR, "an informational answer that is the end"));
+        }
+        answer.whole = !informational;
+        if let Size::Known(length) = response.size
+            && answer.whole
+        {
+            let bodiless = Response::is_bodiless(response.status, answer.to_head);
+            self.announced = Some(if bodiless { 0 } else { length });
+        }
+        match informational {
+            true => answer.informational.push_back(response),
+            false => answer.last = Some(response),
+        }
+        self.wake();
+        if last { self.ends() } else { Ok(()) }
     }
 }
 

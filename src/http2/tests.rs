@@ -1,6 +1,7 @@
 //! Two ends of a connection, and one end against frames that are written by hand.
 
 mod abuse;
+mod any;
 mod bodies;
 mod frames;
 mod heads;

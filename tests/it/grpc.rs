@@ -456,13 +456,13 @@ async fn a_call_whose_client_has_said_all_gets_its_answer_or_is_told_at_the_dead
             client.unary(Request::new(Number { value }), path("Late"), codec()).await
         })
     };
-    let proxy = Proxy::start(&two_versions(backend, [1, 0], "2s")).await;
-    let (soon, never) = (call(&proxy, 2_000), call(&proxy, 60_000));
+    let proxy = Proxy::start(&two_versions(backend, [1, 0], "4s")).await;
+    let (soon, never) = (call(&proxy, 1_500), call(&proxy, 60_000));
     let remaining = [("version", "old")];
     // Known as connections that live long only after a while: the drain takes them up then, too.
     wait_until("they have begun", async || proxy.metric("weir_active_requests", &remaining).await == 2.0).await;
-    proxy.apply(&two_versions(backend, [0, 1], "2s"));
-    assert_eq!(within(soon).await.unwrap().unwrap().into_inner().value, 2_000);
+    proxy.apply(&two_versions(backend, [0, 1], "4s"));
+    assert_eq!(within(soon).await.unwrap().unwrap().into_inner().value, 1_500);
     is_drained(&within(never).await.unwrap().unwrap_err());
     drained(&proxy, 1.0, "forced", 1.0).await;
 }

@@ -85,14 +85,29 @@ fn more_streams_than_allowed_are_refused() {
         end.take(&headers(2 * n + 1, true, &[])).unwrap();
     }
     assert_eq!(reset_by(&mut end, &headers(99, true, &[])), (99, Reason::REFUSED_STREAM));
-    // Those that the client gives up count until their requests have ended.
+    // Who gives one up may open another.
     end.take(&raw([frame::RST_STREAM, 0], 1, &[0, 0, 0, 8])).unwrap();
-    assert_eq!(reset_by(&mut end, &headers(101, true, &[])), (101, Reason::REFUSED_STREAM));
+    end.take(&headers(101, true, &[])).unwrap();
+    assert!(end.out.is_empty());
+    assert_eq!(reset_by(&mut end, &headers(103, true, &[])), (103, Reason::REFUSED_STREAM));
+}
+
+#[test]
+fn requests_that_were_given_up_are_not_at_work_in_any_number() {
+    let mut end = server();
+    let mut stream = 1;
+    let mut open = |end: &mut End| {
+        stream += 2;
+        end.take(&[headers(stream, true, &[]), raw([frame::RST_STREAM, 0], stream, &[0, 0, 0, 8])].concat()).unwrap();
+        end.frames().is_empty()
+    };
+    for _ in 0..2 * LIMITS.streams {
+        assert!(open(&mut end));
+    }
+    assert!(!open(&mut end));
     let first = end.connection.next_arrived().unwrap();
     end.connection.release(first.key, &mut end.out);
-    end.out.clear();
-    end.take(&headers(103, true, &[])).unwrap();
-    assert!(end.out.is_empty());
+    assert!(open(&mut end));
 }
 
 #[test]

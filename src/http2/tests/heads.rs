@@ -162,6 +162,24 @@ fn an_answer_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn nothing_but_its_body_follows_an_answer() {
+    let mut pair = Pair::new();
+    let (_, stream) = pair.ask();
+    pair.server.answer(stream, false);
+    let late = Response::new(StatusCode::EARLY_HINTS, Size::Unknown);
+    let answered = pair.server.connection.answer(stream, (&late, None), false, &mut pair.server.out);
+    assert!(matches!(answered, Err(Broken::Closed)));
+}
+
+#[test]
+fn a_request_without_an_authority_has_none() {
+    let mut pair = Pair::new();
+    let none = fields(&[]);
+    let (_, arrived) = pair.open(&RequestHead { authority: b"", ..get("/", &none) }, true);
+    assert_eq!(arrived.request.authority(), None);
+}
+
+#[test]
 fn an_answer_to_head_has_a_length_and_no_body() {
     let mut pair = Pair::new();
     let none = fields(&[]);

@@ -3,16 +3,21 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::io::AsyncWrite;
+
 use crate::http2::{Arrived, Connection, Limits, MOST_WAITING, Role};
 use crate::io::{Due, KeepAlive, Outbox, Wire};
-use crate::message::SMALL;
+use crate::message::{LARGE, SMALL};
 
 /// Times that a connection is read before others have their turn.
 const IN_A_ROW: usize = 4;
+/// Streams that are many.
+const MANY: usize = 16;
 /// Room for frames that are short.
 const SHORT: usize = 64;
 
@@ -37,7 +42,9 @@ impl Session {
         let mut shared = self.0.borrow_mut();
         let Shared { connection, outbox, writer } = &mut *shared;
         let before = outbox.len();
-        let done = work(connection, outbox.bytes_with(room.max(SHORT)));
+        // Many streams write much before their task has its turn.
+        let capacity = if connection.streams() > MANY { LARGE } else { room.max(SHORT) };
+        let done = work(connection, outbox.bytes_with(capacity));
         if outbox.len() == before {
             outbox.give_back();
         } else if let Some(writer) = writer.take() {
@@ -117,7 +124,11 @@ impl Driver {
         }
         match written {
             Poll::Ready(Err(_)) => return Poll::Ready(()),
-            Poll::Ready(Ok(())) if self.ending => return Poll::Ready(()),
+            Poll::Ready(Ok(())) if self.ending => {
+                if Pin::new(&mut self.wire.stream).poll_shutdown(context).is_ready() {
+                    return Poll::Ready(());
+                }
+            }
             Poll::Ready(Ok(())) => self.wait_for_more(context),
             // It is called once there is room.
             Poll::Pending => {}

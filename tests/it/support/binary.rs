@@ -161,6 +161,11 @@ impl Binary {
         self.status_of("VmRSS:")
     }
 
+    /// Resident memory that no file backs, in bytes: its code comes and goes with what is called.
+    pub fn own_memory(&self) -> u64 {
+        self.status_of("RssAnon:")
+    }
+
     /// The most resident memory it ever had, in bytes.
     pub fn peak_memory(&self) -> u64 {
         self.status_of("VmHWM:")
