@@ -28,7 +28,7 @@ def run(scenario):
     scenario.wait_served(weir.address, HOST, "v1")
     scenario.load(weir.address, HOST)
     addresses = [pod["status"]["podIP"] for pod in weir.pods()]
-    # Clients that do not answer when they are asked to go.
+    # Clients that answer late when they are asked to go.
     opened = [WebSocket(at, 8080, HOST) for at, count in zip(addresses, EACH) for _ in range(count)]
     told(scenario, "Draining", False, "nothing drains")
     change = {"versions": [{"name": "stable", "service": "shop-v1", "port": 80, "weight": 0}]}
@@ -37,10 +37,10 @@ def run(scenario):
     message = f"{len(opened)} long-lived connections of stable on {len(EACH)} replicas are asked to end"
     told(scenario, "Draining", True, message)
     for websocket in opened[: EACH[0]]:
-        websocket.socket.close()
+        websocket.close()
     told(scenario, "Draining", True, f"{EACH[1]} long-lived connections of stable")
     for websocket in opened[EACH[0] :]:
-        websocket.socket.close()
+        websocket.close()
     told(scenario, "Drained", True, "nothing drains")
     return f"{' and '.join(map(str, EACH))} connections on {len(EACH)} replicas told as {len(opened)}, then as what was left"
 
