@@ -159,7 +159,7 @@ fn switching(upgrade: &Upgrade, response: &mut Response) {
     }
 }
 
-/// How long both sides may take to end once the client has answered the goodbye.
+/// How long both sides may take to end once the client has answered the goodbye, or gone.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A tunnel.
@@ -167,7 +167,7 @@ struct Open {
     resident: Registered,
     up: (Pump, Parting),
     down: (Pump, Parting),
-    /// When the client answered the goodbye.
+    /// When the client answered the goodbye, or went.
     answered: Option<Instant>,
 }
 
@@ -191,7 +191,8 @@ impl Open {
         if self.down.1.is_said() {
             // From here on, whoever breaks off has ended.
             up = up.map(|_| Ok(()));
-            if self.up.1.is_closed() || down.is_ready() {
+            // A client that has gone without a word has answered, too.
+            if self.up.1.is_closed() || up.is_ready() || down.is_ready() {
                 let answered = *self.answered.get_or_insert_with(Instant::now);
                 if alarm.poll(answered + GRACE, context).is_ready() {
                     up = Poll::Ready(Ok(()));

@@ -9,6 +9,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use weir::echo::Echo;
 
+use crate::mocks;
 use crate::support::*;
 use crate::upgrades::{websocket_h1, websocket_h2};
 
@@ -79,6 +80,22 @@ async fn websockets_of_a_version_that_loses_its_weight_get_a_close_frame() {
         assert_eq!(headers["x-echo-version"], "new");
         answers(&mut third).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_without_a_word_has_ended_whatever_its_endpoint_does() {
+    let (endless, new) = (mocks::keeps_websockets::start().await, echo("new").await);
+    let (old, new) = (quoted(endless.address()), quoted(new.address()));
+    let patient = "    drain: {timeout: 1h, spread: 0s}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], patient)).await;
+    let (mut first, _) = websocket_h1(proxy.http(), None).await;
+    let (mut second, _) = websocket_h2(proxy.http()).await;
+    proxy.apply(&shop([(&old, 0), (&new, 1)], patient));
+    // Asked, it ends its side, and says nothing more.
+    let (first, second) = (first.get_mut(), second.get_mut());
+    within(first.shutdown()).await.unwrap();
+    within(second.shutdown()).await.unwrap();
+    closed(&proxy, "old", "asked", 2.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

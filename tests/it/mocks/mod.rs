@@ -16,6 +16,7 @@ pub mod fails_at_random_h2;
 pub mod falls_ill;
 pub mod floods_interim;
 pub mod goes_away;
+pub mod keeps_websockets;
 pub mod leaves_politely;
 pub mod lies_about_length;
 pub mod never_answers;
