@@ -140,7 +140,7 @@ pub struct Forwarding {
     pub reason_header: bool,
     /// Adds `x-weir-version` and `x-weir-why` to responses, too.
     pub decision_headers: bool,
-    /// Paths are brought into their normal form before anything looks at them, and go on so; what could be read so that it
+    /// Paths are brought into their normal form before rules look at them, and go on as they came; what could be read so that it
     /// leads elsewhere is refused. Otherwise they are compared and passed on as received.
     pub normal_paths: bool,
 }

@@ -292,14 +292,14 @@ pub struct Target {
 
 impl Target {
     /// The target after a rule's filters; none if a rewrite makes no valid path. `rewrite` gives the path of the request
-    /// after one.
+    /// after one; `received`: the place of the path that goes on where none is rewritten.
     pub fn rewritten(
         filters: &[Filter],
         rewrite: impl Fn(&PathRewrite, &Request) -> String,
-        authority: Span,
+        [authority, received]: [Span; 2],
         request: &mut Request,
     ) -> Option<Self> {
-        let mut target = Self { path: as_received(request), host: authority };
+        let mut target = Self { path: as_received(request, received), host: authority };
         for filter in filters {
             match filter {
                 Filter::RewriteHost(name) => target.host = request.fields.store(name.as_bytes()),
@@ -320,13 +320,12 @@ impl Target {
 }
 
 /// Path and query as they came; nearly always they stand side by side.
-fn as_received(request: &mut Request) -> Span {
-    let path = request.target.path;
+fn as_received(request: &mut Request, path: Span) -> Span {
     let Some(query) = request.target.query else { return path };
     if path.end() + 1 == query.start() {
         return Span::new(path.start(), query.end());
     }
-    let both = [request.path().as_bytes(), request.fields.bytes_at(query)].join(&b"?"[..]);
+    let both = [path, query].map(|place| request.fields.bytes_at(place)).join(&b"?"[..]);
     request.fields.store(&both)
 }
 

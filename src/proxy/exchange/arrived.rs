@@ -47,6 +47,8 @@ pub(super) struct Arrived<'a> {
     /// Places in the bytes of the request.
     pub(super) authority: Span,
     pub(super) host: Span,
+    /// The path as it was received.
+    pub(super) received: Span,
 }
 
 /// A request that goes nowhere, or not yet.
@@ -146,11 +148,24 @@ impl<'a> Arrived<'a> {
         if connection.misdirects(&snapshot.listeners[listener], || request.fields.text_at(host)) {
             return Err(refused(memo, Fault::Misdirected, false));
         }
-        let (ledger, place) = (None, None);
-        Ok(Self { snapshot, listener, started, ledger, place, manner, memo, authority, host, worker, connection })
+        let received = request.target.path;
+        Ok(Self {
+            snapshot,
+            listener,
+            started,
+            ledger: None,
+            place: None,
+            manner,
+            memo,
+            authority,
+            host,
+            received,
+            worker,
+            connection,
+        })
     }
 
-    /// Brings the path into its normal form; whether everybody reads it so that it takes the same rule.
+    /// Brings the path into its normal form for rules and filters; whether everybody reads it so that it takes the same rule.
     fn has_one_path(&self, request: &mut Request, upgrade: Option<&Upgrade>) -> bool {
         if !self.snapshot.forwarding.normal_paths || !path::is_suspect(request.path()) {
             return true;
@@ -287,7 +302,7 @@ impl<'a> Arrived<'a> {
         let refused = |ledger, fault, close| Err(Box::new(Own::Fault { ledger, manner: self.manner, fault, close }));
         let rewrite =
             |to: &PathRewrite, request: &Request| filter::rewritten(to, &self.original(decision.found, request));
-        let Some(target) = Target::rewritten(&rule.filters, rewrite, self.authority, request) else {
+        let Some(target) = Target::rewritten(&rule.filters, rewrite, [self.authority, self.received], request) else {
             return refused(ledger, Fault::BadRequest, false);
         };
         if announces_too_much(&rule.split, request) {

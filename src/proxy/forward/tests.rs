@@ -588,7 +588,8 @@ fn rewritten(to: &PathRewrite, request: &Request) -> String {
 /// Path and authority after filters.
 fn target(filters: &[Filter], path: &str, query: Option<&str>) -> Option<(String, String)> {
     let (mut request, authority) = request(path, query);
-    let target = Target::rewritten(filters, rewritten, authority, &mut request)?;
+    let places = [authority, request.target.path];
+    let target = Target::rewritten(filters, rewritten, places, &mut request)?;
     let text = |span| request.fields.text_at(span).to_owned();
     Some((text(target.path), text(target.host)))
 }
@@ -621,7 +622,8 @@ fn a_target_whose_path_and_query_stand_apart_is_put_together() {
     // As an absolute-form without a path has them: `http://shop.example.com?q=1`.
     let (mut request, authority) = request("", Some("q=1"));
     request.target.path = request.fields.store(b"/");
-    let target = Target::rewritten(&[], rewritten, authority, &mut request).unwrap();
+    let places = [authority, request.target.path];
+    let target = Target::rewritten(&[], rewritten, places, &mut request).unwrap();
     assert_eq!(request.fields.text_at(target.path), "/?q=1");
 }
 

@@ -163,9 +163,9 @@ pub struct Forwarding {
     pub reason_header: Option<bool>,
     /// Adds `x-weir-version` and `x-weir-why` to responses. Default: false.
     pub decision_headers: Option<bool>,
-    /// What becomes of paths such as `//a`, `/b/../a` and `/%61`: normalize makes them `/a` for rules and backends alike, and
-    /// refuses those that lead elsewhere if `%2F` is read as a slash or `;x` is left out; asReceived compares and passes on
-    /// what was received. Default: normalize.
+    /// How rules and filters see paths such as `//a`, `/b/../a` and `/%61`: normalize makes them `/a`, and refuses those that lead
+    /// elsewhere if `%2F` is read as a slash or `;x` is left out; asReceived compares what was received. Endpoints get what was
+    /// received, unless a filter rewrites it. Default: normalize.
     pub paths: Option<Paths>,
 }
 
