@@ -26,6 +26,7 @@ use rustls::RootCertStore;
 use crate::model::{Listener, Model, Route, Settings};
 
 pub use client_tls::unverified as unverified_tls;
+#[cfg(feature = "kubernetes")]
 pub use sticky::signing_keys;
 
 use super::names::Names;
@@ -55,6 +56,7 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// Files are relative to `folder`.
+    #[cfg(any(feature = "kubernetes", test))]
     pub fn new(folder: &'a Path) -> Self {
         Self::knowing(folder, Names::default())
     }
