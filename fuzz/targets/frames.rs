@@ -34,7 +34,7 @@ fn served<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> (Seen, Option<Failure>)
             Err(failure) => failed = Some(failure),
         }
         while let Some(arrived) = connection.next_arrived() {
-            seen.push((arrived.request.path().to_owned(), Vec::new()));
+            seen.push((arrived.request.map_or(String::new(), |request| request.path().to_owned()), Vec::new()));
             keys.push(arrived.key);
         }
         if failed.is_some() {

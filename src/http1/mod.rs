@@ -12,6 +12,7 @@ mod write;
 
 pub use body::{Body, Step};
 pub use head::{HeadError, MOST_FIELDS, end_of_head, starts_wrong, trailers};
+pub use plain::is_token;
 pub use request::{is_target, next_request, request};
 pub use response::{next_response, response};
 pub use write::{CONTINUE, LAST_CHUNK, chunk_size, decimal, digits, request_line, size_line, status_line};

@@ -76,9 +76,15 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Where the token ends that begins at `at` (RFC 9110 section 5.6.2).
+/// Where the token ends that begins at `at`.
 fn token(bytes: &[u8], at: usize) -> usize {
-    at + bytes[at..].iter().position(|byte| !TOKEN[usize::from(*byte)]).unwrap_or(bytes.len() - at)
+    at + bytes[at..].iter().position(|byte| !is_token(*byte)).unwrap_or(bytes.len() - at)
+}
+
+/// Whether it is a character of tokens (RFC 9110 section 5.6.2).
+#[inline]
+pub fn is_token(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
 }
 
 const TOKEN: [bool; 256] = {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
 use super::calm::Calm;
-use super::hpack::{Decoder, Encoder};
+use super::hpack::{Decoder, Encoder, TABLE};
 use super::settings::{Limits, Peer};
 use super::stream::{Cut, Key, Streams};
 use super::window::{self, ReceiveWindow, SendWindow};
@@ -13,8 +13,6 @@ use crate::message::{Buffer, LARGE, Request};
 
 /// Bytes that may wait to be written before streams have to.
 pub const MOST_WAITING: usize = LARGE;
-/// Bytes that our side's dynamic table takes (RFC 7541 section 4.2): what everybody has without asking.
-const TABLE: usize = 4096;
 /// Ids of streams that this side gave up and of which frames may still be under way: more than there are at a time.
 const REMEMBERED: usize = 512;
 /// The largest id of a stream.
@@ -50,10 +48,8 @@ impl Failure {
 pub struct Arrived {
     /// Its stream.
     pub key: Key,
-    /// Its head.
-    pub request: Request,
-    /// The head is longer than is taken, and not kept whole.
-    pub too_large: bool,
+    /// Its head; none: it is longer than is taken.
+    pub request: Option<Request>,
 }
 
 /// A header block of which more comes in CONTINUATION frames.
@@ -115,6 +111,7 @@ impl Connection {
             role,
             peer: Peer::default(),
             streams: Streams::default(),
+            // As large a table as everybody may have without being told.
             decoder: Decoder::new(TABLE),
             encoder: Encoder::new(),
             send_window: SendWindow::new(window::AT_FIRST),
@@ -193,7 +190,9 @@ impl Connection {
 
     /// The calling task is woken once a stream is free, or the first settings have come.
     pub fn wait(&mut self, context: &Context<'_>) {
-        self.waiting.push(context.waker().clone());
+        if !self.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            self.waiting.push(context.waker().clone());
+        }
     }
 
     pub(super) fn wake_waiting(&mut self) {

@@ -16,7 +16,7 @@ const OVERHEAD: usize = 32;
 /// A head that has come: fields, and what is wrong with them.
 pub struct Head {
     fields: FieldSection,
-    pseudo: [Option<Span>; 6],
+    pseudo: Pseudos,
     /// Pseudo-fields may not follow others.
     past_pseudo: bool,
     size: usize,
@@ -24,12 +24,15 @@ pub struct Head {
     ill: Option<&'static str>,
 }
 
-const METHOD: usize = 0;
-const SCHEME: usize = 1;
-const AUTHORITY: usize = 2;
-const PATH: usize = 3;
-const PROTOCOL: usize = 4;
-const STATUS: usize = 5;
+/// Where the values of pseudo-fields are, by [`Pseudo`].
+#[derive(Default)]
+struct Pseudos([Option<Span>; 6]);
+
+impl Pseudos {
+    fn get(&self, pseudo: Pseudo) -> Option<Span> {
+        self.0[pseudo as usize]
+    }
+}
 
 impl Head {
     /// Decodes a block; of one that is longer than `most` bytes the rest is not kept.
@@ -39,7 +42,7 @@ impl Head {
     /// It cannot be decoded, nor can any other on the connection.
     pub fn decode(decoder: &mut Decoder, block: &[u8], most: usize) -> Result<Self, HpackError> {
         let fields = FieldSection::new();
-        let mut head = Self { fields, pseudo: [None; 6], past_pseudo: false, size: 0, most, ill: None };
+        let mut head = Self { fields, pseudo: Pseudos::default(), past_pseudo: false, size: 0, most, ill: None };
         decoder.decode(block, &mut |entry: Entry<'_>| head.take(&entry))?;
         Ok(head)
     }
@@ -47,6 +50,11 @@ impl Head {
     /// Whether it is longer than is taken.
     pub fn is_too_large(&self) -> bool {
         self.size > self.most || self.fields.len() > MOST_FIELDS
+    }
+
+    #[cfg(test)]
+    pub(super) fn lines(&self) -> usize {
+        self.fields.len()
     }
 
     fn take(&mut self, entry: &Entry<'_>) {
@@ -61,26 +69,18 @@ impl Head {
     }
 
     fn take_pseudo(&mut self, entry: &Entry<'_>) -> Result<(), &'static str> {
-        let place = match entry.name {
-            b":method" => METHOD,
-            b":scheme" => SCHEME,
-            b":authority" => AUTHORITY,
-            b":path" => PATH,
-            b":protocol" => PROTOCOL,
-            b":status" => STATUS,
-            _ => return Err("a pseudo-field that is not known"),
-        };
-        if self.past_pseudo || self.pseudo[place].is_some() {
+        let Some(pseudo) = entry.pseudo else { return Err("a pseudo-field that is not known") };
+        if self.past_pseudo || self.pseudo.get(pseudo).is_some() {
             return Err("a pseudo-field twice, or after other fields");
         }
-        self.pseudo[place] = Some(self.fields.store(entry.value));
+        self.pseudo.0[pseudo as usize] = Some(self.fields.store(entry.value));
         Ok(())
     }
 
     fn take_field(&mut self, entry: &Entry<'_>) -> Result<(), &'static str> {
         self.past_pseudo = true;
-        let known = entry.field != Field::Other && entry.name == entry.field.name().as_bytes();
-        if !known && !is_name(entry.name) {
+        // The name of a known one is right.
+        if entry.field == Field::Other && !is_name(entry.name) {
             return Err("a field name that is none, or not in lower case");
         }
         if !is_value(entry.value) {
@@ -105,44 +105,40 @@ impl Head {
 
     /// The size of the body, where `last` says that there is none.
     fn size(&self, last: bool) -> Result<Size, &'static str> {
-        let Some(text) = self.fields.first(Field::ContentLength) else {
-            return Ok(if last { Size::None } else { Size::Unknown });
-        };
+        let mut lengths = self.fields.all(Field::ContentLength);
+        let Some(text) = lengths.next() else { return Ok(if last { Size::None } else { Size::Unknown }) };
+        if lengths.next().is_some() {
+            return Err("a Content-Length twice");
+        }
         let number = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         number.and_then(|text| text.parse().ok()).map(Size::Known).ok_or("a Content-Length that is no number")
     }
 
-    /// As a request; `last`: without a body.
+    /// As a request; `last`: without a body. None: it is longer than is taken.
     ///
     /// # Errors
     ///
     /// It is malformed (section 8.1.1).
-    pub fn into_request(self, last: bool) -> Result<Request, &'static str> {
-        let too_large = self.is_too_large();
-        if let Some(ill) = self.ill.filter(|_| !too_large) {
+    pub fn into_request(self, last: bool) -> Result<Option<Request>, &'static str> {
+        if self.is_too_large() {
+            return Ok(None);
+        }
+        if let Some(ill) = self.ill {
             return Err(ill);
         }
-        let mut size = self.size(last)?;
-        if last && matches!(size, Size::Known(length) if length > 0) && !too_large {
+        let size = self.size(last)?;
+        if last && matches!(size, Size::Known(length) if length > 0) {
             return Err(MISMEASURED.1);
         }
-        if last && size == Size::Unknown {
-            size = Size::None;
-        }
-        let Self { mut fields, pseudo, .. } = self;
-        if too_large {
-            // Nobody looks at it any more.
-            let target = Target { authority: None, path: fields.store(b"/"), query: None };
-            return Ok(Request { method: Method::GET, version: Version::HTTP_2, target, protocol: None, fields, size });
-        }
-        if pseudo[STATUS].is_some() {
+        let Self { fields, pseudo, .. } = self;
+        if pseudo.get(Pseudo::Status).is_some() {
             return Err("a request with a status");
         }
-        let method = pseudo[METHOD].map(|method| Method::from_bytes(fields.bytes_at(method)));
+        let method = pseudo.get(Pseudo::Method).map(|method| Method::from_bytes(fields.bytes_at(method)));
         let Some(Ok(method)) = method else { return Err("a request without a method") };
         let target = target(&fields, &pseudo, &method)?;
-        let protocol = pseudo[PROTOCOL];
-        Ok(Request { method, version: Version::HTTP_2, target, protocol, fields, size })
+        let protocol = pseudo.get(Pseudo::Protocol);
+        Ok(Some(Request { method, version: Version::HTTP_2, target, protocol, fields, size }))
     }
 
     /// As the head of an answer; `last`: without a body.
@@ -157,8 +153,9 @@ impl Head {
         if let Some(ill) = self.ill {
             return Err(ill);
         }
-        let others = [METHOD, SCHEME, AUTHORITY, PATH, PROTOCOL].iter().any(|place| self.pseudo[*place].is_some());
-        let status = self.pseudo[STATUS].map(|status| StatusCode::from_bytes(self.fields.bytes_at(status)));
+        let others = self.pseudo.0.iter().flatten().count() > 1;
+        let status = self.pseudo.get(Pseudo::Status);
+        let status = status.map(|status| StatusCode::from_bytes(self.fields.bytes_at(status)));
         let Some(Ok(status)) = status.filter(|_| !others) else { return Err("an answer without a status") };
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return Err("101, which HTTP/2 does not have");
@@ -179,7 +176,7 @@ impl Head {
         if let Some(ill) = self.ill {
             return Err(ill);
         }
-        if self.pseudo.iter().any(Option::is_some) {
+        if self.pseudo.0.iter().any(Option::is_some) {
             return Err("trailers with a pseudo-field");
         }
         Ok(self.fields)
@@ -187,19 +184,21 @@ impl Head {
 }
 
 /// What a request asks for (section 8.3.1, RFC 8441 section 4).
-fn target(fields: &FieldSection, pseudo: &[Option<Span>; 6], method: &Method) -> Result<Target, &'static str> {
-    let authority = pseudo[AUTHORITY];
+fn target(fields: &FieldSection, pseudo: &Pseudos, method: &Method) -> Result<Target, &'static str> {
+    let authority = pseudo.get(Pseudo::Authority);
     let connect = *method == Method::CONNECT;
-    if connect && pseudo[PROTOCOL].is_none() {
-        if pseudo[SCHEME].is_some() || pseudo[PATH].is_some() || authority.is_none() {
+    if connect && pseudo.get(Pseudo::Protocol).is_none() {
+        if pseudo.get(Pseudo::Scheme).is_some() || pseudo.get(Pseudo::Path).is_some() || authority.is_none() {
             return Err("CONNECT with more than an authority");
         }
         return Ok(Target { authority, ..Target::default() });
     }
-    if !connect && pseudo[PROTOCOL].is_some() {
+    if !connect && pseudo.get(Pseudo::Protocol).is_some() {
         return Err("a protocol without CONNECT");
     }
-    let (Some(place), Some(_)) = (pseudo[PATH], pseudo[SCHEME]) else { return Err("a request without path or scheme") };
+    let (Some(place), Some(_)) = (pseudo.get(Pseudo::Path), pseudo.get(Pseudo::Scheme)) else {
+        return Err("a request without path or scheme");
+    };
     let text = fields.bytes_at(place);
     let whole = text == b"*" && *method == Method::OPTIONS;
     if !whole && text.first() != Some(&b'/') {
@@ -216,20 +215,7 @@ fn target(fields: &FieldSection, pseudo: &[Option<Span>; 6], method: &Method) ->
 
 /// Whether it is a field's name as HTTP/2 has it: a token in lower case (section 8.2.1, RFC 9110 section 5.6.2).
 fn is_name(name: &[u8]) -> bool {
-    const ALLOWED: [bool; 256] = {
-        let mut allowed = [false; 256];
-        let mut byte = 0;
-        while byte < 128 {
-            let other = matches!(
-                byte as u8,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
-            allowed[byte] = other || (byte as u8).is_ascii_lowercase() || (byte as u8).is_ascii_digit();
-            byte += 1;
-        }
-        allowed
-    };
-    !name.is_empty() && name.iter().all(|byte| ALLOWED[usize::from(*byte)])
+    !name.is_empty() && name.iter().all(|byte| http1::is_token(*byte) && !byte.is_ascii_uppercase())
 }
 
 /// Whether it is a field's value: no control characters, no white space around it (section 8.2.1).

@@ -5,7 +5,7 @@ use super::frame::{self, Header};
 use super::head::Head;
 use super::stream::{Cut, Stream};
 use super::{Reason, settings};
-use crate::message::{Buffer, Size};
+use crate::message::{Buffer, Request, Size};
 
 type Taken = Result<(), Failure>;
 
@@ -132,18 +132,16 @@ impl Connection {
         let Some(mut fragment) = frame::without_padding(header, payload) else {
             return wrong("more padding than payload");
         };
-        let mut depends_on_itself = false;
         if header.has(frame::WITH_PRIORITY) {
             let Some((&[a, b, c, d, _], rest)) = fragment.split_first_chunk::<5>() else {
                 return missized("HEADERS without the priority that they announce");
             };
-            depends_on_itself = frame::number([a, b, c, d]) & !(1 << 31) == header.stream;
+            if frame::number([a, b, c, d]) & !(1 << 31) == header.stream {
+                return wrong("a stream that depends on itself");
+            }
             fragment = rest;
         }
         let last = header.has(frame::END_STREAM);
-        if depends_on_itself {
-            return wrong("a stream that depends on itself");
-        }
         if header.has(frame::END_HEADERS) {
             return self.on_block(header.stream, last, fragment, out);
         }
@@ -207,28 +205,26 @@ impl Connection {
             self.remember(id);
             return self.costs();
         }
-        let too_large = head.is_too_large();
         let request = match head.into_request(last) {
             Ok(request) => request,
             Err(message) => return self.fail(id, Reason::PROTOCOL_ERROR, message, out),
         };
         let mut stream = Stream::new(id, self.peer.stream_window, self.limits.stream_window);
         stream.receives = !last;
-        if let Size::Known(length) = request.size {
-            stream.announced = (!last).then_some(length);
+        if let Some(Request { size: Size::Known(length), .. }) = request {
+            stream.announced = Some(length);
         }
         let key = self.streams.insert(stream);
-        self.arrived.push_back(Arrived { key, request, too_large });
+        self.arrived.push_back(Arrived { key, request });
         Ok(())
     }
 
     /// Whether the client has as many streams as it may. Of those that it has given up as many may still be at work: who gives
     /// one up may open another at once, and nobody has more at work than twice as many.
-    fn is_full(&mut self) -> bool {
+    fn is_full(&self) -> bool {
         let most = self.limits.streams as usize;
         let all = self.streams.len();
-        all >= most
-            && (all >= 2 * most || self.streams.iter_mut().filter(|stream| stream.cut.is_none()).count() >= most)
+        all >= most && (all >= 2 * most || self.streams.iter().filter(|stream| stream.cut.is_none()).count() >= most)
     }
 
     /// Priorities are not followed (section 5.3.2).

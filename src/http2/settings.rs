@@ -1,6 +1,7 @@
 //! SETTINGS (RFC 9113 section 6.5): what this side says, and what the other one has said.
 
 use super::connection::{Failure, Role};
+use super::hpack::TABLE;
 use super::{Reason, frame, window};
 
 const HEADER_TABLE_SIZE: u16 = 1;
@@ -55,7 +56,13 @@ pub struct Peer {
 
 impl Default for Peer {
     fn default() -> Self {
-        Self { told: false, streams: None, extended_connect: false, stream_window: window::AT_FIRST, table: 4096 }
+        Self {
+            told: false,
+            streams: None,
+            extended_connect: false,
+            stream_window: window::AT_FIRST,
+            table: TABLE as u32,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! A stream (RFC 9113 section 5), and all that there are on a connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::task::{Context, Waker};
 
 use slab::Slab;
@@ -202,29 +201,11 @@ impl Stream {
     }
 }
 
-/// Ids of streams are numbers that nobody can choose freely.
-#[derive(Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 /// The streams that somebody holds.
 #[derive(Default)]
 pub struct Streams {
     slots: Slab<Stream>,
-    places: HashMap<u32, usize, BuildHasherDefault<IdHasher>>,
+    places: HashMap<u32, usize, foldhash::fast::RandomState>,
 }
 
 impl Streams {
@@ -267,6 +248,11 @@ impl Streams {
         self.get(key)?;
         self.places.remove(&key.id);
         self.slots.try_remove(key.place)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.slots.iter().map(|(_, stream)| stream)
     }
 
     /// All of them.

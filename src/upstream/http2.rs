@@ -32,7 +32,7 @@ impl Multiplexed {
     pub fn begin(stream: Stream) -> Self {
         let (line, owner) = Line::of(stream.socket());
         let mut driver = Driver::new(Wire::new(stream), Role::Client, LIMITS, (SILENCE, PATIENCE));
-        let session = driver.session().share();
+        let session = driver.session().clone();
         tokio::task::spawn_local(async move {
             let _owner = owner;
             // An endpoint opens no streams: who tries ends the connection.
@@ -62,7 +62,7 @@ pub struct Http2Upstream {
 impl Http2Upstream {
     /// A stream that is to be opened.
     pub fn new(connection: &Multiplexed) -> Self {
-        Self { body: Http2::unopened(connection.session.share()), line: connection.line.clone() }
+        Self { body: Http2::unopened(connection.session.clone()), line: connection.line.clone() }
     }
 
     /// Waits until it is known whether the endpoint takes extended CONNECT.

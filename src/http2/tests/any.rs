@@ -34,7 +34,7 @@ fn served(pieces: &[&[u8]]) -> (Vec<(String, Vec<u8>)>, Option<Failure>) {
             Err(failure) => failed = Some(failure),
         }
         while let Some(arrived) = end.connection.next_arrived() {
-            seen.push((arrived.request.path().to_owned(), Vec::new()));
+            seen.push((arrived.request.map_or(String::new(), |request| request.path().to_owned()), Vec::new()));
             keys.push(arrived.key);
         }
         if failed.is_some() {

@@ -120,8 +120,8 @@ fn a_header_block_may_come_in_pieces() {
     end.take(&raw([frame::HEADERS, frame::END_STREAM], 1, first)).unwrap();
     end.take(&raw([frame::CONTINUATION, 0], 1, second)).unwrap();
     end.take(&raw([frame::CONTINUATION, frame::END_HEADERS], 1, third)).unwrap();
-    let arrived = end.connection.next_arrived().unwrap();
-    assert_eq!((arrived.request.path(), arrived.request.size), ("/a", Size::None));
+    let request = end.connection.next_arrived().unwrap().request.unwrap();
+    assert_eq!((request.path(), request.size), ("/a", Size::None));
 }
 
 #[test]

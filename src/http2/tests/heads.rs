@@ -26,7 +26,7 @@ fn with(more: &[(&str, &str)]) -> Result<Arrived, Reason> {
 
 #[test]
 fn a_request_is_what_its_fields_say() {
-    let request = with(&[("accept", "*/*"), ("x-a", "1")]).unwrap().request;
+    let request = with(&[("accept", "*/*"), ("x-a", "1")]).unwrap().request.unwrap();
     assert_eq!((request.method.as_str(), request.path(), request.query()), ("GET", "/x", Some("y=1")));
     assert_eq!(request.authority(), Some(&b"a.example"[..]));
     let lines: Vec<_> = request.fields.iter().collect();
@@ -36,7 +36,7 @@ fn a_request_is_what_its_fields_say() {
 
 #[test]
 fn the_head_becomes_one_of_http1_as_it_is() {
-    let request = with(&[("accept", "*/*"), ("x-a", "1")]).unwrap().request;
+    let request = with(&[("accept", "*/*"), ("x-a", "1")]).unwrap().request.unwrap();
     let mut out = Vec::new();
     request.fields.write_to(&mut out);
     assert_eq!(out, b"accept: */*\r\nx-a: 1\r\n");
@@ -63,7 +63,7 @@ fn a_path_begins_with_a_slash_and_has_no_other_characters_than_allowed() {
         assert!(asked(&lines).is_err(), "{path}");
     }
     let options = [(":method", "OPTIONS"), GOOD[1], GOOD[2], (":path", "*")];
-    assert_eq!(asked(&options).unwrap().request.path(), "*");
+    assert_eq!(asked(&options).unwrap().request.unwrap().path(), "*");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn fields_that_belong_to_a_connection_are_refused() {
 
 #[test]
 fn a_connect_has_an_authority_only() {
-    let request = asked(&[(":method", "CONNECT"), (":authority", "a:1")]).unwrap().request;
+    let request = asked(&[(":method", "CONNECT"), (":authority", "a:1")]).unwrap().request.unwrap();
     assert_eq!((request.authority(), request.path()), (Some(&b"a:1"[..]), ""));
     assert!(asked(&[(":method", "CONNECT"), (":authority", "a:1"), (":path", "/")]).is_err());
     assert!(asked(&[(":method", "CONNECT")]).is_err());
@@ -109,7 +109,7 @@ fn a_connect_has_an_authority_only() {
 #[test]
 fn an_extended_connect_has_a_protocol_and_everything_else() {
     let lines = [(":method", "CONNECT"), (":protocol", "websocket"), GOOD[1], GOOD[2], GOOD[3]];
-    assert_eq!(asked(&lines).unwrap().request.protocol(), Some(&b"websocket"[..]));
+    assert_eq!(asked(&lines).unwrap().request.unwrap().protocol(), Some(&b"websocket"[..]));
     assert!(with(&[(":protocol", "websocket")]).is_err());
 }
 
@@ -120,22 +120,24 @@ fn a_head_that_is_too_long_is_told_apart() {
     let mut lines = GOOD.to_vec();
     lines.resize(80, ("x-long", &long));
     end.take(&raw([frame::HEADERS, frame::END_HEADERS | frame::END_STREAM], 1, &block(&lines))).unwrap();
-    assert!(end.connection.next_arrived().unwrap().too_large);
+    assert!(end.connection.next_arrived().unwrap().request.is_none());
     // The next one is none.
     end.take(&headers(3, true, &[])).unwrap();
-    assert!(!end.connection.next_arrived().unwrap().too_large);
+    assert!(end.connection.next_arrived().unwrap().request.is_some());
 }
 
 #[test]
 fn a_length_is_kept() {
     let mut end = server();
     end.take(&headers(1, false, &[("content-length", "5")])).unwrap();
-    assert_eq!(end.connection.next_arrived().unwrap().request.size, Size::Known(5));
+    assert_eq!(end.connection.next_arrived().unwrap().request.unwrap().size, Size::Known(5));
     assert_eq!(reset_by(&mut end, &raw([frame::DATA, 0], 1, b"sixsix")), (1, Reason::PROTOCOL_ERROR));
     end.take(&headers(3, false, &[("content-length", "5")])).unwrap();
     assert_eq!(reset_by(&mut end, &raw([frame::DATA, frame::END_STREAM], 3, b"four")), (3, Reason::PROTOCOL_ERROR));
     assert_eq!(reset_by(&mut end, &headers(5, true, &[("content-length", "5")])), (5, Reason::PROTOCOL_ERROR));
     assert_eq!(reset_by(&mut end, &headers(7, false, &[("content-length", "five")])), (7, Reason::PROTOCOL_ERROR));
+    let twice = [("content-length", "5"), ("content-length", "5")];
+    assert_eq!(reset_by(&mut end, &headers(9, false, &twice)), (9, Reason::PROTOCOL_ERROR));
 }
 
 #[test]
@@ -176,7 +178,7 @@ fn a_request_without_an_authority_has_none() {
     let mut pair = Pair::new();
     let none = fields(&[]);
     let (_, arrived) = pair.open(&RequestHead { authority: b"", ..get("/", &none) }, true);
-    assert_eq!(arrived.request.authority(), None);
+    assert_eq!(arrived.request.unwrap().authority(), None);
 }
 
 #[test]

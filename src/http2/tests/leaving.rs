@@ -12,7 +12,7 @@ fn who_leaves_takes_what_is_under_way() {
     let late = pair.client.connection.open(&get("/late", &none), true, &mut pair.client.out).unwrap();
     pair.exchange();
     let arrived = pair.server.connection.next_arrived().unwrap();
-    assert_eq!(arrived.request.path(), "/late");
+    assert_eq!(arrived.request.unwrap().path(), "/late");
     assert!(!pair.client.connection.is_open());
     assert!(!pair.server.connection.has_left());
     for stream in [stream, arrived.key] {

@@ -22,6 +22,7 @@ const MANY: usize = 16;
 const SHORT: usize = 64;
 
 /// A handle to a connection.
+#[derive(Clone)]
 pub struct Session(Rc<RefCell<Shared>>);
 
 struct Shared {
@@ -56,11 +57,6 @@ impl Session {
     /// Lets no more streams begin.
     pub fn leave(&self) {
         self.with(SHORT, Connection::leave);
-    }
-
-    /// Another handle.
-    pub fn share(&self) -> Self {
-        Self(Rc::clone(&self.0))
     }
 
     fn waiting(&self) -> usize {
@@ -117,7 +113,11 @@ impl Driver {
             while let Some(arrived) = self.session.look(Connection::next_arrived) {
                 begin(&self.session, arrived);
             }
-            self.leave_or_wait(context);
+            self.ending |= self.is_over();
+            let waiting = self.session.waiting();
+            if self.session.look(|connection| connection.wake_blocked(waiting)) {
+                context.waker().wake_by_ref();
+            }
         }
         if self.ending {
             written = self.session.write(&mut self.wire, context);
@@ -179,14 +179,10 @@ impl Driver {
         }
     }
 
-    /// Ends a connection that has left, or that nobody holds a handle to.
-    fn leave_or_wait(&mut self, context: &Context<'_>) {
+    /// Whether the connection has left, or nobody holds a handle to it who could ask over it.
+    fn is_over(&self) -> bool {
         let alone = self.role == Role::Client && Rc::strong_count(&self.session.0) == 1;
-        let waiting = self.session.waiting();
-        self.ending |= alone || self.session.look(|connection| connection.has_left());
-        if self.session.look(|connection| connection.wake_blocked(waiting)) {
-            context.waker().wake_by_ref();
-        }
+        alone || self.session.look(|connection| connection.has_left())
     }
 
     /// What streams write from here on wakes this task; what waits already goes out after those have had their turn that have

@@ -78,16 +78,16 @@ struct Callers {
 
 impl Callers {
     fn begin(&self, session: &Session, arrived: Arrived) {
-        let Arrived { key, request, too_large } = arrived;
+        let Arrived { key, request } = arrived;
         let (worker, info) = (Rc::clone(&self.worker), Rc::clone(&self.info));
-        let head_request = request.method == Method::HEAD;
-        let mut client = Http2Client { body: Http2::new(session.share(), key), head_request };
-        if too_large {
+        let head_request = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
+        let mut client = Http2Client { body: Http2::new(session.clone(), key), head_request };
+        let Some(request) = request else {
             tokio::task::spawn_local(async move {
                 refuse(&worker, &info, &mut Client::Http2(&mut client), Fault::HeadTooLarge).await;
             });
             return;
-        }
+        };
         let carrying = carry(Errand { worker, info, sender: Sender::Http2(Box::new(client)), request });
         tokio::task::spawn_local(async move {
             carrying.await;
