@@ -19,8 +19,8 @@ use crate::support::*;
 
 const MIB: u64 = 1024 * 1024;
 const LARGE: u64 = 256 * MIB;
-/// What the proxy may need for one large body, whatever its size.
-const MOST: u64 = 16 * MIB;
+/// What the proxy may need for one large body, whatever its size; the pages of its code that it had not come to before count, too.
+const MOST: u64 = 32 * MIB;
 
 /// Zeros; they take no memory here.
 struct Zeros {
@@ -151,9 +151,17 @@ async fn until_stuck(given: impl Fn() -> u64) -> u64 {
     given()
 }
 
-/// What fits into sockets and windows between a sender and a receiver that does not read: the kernel's buffers are up
-/// to 6 MiB for each direction of each of the two connections.
-const IN_BETWEEN: u64 = 32 * MIB;
+/// What fits between a sender and a receiver that does not read: what this kernel lets the sockets at both ends of two
+/// connections hold (tcp(7), `tcp_wmem` and `tcp_rmem`), and the windows and buffers of programs.
+fn in_between() -> u64 {
+    let most = |name: &str| match std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")) {
+        Ok(sizes) => sizes.split_whitespace().last().unwrap().parse().unwrap(),
+        Err(_) => 8 * MIB,
+    };
+    let fits = 2 * (most("tcp_wmem") + most("tcp_rmem")) + 8 * MIB;
+    assert!(fits < LARGE / 2, "nothing could be told from {} MiB: sockets hold {} MiB", LARGE / MIB, fits / MIB);
+    fits
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_holds_up_the_endpoint() {
@@ -190,9 +198,9 @@ async fn a_client_that_does_not_read_holds_up_the_endpoint() {
     assert_eq!(get(binary.http(), "/small").await.status, 200);
     let before = binary.memory();
     let over_h1 = over_h1(&binary, download("/large")).await;
-    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < IN_BETWEEN);
+    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < in_between());
     let over_h2 = over_h2(&binary, download("http://shop.example/large")).await;
-    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < 2 * IN_BETWEEN);
+    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < 2 * in_between());
     assert_small(&binary, before);
     // And then it all comes.
     for body in [over_h1.into_body(), over_h2.into_body()] {
@@ -240,13 +248,13 @@ async fn an_endpoint_that_does_not_read_holds_up_the_client() {
     let (mut first, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let _first = tokio::spawn(first.send_request(request("POST", "/").body(body()).unwrap()));
-    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < IN_BETWEEN);
+    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < in_between());
     let stream = TcpStream::connect(binary.http()).await.unwrap();
     let (mut second, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let _second = tokio::spawn(second.send_request(request("POST", "http://a/").body(body()).unwrap()));
-    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < 2 * IN_BETWEEN);
+    assert!(until_stuck(|| given.load(Ordering::Relaxed)).await < 2 * in_between());
     assert_small(&binary, before);
     // The endpoint takes the connections, and reads nothing.
     drop(backend);
