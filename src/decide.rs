@@ -108,11 +108,21 @@ impl Decision {
         }
     }
 
-    /// Whether the version has another endpoint that is well and was not tried.
+    /// Whether another try has somewhere to go: the version has another endpoint that is well and was not tried, or a sibling
+    /// has one, where those take over.
     pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
-        let endpoints = self.version(snapshot).endpoints.iter().enumerate();
-        let mut others = endpoints.filter(|(index, _)| *index != self.endpoint).map(|(_, endpoint)| endpoint);
-        others.any(|endpoint| endpoint.health.is_usable() && !tried.contains(endpoint.id))
+        let rule = self.rule(snapshot);
+        let siblings = rule.body.split.on_empty == OnEmpty::Sibling;
+        let versions = 0..rule.body.versions.len();
+        self.reaches(snapshot, self.version, tried)
+            || siblings && versions.into_iter().any(|version| self.reaches(snapshot, version, tried))
+    }
+
+    /// Whether a version has an endpoint other than this one that is well and was not tried.
+    pub fn reaches(&self, snapshot: &Snapshot, version: usize, tried: &Tried) -> bool {
+        let here = self.endpoint(snapshot).id;
+        let mut endpoints = self.rule(snapshot).body.versions[version].endpoints.iter();
+        endpoints.any(|other| other.id != here && other.health.is_usable() && !tried.contains(other.id))
     }
 
     /// The same decision among what is served by now, but for the endpoint, which is to be chosen again. None: its rule or
