@@ -65,7 +65,8 @@ impl Exchange {
                     }
                 },
                 // A pooled connection may die on its own just before it is used; that says nothing about the endpoint.
-                Err(failed) if failed.stale && !fresh && may_repeat(&failed, outbound) => {
+                Err(failed) if !fresh && may_refresh(&failed, outbound, &split.retry) => {
+                    self.ledger.retried(Reason::Stale);
                     fresh = true;
                     continue;
                 }
@@ -306,6 +307,14 @@ impl Exchange {
 /// What an endpoint that is going away makes of a request: it refuses it.
 fn refusal() -> Ending {
     Ending { reason: Reason::Refused, ..Ending::of_answer(StatusCode::SERVICE_UNAVAILABLE, None) }
+}
+
+/// Whether the request may be sent once more to its endpoint, over a new connection. It takes none of the retries and nothing
+/// of their budget, since there are no more of these than connections in the pool; but where nothing is to be sent twice, what
+/// was sent is not.
+fn may_refresh(failed: &Failed, outbound: &Outbound, retry: &Retry) -> bool {
+    let unsent = failed.fault.again() == Again::Safe;
+    failed.stale && may_repeat(failed, outbound) && (unsent || retry.attempts > 0)
 }
 
 /// Whether the request may be sent once more after this failure (RFC 9110 section 9.2.2).
