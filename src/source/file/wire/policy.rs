@@ -220,8 +220,7 @@ pub enum GuardAction {
 pub struct Drain {
     /// Those that are left after this long are cut, and sticky clients of a version with weight 0 move on. Default: 60s.
     pub timeout: Option<Time>,
-    /// They are asked to end within this time, evenly, the last ones early enough to answer before the timeout. Default: 20s,
-    /// or the timeout if that is shorter.
+    /// They are asked to end within this time, evenly. Default: 20s, or the timeout if that is shorter.
     pub spread: Option<Time>,
     /// How long an endpoint must not be wanted before it drains. Default: 10s in a cluster, 0s in a file.
     pub settle: Option<Time>,
