@@ -6,6 +6,7 @@ mod backend;
 mod certificate;
 mod class;
 mod filter;
+mod frontend;
 mod grant;
 mod listener;
 mod matching;
@@ -31,6 +32,8 @@ pub const FEATURES: &[&str] = &[
     "GRPCRoute",
     "Gateway",
     "GatewayAddressEmpty",
+    "GatewayFrontendClientCertificateValidation",
+    "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
     "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",

@@ -91,6 +91,8 @@ pub enum Body {
     Slice(Box<Slice>),
     /// A Secret's data, base64.
     Secret(Strings),
+    /// A ConfigMap's data.
+    ConfigMap(Strings),
     /// Metadata only.
     None,
     /// The spec, JSON.
@@ -191,6 +193,7 @@ impl Object {
             ObjectKind::Service => service(spec, &status).map(|service| Body::Service(Box::new(service))),
             ObjectKind::Slice => slice(&metadata, endpoints, ports).map(|slice| Body::Slice(Box::new(slice))),
             ObjectKind::Secret => parsed(data).map(Body::Secret),
+            ObjectKind::ConfigMap => parsed(data).map(Body::ConfigMap),
             _ if kind.metadata_only() => Ok(Body::None),
             _ => Ok(Body::Text(text(&spec))),
         };

@@ -2,6 +2,7 @@ mod addresses;
 mod backends;
 mod controllers;
 mod filters;
+mod frontends;
 mod grants;
 mod grpc;
 mod hosts;
