@@ -12,10 +12,15 @@ use super::super::object::{Body, Id, Object, ObjectKind, Slice};
 use super::super::split;
 use super::Topic;
 
+/// So many more objects are never worth it to make their tree compact.
+const FEW: usize = 1_000;
+
 /// All objects.
 #[derive(Default)]
 pub struct Objects {
     all: BTreeMap<Id, Box<Object>>,
+    /// How many there were when their tree was last made compact.
+    compact: usize,
     /// Names of namespaces, each of which thousands of objects may be in.
     namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
@@ -122,6 +127,9 @@ impl Objects {
         let mut topics = self.unlink(&id);
         self.link(&id, &object, &mut topics);
         self.all.insert(id.clone(), Box::new(object));
+        if self.all.len() > self.compact + self.compact / 4 + FEW {
+            self.compact();
+        }
         topics.extend(topics_of(&id));
         topics
     }
@@ -152,10 +160,11 @@ impl Objects {
             .for_each(|pod| share(ObjectKind::Pod, pod));
     }
 
-    /// Makes what is known take up no more room than it needs; to be called when much of it has come in order, which leaves
-    /// the nodes of a B-tree half empty.
+    /// Makes what is known take up no more room than it needs: what comes in the order of its names leaves the nodes of a
+    /// B-tree half empty. As it grows it is done again by itself, a few times for each object.
     pub fn compact(&mut self) {
         self.all = std::mem::take(&mut self.all).into_iter().collect();
+        self.compact = self.all.len();
     }
 
     /// Notes that an object is there but cannot be understood.
