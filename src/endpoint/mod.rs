@@ -65,6 +65,8 @@ pub struct Endpoint {
     pub transport: Arc<Transport>,
     /// Beside the reference count of the `Arc`, which changes as often: a line of its own would be a second one to fetch.
     in_flight: AtomicU32,
+    /// Copies of requests in flight to it, which are no load that balancing knows of.
+    copies: AtomicU32,
     /// Whether it is used.
     pub health: Health,
     /// How long its answers take; known where it is balanced by.
@@ -89,6 +91,7 @@ impl Endpoint {
             pod: None,
             transport,
             in_flight: AtomicU32::new(0),
+            copies: AtomicU32::new(0),
             health: Health::new(Moment::now()),
             latency: Latency::default(),
             residents: OnceLock::new(),
@@ -152,6 +155,15 @@ impl Endpoint {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         None
     }
+
+    /// Counts a copy of a request for as long as the guard lives, if fewer than `limit` requests and copies are in flight.
+    /// Requests do not see it: it takes none of the room that is theirs.
+    pub fn begin_copy(self: &Arc<Self>, limit: u32) -> Option<CopyGuard> {
+        // A guard from here on: what did not begin is taken back by its end.
+        let copies = self.copies.fetch_add(1, Ordering::Relaxed);
+        let guard = CopyGuard(Arc::clone(self));
+        (copies.saturating_add(self.in_flight()) < limit).then_some(guard)
+    }
 }
 
 impl fmt::Debug for Endpoint {
@@ -188,3 +200,15 @@ impl Drop for InFlightGuard {
         }
     }
 }
+
+/// One copy of a request in flight to an endpoint.
+pub struct CopyGuard(Arc<Endpoint>);
+
+impl Drop for CopyGuard {
+    fn drop(&mut self) {
+        self.0.copies.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

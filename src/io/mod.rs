@@ -19,6 +19,6 @@ pub use http1::Http1;
 pub use http2::{Driver, Http2, Session};
 pub use keepalive::{Due, KeepAlive};
 pub use pump::{Pump, Ready, Side, Sink, Source, Stopped};
-pub use silence::{Line, LineOwner, is_dead};
+pub use silence::{Line, LineOwner, Probing, UNACKNOWLEDGED, find_dead, is_dead};
 pub use stream::Stream;
 pub use wire::{Inbox, Outbox, Wire};

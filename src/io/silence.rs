@@ -2,14 +2,47 @@
 //! that is merely slow has acknowledged its request; one that has vanished, or whose packets are dropped, acknowledges nothing.
 
 use std::cell::Cell;
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 /// Times that something was sent again in vain: one packet may be lost. Where packets take up to 100 ms that is 0.9 s after it
 /// was first sent, at most.
 const REPEATS: u8 = 2;
+
+/// How long what was sent may stay unacknowledged. Longer than the time that bodies may stand still by default, since a peer
+/// with a full buffer acknowledges nothing either.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+
+/// How the kernel asks a peer that says nothing whether it is there (tcp(7), `TCP_KEEPIDLE` and its like).
+#[derive(Clone, Copy, Debug)]
+pub struct Probing {
+    /// Silence after which it asks.
+    pub silence: Duration,
+    /// How long it waits for the answer, and how often it asks.
+    pub interval: Duration,
+    /// Questions without an answer after which the peer counts as gone; on Linux that is [`UNACKNOWLEDGED`] after its last word.
+    pub count: u32,
+}
+
+/// Lets the kernel find out that the other end has gone without a word: by probes while nothing is said, and by what is
+/// never acknowledged. A peer that merely reads nothing for so long counts as gone, too. What a listening socket accepts
+/// inherits it.
+///
+/// # Errors
+///
+/// The system refuses an option.
+pub fn find_dead(socket: &SockRef<'_>, probing: Probing) -> io::Result<()> {
+    let Probing { silence, interval, count } = probing;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence).with_interval(interval).with_retries(count))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
+}
 
 /// A socket that is asked about, by who does not own it; it is not kept open by this.
 #[derive(Clone, Debug)]

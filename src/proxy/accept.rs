@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::uri::Scheme;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use super::exchange::ConnectionInfo;
 use super::forward::Told;
 use super::worker::{Connected, Worker};
 use crate::http2::PREFACE;
-use crate::io::{Alarm, Closing, Stream, Wire};
+use crate::io::{Alarm, Closing, Probing, Stream, Wire, find_dead};
 use crate::message::SMALL;
 use crate::model::{Listener, SocketKey};
 use crate::snapshot::ListenerEntry;
@@ -31,6 +31,8 @@ mod proxy_protocol;
 
 /// Connections that the kernel holds until a worker takes them.
 const BACKLOG: i32 = 4096;
+/// How a client is asked whether it is there. More rarely than an endpoint, since there are more of them, and many sleep.
+const PROBING: Probing = Probing { silence: Duration::from_secs(60), interval: Duration::from_secs(10), count: 3 };
 
 /// A socket that cannot be listened on.
 #[derive(Debug, Error)]
@@ -75,6 +77,8 @@ pub fn bind(
         sockets.push(socket(address, !sockets.is_empty()).map_err(failed)?);
     }
     for socket in &sockets {
+        // What is accepted inherits these: no call for each connection.
+        socket.set_tcp_nodelay(true).and_then(|()| find_dead(&SockRef::from(socket), PROBING)).map_err(failed)?;
         socket.listen(BACKLOG).map_err(failed)?;
     }
     Ok(sockets.into_iter().map(Into::into).collect())
@@ -203,7 +207,6 @@ struct Opened {
 
 /// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface.
 async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io::Result<Opened> {
-    stream.set_nodelay(true)?;
     let mut peer = peer;
     let mut local = stream.local_addr()?;
     if entry.listener.proxy_protocol

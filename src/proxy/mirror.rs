@@ -27,8 +27,8 @@ use crate::message::{Broken, Field, FieldSection, Request, Response, Size};
 use crate::model::Timeouts;
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
-/// Copies in flight on a worker; a mirror that is slower than this many does not get the rest.
-const MOST: usize = 1024;
+/// Copies in flight on a worker, and at an endpoint; a mirror that is slower than this many does not get the rest.
+const MOST: u32 = 1024;
 
 /// The copies of one request, until they are sent.
 pub struct Tee {
@@ -46,6 +46,8 @@ pub struct Tee {
 struct Copy {
     endpoint: Arc<Endpoint>,
     version: VersionId,
+    /// Requests and copies that its endpoint may have in flight for it to go.
+    most: u32,
     limit: u64,
     method: Method,
     path: Box<[u8]>,
@@ -61,6 +63,7 @@ pub fn tee(exchange: &Exchange, request: &Request, target: &Target) -> Option<Bo
         return None;
     }
     let chosen = decide::mirrors(&exchange.snapshot, &mut exchange.worker.cursors.borrow_mut(), &exchange.decision);
+    let most = rule.split.limits.per_endpoint.map_or(MOST, |limit| limit.get().min(MOST));
     let announced = if let Size::Known(length) = request.size { length } else { 0 };
     let copies: Vec<Copy> = chosen
         .iter()
@@ -73,6 +76,7 @@ pub fn tee(exchange: &Exchange, request: &Request, target: &Target) -> Option<Bo
             Some(Copy {
                 endpoint: Arc::clone(entry.target.endpoints.get(chosen.endpoint)?),
                 version: entry.target.id,
+                most,
                 limit: entry.body_limit,
                 method: request.method.clone(),
                 path: request.fields.bytes_at(target.path).into(),
@@ -113,10 +117,11 @@ impl Tee {
         let size = if self.bodiless { Size::None } else { Size::Known(body.len() as u64) };
         for copy in self.copies.into_iter().filter(|copy| body.len() as u64 <= copy.limit) {
             let mut ledger = Ledger::open(&self.worker, copy.version, Instant::now());
-            if self.worker.mirrors.get() >= MOST {
+            let room = self.worker.mirrors.get() < MOST as usize;
+            let Some(place) = room.then(|| copy.endpoint.begin_copy(copy.most)).flatten() else {
                 ledger.close(Fault::Refused.ending(Fault::Refused.code(), None));
                 continue;
-            }
+            };
             let (worker, body) = (Rc::clone(&self.worker), Rc::clone(&body));
             // Before the task runs: many may begin until it does.
             worker.mirrors.set(worker.mirrors.get() + 1);
@@ -125,6 +130,7 @@ impl Tee {
                     ledger.close(fault.ending(fault.code(), None));
                 }
                 worker.mirrors.set(worker.mirrors.get() - 1);
+                drop(place);
             });
         }
     }
@@ -133,7 +139,6 @@ impl Tee {
 impl Copy {
     /// Sends it, and reads the answer to its end.
     async fn run(&self, worker: &Worker, ledger: &mut Ledger, body: &Rc<[u8]>, size: Size) -> Result<(), Fault> {
-        ledger.trying(&self.endpoint);
         let answered = tokio::time::timeout(self.timeouts.request, self.asked(worker, body, size)).await;
         let Answered { response, mut lease, mut upload } = answered.unwrap_or(Err(Fault::RequestTimeout))?;
         ledger.answered(response.status);

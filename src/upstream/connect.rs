@@ -4,24 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::http2::Multiplexed;
 use crate::endpoint::Endpoint;
-use crate::io::{Stream, Wire};
+use crate::io::{Probing, Stream, Wire, find_dead};
 use crate::model::{TlsClient, UpstreamProtocol};
 
-/// Silence after which the kernel asks an endpoint whether it is there.
-const SILENCE: Duration = Duration::from_secs(15);
-/// How long it waits for the answer, and how often it asks.
-const PROBE: Duration = Duration::from_secs(5);
-const PROBES: u32 = 3;
-/// How long what was sent may stay unacknowledged. Longer than the time that bodies may stand still by default, since an
-/// endpoint with a full buffer acknowledges nothing either.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+/// How an endpoint is asked whether it is there.
+const PROBING: Probing = Probing { silence: Duration::from_secs(15), interval: Duration::from_secs(5), count: 3 };
 
 /// Why no connection could be made. Nothing of a request was sent. All who waited for the same attempt are told the same.
 #[derive(Clone, Debug, Error)]
@@ -63,7 +57,7 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
     let connected = async {
         let tcp = TcpStream::connect(endpoint.address).await.map_err(no_tcp)?;
         tcp.set_nodelay(true).map_err(no_tcp)?;
-        find_dead(&tcp).map_err(no_tcp)?;
+        find_dead(&SockRef::from(&tcp), PROBING).map_err(no_tcp)?;
         let protocol = endpoint.transport.protocol;
         let Some(tls) = &endpoint.transport.tls else {
             return Ok(speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2));
@@ -89,16 +83,6 @@ fn no_tls(error: io::Error) -> ConnectError {
     ConnectError::Tls(Arc::new(error))
 }
 
-/// Lets the kernel find out that the other end has gone without a word: by probes while nothing is said, and by what is
-/// never acknowledged. An endpoint that merely reads nothing for so long counts as gone, too.
-fn find_dead(tcp: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(tcp);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBE).with_retries(PROBES))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-    Ok(())
-}
-
 fn speak(stream: Stream, http2: bool) -> Connected {
     if http2 { Connected::Http2(Multiplexed::begin(stream)) } else { Connected::Http1(Wire::new(stream)) }
 }
@@ -118,15 +102,16 @@ fn connector(tls: &TlsClient, protocol: UpstreamProtocol, demand: Demand) -> Tls
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::UNACKNOWLEDGED;
 
     #[tokio::test]
     async fn the_kernel_watches_connections() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        find_dead(&tcp).unwrap();
         let socket = SockRef::from(&tcp);
+        find_dead(&socket, PROBING).unwrap();
         assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), SILENCE);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), PROBING.silence);
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
     }
 }

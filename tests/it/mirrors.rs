@@ -303,6 +303,27 @@ async fn copies_beyond_those_that_may_be_in_flight_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_take_no_room_of_requests_and_only_what_they_leave() {
+    let (stable, shadow) = (echo("stable").await, Shadow::shut().await);
+    let more = "    mirror: {to: canary}\n    limits: {perEndpoint: 4, queue: 0}\n    overrides: [{header: x-canary, to: canary}]\n";
+    let proxy = proxy(stable.address(), shadow.address, more).await;
+    ask(&proxy, "/", 6, "stable").await;
+    shadow.has(4).await;
+    mirrored(&proxy, 2.0, &[("reason", "refused"), ("code", "503"), ("version", "canary")]).await;
+    let asked = || request("GET", "/real").header("x-canary", "1").body(nothing()).unwrap();
+    let real: Vec<_> = (0..4).map(|_| tokio::spawn(send(proxy.http(), asked()))).collect();
+    shadow.has(8).await;
+    assert_eq!(send(proxy.http(), asked()).await.status, 503, "requests have their limit, and copies do not widen it");
+    ask(&proxy, "/", 1, "stable").await;
+    mirrored(&proxy, 3.0, &[("reason", "refused")]).await;
+    shadow.open();
+    for answer in real {
+        assert_eq!(within(answer).await.unwrap().status, TEAPOT);
+    }
+    mirrored(&proxy, 4.0, &[("code", "418")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_is_tried_twice_is_copied_once() {
     let (stable, shadow, dead) = (echo("stable").await, Shadow::start().await, AcceptsNever::start());
     let both = format!("{}\", \"{}", dead.address(), stable.address());

@@ -5,6 +5,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::*;
 use crate::http1;
+use crate::io::UNACKNOWLEDGED;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: shop.example.com\r\n\r\n";
 
@@ -183,6 +184,31 @@ fn what_is_bound_accepts_connections() {
     let mut bytes = [0; 5];
     served.read_exact(&mut bytes).unwrap();
     assert_eq!(&bytes, b"hello");
+}
+
+/// Whether the kernel asks the client of a connection that is accepted here whether it is there, and sends at once.
+#[track_caller]
+fn assert_watched(socket: &std::net::TcpListener) {
+    let _client = std::net::TcpStream::connect(socket.local_addr().unwrap()).unwrap();
+    socket.set_nonblocking(false).unwrap();
+    let (served, _) = socket.accept().unwrap();
+    let served = SockRef::from(&served);
+    assert!(served.tcp_nodelay().unwrap() && served.keepalive().unwrap());
+    let asked = (served.tcp_keepalive_time().unwrap(), served.tcp_keepalive_interval().unwrap());
+    assert_eq!(asked, (PROBING.silence, PROBING.interval));
+    assert_eq!(served.tcp_keepalive_retries().unwrap(), PROBING.count);
+    assert_eq!(served.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+}
+
+#[test]
+fn what_is_accepted_is_asked_whether_it_is_there_without_a_call_for_it() {
+    assert_watched(&fresh(any_port(), 1).unwrap()[0]);
+}
+
+#[test]
+fn so_is_what_is_accepted_on_a_socket_of_another_process() {
+    let plain = std::net::TcpListener::bind(any_port()).unwrap();
+    assert_watched(&bind(&listener(any_port()), 1, vec![plain]).unwrap()[0]);
 }
 
 #[test]
