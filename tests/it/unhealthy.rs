@@ -93,6 +93,8 @@ async fn its_share_waits_until_an_endpoint_is_well() {
     for asked in asked {
         assert_eq!(within(asked).await.unwrap(), 200);
     }
-    assert_eq!(stage.at_canary() - before, 5);
+    // They were decided anew.
+    assert!((2..=3).contains(&(stage.at_canary() - before)), "{}", stage.at_canary() - before);
+    assert_eq!(stage.at_canary() - before + stage.stable.requests(), 10);
     assert_eq!(stage.proxy.metric("weir_held_requests", &[("version", "canary")]).await, 0.0);
 }
