@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::join::Joined;
 use super::{Process, RunError, Signal, Signals, leave, load};
-use crate::control::{ApplyError, EventKind, SplitStatus, VersionStatus};
+use crate::control::{ApplyError, Control, EventKind, SplitStatus, VersionStatus};
 use crate::model::{Kind, Model};
 use crate::source::file::{self, Loaded, Names, Watcher};
 use crate::source::kubernetes::{Cluster, Connection, Options, Scope};
@@ -85,7 +85,7 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
         tokio::select! {
             _ = figures.tick() => tell_figures(&process, &mut cluster),
             model = cluster.model() => {
-                bring_into_force(&process, &mut cluster, model);
+                bring_into_force(process.control(), &mut cluster, model);
                 process.ready();
             }
             () = watcher.changed(), if args.config.is_some() => reload(&args, &mut cluster, &mut watcher).await,
@@ -98,8 +98,21 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
             },
         }
     }
-    leave(process, &mut signals).await;
+    let control = Arc::clone(process.control());
+    follow_until(leave(process, &mut signals), &control, &mut cluster).await;
     Ok(())
+}
+
+/// Whoever ends serves for a while yet, and does so by what the cluster says; but another one is to write now.
+async fn follow_until(end: impl Future<Output = ()>, control: &Control, cluster: &mut Cluster) {
+    cluster.resign();
+    let mut end = std::pin::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => return,
+            model = cluster.model() => bring_into_force(control, cluster, model),
+        }
+    }
 }
 
 /// Gives Splits the figures of their versions, as this replica has them; more than some at a time wait for the next one.
@@ -147,8 +160,7 @@ fn drain_ends_at(seconds: f64) -> Option<String> {
 }
 
 /// A listener that cannot be bound is left out, and all else comes into force.
-fn bring_into_force(process: &Process, cluster: &mut Cluster, mut model: Model) {
-    let control = process.control();
+fn bring_into_force(control: &Control, cluster: &mut Cluster, mut model: Model) {
     loop {
         match control.apply(model) {
             Ok(_) => return cluster.applied(),

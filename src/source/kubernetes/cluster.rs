@@ -77,6 +77,12 @@ impl Cluster {
         self.leading.clone()
     }
 
+    /// Gives the Lease up for good, as a process that ends does: another replica writes from now on. What the cluster says is still
+    /// followed.
+    pub fn resign(&mut self) {
+        self.writer.resign();
+    }
+
     /// Whether everything was told at least once, so that what is not known is not there.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty()
