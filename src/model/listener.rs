@@ -79,6 +79,8 @@ pub struct TlsServer {
     pub certificates: Vec<Certificate>,
     /// Clients must present a certificate signed by one of these.
     pub client_ca: Option<Arc<RootCertStore>>,
+    /// They may, but those without one, or with one that somebody else signed, are let in, too.
+    pub client_optional: bool,
     /// TLS 1.3 only.
     pub only_tls13: bool,
     /// Hosts between which the server name chooses (none: every host): a request for another one of them than that of its
@@ -128,6 +130,7 @@ impl PartialEq for TlsServer {
                 .map(|roots| roots.roots.iter().map(|r| r.subject_public_key_info.to_vec()).collect::<Vec<_>>())
         };
         self.only_tls13 == other.only_tls13
+            && self.client_optional == other.client_optional
             && self.hosts == other.hosts
             && roots(self) == roots(other)
             && self.certificates == other.certificates

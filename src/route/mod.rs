@@ -72,9 +72,10 @@ fn first<'c>(list: &'c [Candidate], head: &RequestHead<'_>) -> Option<&'c Candid
 }
 
 fn takes(candidate: &Candidate, head: &RequestHead<'_>) -> bool {
-    candidate.method.as_ref().is_none_or(|method| method == head.method)
-        && candidate.headers.iter().all(|condition| header_fits(condition, head))
-        && candidate.query.iter().all(|condition| query_fits(condition, head.query.unwrap_or_default()))
+    let Some(conditions) = &candidate.conditions else { return true };
+    conditions.method.as_ref().is_none_or(|method| method == head.method)
+        && conditions.headers.iter().all(|condition| header_fits(condition, head))
+        && conditions.query.iter().all(|condition| query_fits(condition, head.query.unwrap_or_default()))
 }
 
 fn header_fits(condition: &HeaderMatch, head: &RequestHead<'_>) -> bool {

@@ -131,14 +131,29 @@ fn length(text: &str) -> u32 {
 pub struct Candidate {
     /// For the order among candidates.
     pub summary: MatchSummary,
+    /// Most have none.
+    pub conditions: Option<Box<Conditions>>,
+    /// Index of the rule in the snapshot.
+    pub rule: usize,
+}
+
+/// Conditions on other things than host and path.
+pub struct Conditions {
     /// Method condition.
     pub method: Option<Method>,
     /// Header conditions.
     pub headers: Box<[HeaderMatch]>,
     /// Query conditions.
     pub query: Box<[QueryMatch]>,
-    /// Index of the rule in the snapshot.
-    pub rule: usize,
+}
+
+impl Conditions {
+    fn of(condition: &Match) -> Option<Box<Self>> {
+        let Match { method, headers, query, .. } = condition;
+        let none = method.is_none() && headers.is_empty() && query.is_empty();
+        let some = || Self { method: method.clone(), headers: headers.clone().into(), query: query.clone().into() };
+        (!none).then(|| Box::new(some()))
+    }
 }
 
 /// Candidates of one host by path; every list is sorted, the highest precedence first.
@@ -171,9 +186,7 @@ impl RouteTable {
         let table = self.paths(host);
         let candidate = Candidate {
             summary: MatchSummary::new(host, condition, position),
-            method: condition.method.clone(),
-            headers: condition.headers.clone().into(),
-            query: condition.query.clone().into(),
+            conditions: Conditions::of(condition),
             rule,
         };
         match &condition.path {

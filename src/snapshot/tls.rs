@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
 
 use super::CompileError;
 use crate::model::{Certificate, Listener, TlsServer};
@@ -23,6 +28,7 @@ pub fn server_config(listener: &Listener, tls: &TlsServer) -> Result<Arc<ServerC
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider)
                 .build()
                 .map_err(|e| failed(e.to_string()))?;
+            let verifier = if tls.client_optional { Arc::new(Optional(verifier)) } else { verifier };
             builder.with_client_cert_verifier(verifier)
         }
         None => builder.with_no_client_auth(),
@@ -30,6 +36,52 @@ pub fn server_config(listener: &Listener, tls: &TlsServer) -> Result<Arc<ServerC
     let mut config = builder.with_cert_resolver(Arc::new(ByServerName(tls.certificates.clone())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Asks for a certificate, and lets in whoever has none or one of somebody else (Gateway API, `AllowInsecureFallback`). What is
+/// shown must still belong to who shows it: the handshake is signed with its key.
+#[derive(Debug)]
+struct Optional(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Optional {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Chooses the certificate with the most specific name that fits; the first one for every other name.
@@ -47,3 +99,6 @@ impl ResolvesServerCert for ByServerName {
         best.or(self.0.first()).map(|certificate| Arc::clone(&certificate.key))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -395,8 +395,9 @@ const WITH_STATUS: [ObjectKind; 6] = [
 ];
 
 /// Where, group, resource, verbs: what is not a watch or a status.
-const OTHERS: [(&str, &str, &str, &[&str]); 10] = [
+const OTHERS: [(&str, &str, &str, &[&str]); 11] = [
     // Those that something refers to; of the others the metadata.
+    ("everywhere", "", "configmaps", &["get"]),
     ("everywhere", "", "secrets", &["get"]),
     // Told by Events alone, but read before that as the others are.
     ("everywhere", "split.smi-spec.io", "trafficsplits", &["get"]),

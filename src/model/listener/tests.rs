@@ -3,7 +3,13 @@ use super::*;
 /// A server with these hosts; the empty text is for every host.
 fn server(hosts: &[&str]) -> TlsServer {
     let host = |text: &&str| (!text.is_empty()).then(|| HostPattern::parse(text).expect("a host"));
-    TlsServer { certificates: Vec::new(), client_ca: None, only_tls13: false, hosts: hosts.iter().map(host).collect() }
+    TlsServer {
+        certificates: Vec::new(),
+        client_ca: None,
+        client_optional: false,
+        only_tls13: false,
+        hosts: hosts.iter().map(host).collect(),
+    }
 }
 
 #[test]

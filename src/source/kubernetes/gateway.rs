@@ -6,12 +6,14 @@ mod backend;
 mod certificate;
 mod class;
 mod filter;
+mod frontend;
 mod grant;
 mod listener;
 mod matching;
 mod mirror;
 mod retry;
 mod route;
+mod said;
 mod wire;
 
 #[cfg(test)]
@@ -31,6 +33,8 @@ pub const FEATURES: &[&str] = &[
     "GRPCRoute",
     "Gateway",
     "GatewayAddressEmpty",
+    "GatewayFrontendClientCertificateValidation",
+    "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
     "GatewayHTTPSListenerDetectMisdirectedRequests",
     "GatewayPort8080",

@@ -209,7 +209,13 @@ impl Index {
             }
         }
         if let (false, Some(address)) = (found, self.options.https) {
-            let tls = TlsServer { certificates, client_ca: None, only_tls13: false, hosts: Vec::new() };
+            let tls = TlsServer {
+                certificates,
+                client_ca: None,
+                client_optional: false,
+                only_tls13: false,
+                hosts: Vec::new(),
+            };
             listeners.push(Arc::new(Listener {
                 name: "https".into(),
                 address,

@@ -5,6 +5,7 @@
 
 mod convert;
 mod kind;
+mod place;
 mod strings;
 mod told;
 
@@ -91,6 +92,8 @@ pub enum Body {
     Slice(Box<Slice>),
     /// A Secret's data, base64.
     Secret(Strings),
+    /// A ConfigMap's data.
+    ConfigMap(Strings),
     /// Metadata only.
     None,
     /// The spec, JSON.
@@ -191,6 +194,7 @@ impl Object {
             ObjectKind::Service => service(spec, &status).map(|service| Body::Service(Box::new(service))),
             ObjectKind::Slice => slice(&metadata, endpoints, ports).map(|slice| Body::Slice(Box::new(slice))),
             ObjectKind::Secret => parsed(data).map(Body::Secret),
+            ObjectKind::ConfigMap => parsed(data).map(Body::ConfigMap),
             _ if kind.metadata_only() => Ok(Body::None),
             _ => Ok(Body::Text(text(&spec))),
         };
@@ -243,7 +247,7 @@ impl Object {
     /// Says what of it cannot be understood, with its place.
     pub fn spec<T: DeserializeOwned>(&self) -> Result<T, String> {
         match &self.body {
-            Body::Text(spec) => serde_json::from_str(spec).map_err(|error| error.to_string()),
+            Body::Text(spec) => serde_json::from_str(spec).map_err(|error| misfit::<T>(spec, &error)),
             _ => Err("has no spec".to_owned()),
         }
     }
@@ -253,4 +257,12 @@ impl Object {
         let status = self.rare.as_ref().map_or("", |rare| &rare.status);
         serde_json::from_str(status).unwrap_or_default()
     }
+}
+
+/// What is wrong with a spec, and where in the object; the text's own lines say nothing to who wrote it.
+fn misfit<T: DeserializeOwned>(spec: &str, error: &serde_json::Error) -> String {
+    let value: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
+    let place = place::place("spec", &value, |value| serde_json::from_value::<T>(value.clone()).is_ok());
+    let message = error.to_string();
+    format!("{place}: {}", message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message))
 }

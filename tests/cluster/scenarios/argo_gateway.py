@@ -1,5 +1,7 @@
 """Argo Rollouts moves an HTTPRoute by steps: V1 is promoted to V2 under load, V3 is aborted, and no client notices."""
 
+import re
+
 from support.argo import SERVICES, Rollout, argo_up
 from support.checks import expect_share, weight_in_force
 from support.gateway import HOST, gateway_up
@@ -31,7 +33,7 @@ spec:
 
 def run(scenario):
     argo_up(scenario)
-    scenario.weir_up(replicas=2)
+    weir = scenario.weir_up(replicas=2)
     scenario.apply(SERVICES)
     # The plugin wants the route to be there before the first pods are.
     address = gateway_up(scenario)
@@ -40,14 +42,14 @@ def run(scenario):
     rollout.wait_phase("Healthy")
     scenario.wait_served(address, HOST, "v1")
     load = scenario.load(address, HOST)
-    promote(scenario, rollout, load, address)
+    promote(scenario, weir, rollout, load, address)
     abort(scenario, rollout, load, address)
     if "Degraded" not in (shown := rollout.shown()):
         raise AssertionError(f"the plugin of kubectl does not tell of the abort: {shown}")
     return "V1 to V2 by 20, 50, 100, V3 aborted at 20, no WebSocket closed"
 
 
-def promote(scenario, rollout, load, address):
+def promote(scenario, weir, rollout, load, address):
     """V1 to V2, with WebSockets open to V1 that no promotion may close."""
     websockets = scenario.websockets(address, HOST, 10)
     rollout.release("v2")
@@ -55,12 +57,33 @@ def promote(scenario, rollout, load, address):
         rollout.wait_paused(step)
         weight_in_force(scenario, address, HOST, {"v1": 100 - share, "v2": share})
         expect_share(load.versions_during(2), "v2", share)
+        expect_agreement(scenario, weir, rollout, share)
         rollout.promote()
     rollout.wait_phase("Healthy")
     # Both stay where they are: weight 0 and the other selector say the same as before in other words.
     load.versions_during(3)
     websockets.stop().check()
     rollout.wait_pods_gone("v1")
+
+
+def expect_agreement(scenario, weir, rollout, share):
+    """Fails unless the plugin of kubectl and "weir status" on every replica tell the same weight of the canary."""
+    told = re.search(r"ActualWeight:\s+(\d+)", rollout.shown())
+    seen = [desired_share(status, scenario.namespace, "shop-canary") for status in weir.statuses()]
+    if told is None or int(told[1]) != share or seen != [share / 100] * len(seen):
+        raise AssertionError(f"{share}% asked; kubectl tells {told and told[1]}%, weir status {seen}")
+
+
+def desired_share(status, namespace, version):
+    """What a replica is asked to give a version of the namespace's only split with it."""
+    (found,) = [
+        told["desiredShare"]
+        for split in status["splits"]
+        if split["namespace"] == namespace
+        for told in split["versions"]
+        if told["name"] == version
+    ]
+    return found
 
 
 def abort(scenario, rollout, load, address):

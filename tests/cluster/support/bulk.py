@@ -6,6 +6,8 @@ import pathlib
 import threading
 import time
 
+from .weir import process_of
+
 THREADS = 8
 
 
@@ -58,8 +60,7 @@ class Process:
 
     def __init__(self, weir):
         (pod,) = weir.pods()
-        mark = f"POD_NAME={pod['metadata']['name']}".encode()
-        self.folder = next(found for found in pathlib.Path("/proc").iterdir() if is_proxy(found, mark))
+        self.folder = process_of(pod)
 
     def memory(self, field):
         """A field of its status, MiB."""
@@ -76,14 +77,3 @@ class Process:
         start, before = time.monotonic(), self.seconds()
         time.sleep(seconds)
         return (self.seconds() - before) / (time.monotonic() - start)
-
-
-def is_proxy(folder, mark):
-    """Whether it is the proxy itself and no shell that started it."""
-    if not folder.name.isdigit():
-        return False
-    try:
-        return os.readlink(folder / "exe").endswith("/weir") and mark in (folder / "environ").read_bytes().split(b"\0")
-    except OSError:
-        # It has ended, or is a thread of the kernel.
-        return False

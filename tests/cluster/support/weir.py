@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import tempfile
 
 from .waiting import Timeout
@@ -32,6 +33,10 @@ class Weir:
     def pods(self):
         return self.kube.list("pods", self.namespace, selector="app=weir")
 
+    def statuses(self):
+        """What "weir status" tells on each replica."""
+        return [json.loads(command_in(pod, "status", "--output", "json")) for pod in self.pods()]
+
     def logs(self, lines=5):
         """The last lines of each replica."""
         told = []
@@ -43,6 +48,30 @@ class Weir:
     def scale(self, replicas):
         self.kube.patch("deployments", "weir", {"spec": {"replicas": replicas}}, self.namespace)
         self.kube.wait_available("weir", 60, self.namespace)
+
+
+def process_of(pod):
+    """Where the kernel tells of the proxy's process in a pod."""
+    mark = f"POD_NAME={pod['metadata']['name']}".encode()
+    return next(found for found in pathlib.Path("/proc").iterdir() if is_proxy(found, mark))
+
+
+def is_proxy(folder, mark):
+    """Whether it is the proxy itself and no shell that started it."""
+    if not folder.name.isdigit():
+        return False
+    try:
+        return os.readlink(folder / "exe").endswith("/weir") and mark in (folder / "environ").read_bytes().split(b"\0")
+    except OSError:
+        # It has ended, or is a thread of the kernel.
+        return False
+
+
+def command_in(pod, *arguments):
+    """The answer of the proxy's own command line, asked in its pod as "kubectl exec" would."""
+    folder = process_of(pod)
+    command = ["nsenter", f"--target={folder.name}", "--net", str(folder / "exe"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
 def rendered(kube, replicas, dialects):

@@ -28,7 +28,8 @@ use state::State;
 use super::wait_until;
 
 /// Resources of every cluster, with what stands before them in a path.
-const BUILT_IN: [&str; 10] = [
+const BUILT_IN: [&str; 11] = [
+    "configmaps",
     "endpointslices",
     "services",
     "pods",

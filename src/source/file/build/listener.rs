@@ -42,6 +42,7 @@ fn server(wire: &wire::ListenerTls, at: &Pointer, context: &mut Context<'_>) -> 
     Some(TlsServer {
         certificates: certificates.filter(|certificates| !certificates.is_empty())?,
         client_ca: client_ca?.map(Arc::new),
+        client_optional: false,
         only_tls13: wire.min_version == Some(wire::TlsVersion::Tls13),
         hosts: Vec::new(),
     })

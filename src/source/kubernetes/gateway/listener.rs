@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::frontend::{self, Clients};
 use super::wire::{self, GatewaySpec};
 use super::{GROUP, address, certificate, class, grant};
 use crate::model::{self, Certificate, HostPattern, TlsServer};
@@ -21,6 +22,8 @@ pub struct Checked {
     pub host: Option<HostPattern>,
     /// Its certificates.
     certificates: Vec<Certificate>,
+    /// What its clients must show.
+    clients: Clients,
     /// What is said about it.
     conditions: Vec<Condition>,
     /// Kinds of routes that may attach.
@@ -42,14 +45,11 @@ pub fn spec(reader: &Reader<'_>, object: &Object) -> Option<GatewaySpec> {
 
 /// What a Gateway means; nothing if its class is not ours.
 pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
-    let Some(spec) = spec(reader, object) else { return Translation::default() };
-    if spec.infrastructure.as_ref().is_some_and(|infrastructure| infrastructure.parameters_ref.is_some()) {
-        let message = "infrastructure.parametersRef is not known here: remove it";
-        let conditions = vec![
-            Condition::fails("Accepted", "InvalidParameters", message),
-            Condition::fails("Programmed", "Invalid", message),
-        ];
-        return Translation { report: Report { conditions, ..Report::default() }, ..Translation::default() };
+    let Some(spec) = spec(reader, object) else {
+        return malformed(reader, object).map_or_else(Translation::default, refused);
+    };
+    if let Some(refusal) = refusal(&spec) {
+        return refused(refusal);
     }
     let checked = check(reader, id, &spec);
     let service = address::existing(reader, id);
@@ -81,6 +81,33 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     Translation { listeners, report, ..Translation::default() }
 }
 
+/// A Gateway that is not served at all.
+fn refused(accepted: Condition) -> Translation {
+    let programmed = Condition::fails("Programmed", "Invalid", accepted.message.clone());
+    let report = Report { conditions: vec![accepted, programmed], ..Report::default() };
+    Translation { report, ..Translation::default() }
+}
+
+/// What is wrong with the spec of a Gateway of a class of ours, if it cannot be understood.
+fn malformed(reader: &Reader<'_>, object: &Object) -> Option<Condition> {
+    let error = object.spec::<GatewaySpec>().err()?;
+    let spec: serde_json::Value = object.spec().ok()?;
+    class::is_ours(reader, spec["gatewayClassName"].as_str()?)
+        .then(|| Condition::fails("Accepted", "Invalid", format!("the spec cannot be understood: {error}")))
+}
+
+/// What a Gateway asks for that cannot be had, so that nothing of it is served.
+fn refusal(spec: &GatewaySpec) -> Option<Condition> {
+    if spec.infrastructure.as_ref().is_some_and(|infrastructure| infrastructure.parameters_ref.is_some()) {
+        let message = "infrastructure.parametersRef is not known here: remove it";
+        return Some(Condition::fails("Accepted", "InvalidParameters", message));
+    }
+    let kinds = spec.addresses.iter().filter_map(|address| address["type"].as_str());
+    let other = kinds.into_iter().find(|kind| !matches!(*kind, "IPAddress" | "Hostname"))?;
+    let message = format!("addresses of type {other} are not known here: use IPAddress or Hostname");
+    Some(Condition::fails("Accepted", "UnsupportedAddress", message))
+}
+
 fn conditions(
     spec: &GatewaySpec,
     checked: &[Checked],
@@ -106,7 +133,29 @@ fn conditions(
     } else {
         Condition::holds("Programmed", "Programmed", "")
     };
-    vec![accepted, programmed]
+    let mut all = vec![accepted, programmed, resolved(spec, checked)];
+    if frontend::is_insecure(spec) {
+        let message = "tls.frontend lets clients in whatever certificate they show, or none: meant for tests only";
+        all.push(Condition::holds("InsecureFrontendValidationMode", "ConfigurationChanged", message));
+    }
+    all
+}
+
+/// Whether all references lead somewhere: those of the Gateway itself, and those of its listeners.
+fn resolved(spec: &GatewaySpec, checked: &[Checked]) -> Condition {
+    let backend = spec.tls.as_ref().and_then(|tls| tls.backend.as_ref());
+    if backend.is_some_and(|backend| backend.client_certificate_ref.is_some()) {
+        let message = "tls.backend.clientCertificateRef is not carried: backends are reached in clear text, and no \
+                       certificate is shown to them";
+        return Condition::fails("ResolvedRefs", "UnsupportedValue", message);
+    }
+    let open = |listener: &&Checked| listener.conditions.iter().any(|c| c.kind == "ResolvedRefs" && !c.holds);
+    let names: Vec<&str> = checked.iter().filter(open).map(|listener| &*listener.wire.name).collect();
+    if names.is_empty() {
+        return Condition::holds("ResolvedRefs", "ResolvedRefs", "");
+    }
+    let message = format!("references of these listeners lead nowhere: {}; see their conditions", names.join(", "));
+    Condition::fails("ResolvedRefs", "ListenersNotResolved", message)
 }
 
 fn programmed(listener: &Checked, bound: &BTreeMap<u16, u16>) -> Condition {
@@ -119,7 +168,7 @@ fn programmed(listener: &Checked, bound: &BTreeMap<u16, u16>) -> Condition {
 
 /// Looks at every listener.
 pub fn check(reader: &Reader<'_>, id: &Id, spec: &GatewaySpec) -> Vec<Checked> {
-    let mut checked: Vec<Checked> = spec.listeners.iter().map(|wire| one(reader, id, wire)).collect();
+    let mut checked: Vec<Checked> = spec.listeners.iter().map(|wire| one(reader, id, spec, wire)).collect();
     let conflicts: Vec<Option<Condition>> = checked.iter().map(|listener| conflict(listener, spec)).collect();
     for (listener, conflict) in checked.iter_mut().zip(conflicts) {
         match conflict {
@@ -136,22 +185,21 @@ pub fn check(reader: &Reader<'_>, id: &Id, spec: &GatewaySpec) -> Vec<Checked> {
     checked
 }
 
-fn one(reader: &Reader<'_>, id: &Id, wire: &wire::Listener) -> Checked {
-    let mut conditions = Vec::new();
+fn one(reader: &Reader<'_>, id: &Id, spec: &GatewaySpec, wire: &wire::Listener) -> Checked {
     let supported = matches!(&*wire.protocol, "HTTP" | "HTTPS");
-    let accepted = match supported {
-        true => Condition::holds("Accepted", "Accepted", ""),
-        false => {
+    let (kinds, unknown) = kinds(wire, supported);
+    let host = wire.hostname.as_deref().filter(|host| !host.is_empty()).and_then(|host| HostPattern::parse(host).ok());
+    let (certificates, clients) = match &*wire.protocol {
+        "HTTPS" => (certificates(reader, id, wire, host.as_ref()), frontend::clients(reader, id, spec, wire.port)),
+        _ => (Ok(Vec::new()), Clients::default()),
+    };
+    let accepted = match (supported, &clients.refused) {
+        (true, Some(refused)) => refused.clone(),
+        (true, None) => Condition::holds("Accepted", "Accepted", ""),
+        (false, _) => {
             let message = format!("protocol {} is not served here: use HTTP or HTTPS", wire.protocol);
             Condition::fails("Accepted", "UnsupportedProtocol", message)
         }
-    };
-    conditions.push(accepted);
-    let (kinds, unknown) = kinds(wire, supported);
-    let host = wire.hostname.as_deref().filter(|host| !host.is_empty()).and_then(|host| HostPattern::parse(host).ok());
-    let certificates = match &*wire.protocol {
-        "HTTPS" => certificates(reader, id, wire, host.as_ref()),
-        _ => Ok(Vec::new()),
     };
     let resolved = match (&certificates, unknown) {
         (Err(condition), _) => condition.clone(),
@@ -159,12 +207,14 @@ fn one(reader: &Reader<'_>, id: &Id, wire: &wire::Listener) -> Checked {
             let message = format!("routes of kind {kind} cannot be attached here: use HTTPRoute or GRPCRoute");
             Condition::fails("ResolvedRefs", "InvalidRouteKinds", message)
         }
-        (Ok(_), None) => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
+        (Ok(_), None) => {
+            clients.unresolved.clone().unwrap_or_else(|| Condition::holds("ResolvedRefs", "ResolvedRefs", ""))
+        }
     };
-    conditions.push(resolved);
-    let valid = supported && certificates.is_ok() && !kinds.is_empty();
+    let valid = accepted.holds && certificates.is_ok() && !kinds.is_empty();
     let certificates = certificates.unwrap_or_default();
-    Checked { wire: wire.clone(), host, certificates, conditions, kinds, valid }
+    let conditions = vec![accepted, resolved];
+    Checked { wire: wire.clone(), host, certificates, clients, conditions, kinds, valid }
 }
 
 /// The kinds that may attach, and the first that is asked for but not known.
@@ -241,7 +291,15 @@ fn sockets(id: &Id, checked: &[Checked], bound: &BTreeMap<u16, u16>) -> Vec<Arc<
         let here = || valid().filter(move |listener| listener.wire.port == port);
         let certificates: Vec<Certificate> = here().flat_map(|listener| listener.certificates.clone()).collect();
         let every = here().map(|listener| listener.host.clone()).collect();
-        let tls = TlsServer { certificates, client_ca: None, only_tls13: false, hosts: every };
+        // What clients must show is said for a port, so all of its listeners agree.
+        let clients = here().next().map(|listener| &listener.clients);
+        let tls = TlsServer {
+            certificates,
+            client_ca: clients.and_then(|clients| clients.authorities.clone()),
+            client_optional: clients.is_some_and(|clients| clients.optional),
+            only_tls13: false,
+            hosts: every,
+        };
         let hosts: Vec<HostPattern> = here().filter_map(|listener| listener.host.clone()).collect();
         Some(Arc::new(model::Listener {
             name: model_name(id, port),

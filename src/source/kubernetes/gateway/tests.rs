@@ -2,6 +2,7 @@ mod addresses;
 mod backends;
 mod controllers;
 mod filters;
+mod frontends;
 mod grants;
 mod grpc;
 mod hosts;
@@ -11,6 +12,7 @@ mod mirrors;
 mod parents;
 mod timeouts;
 mod tls;
+mod told;
 
 use serde_json::{Value, json};
 

@@ -19,7 +19,55 @@ pub struct GatewaySpec {
     pub gateway_class_name: String,
     pub listeners: Vec<Listener>,
     pub addresses: Vec<Value>,
+    pub tls: Option<GatewayTls>,
     pub infrastructure: Option<Infrastructure>,
+}
+
+/// `GatewayTLSConfig`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct GatewayTls {
+    pub frontend: Option<Frontend>,
+    pub backend: Option<BackendTls>,
+}
+
+/// `GatewayBackendTLS`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendTls {
+    pub client_certificate_ref: Option<ObjectRef>,
+}
+
+/// `FrontendTLSConfig`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Frontend {
+    pub default: FrontendTls,
+    pub per_port: Vec<PortTls>,
+}
+
+/// `TLSConfig`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FrontendTls {
+    pub validation: Option<Validation>,
+}
+
+/// `TLSPortConfig`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PortTls {
+    pub port: u16,
+    pub tls: FrontendTls,
+}
+
+/// `FrontendTLSValidation`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Validation {
+    #[serde(rename = "caCertificateRefs")]
+    pub ca_certificate_refs: Vec<ObjectRef>,
+    pub mode: Option<String>,
 }
 
 /// `GatewayInfrastructure`.

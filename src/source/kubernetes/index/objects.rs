@@ -8,14 +8,20 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::super::ingress::Hosts;
 use super::super::object::{Body, Id, Object, ObjectKind, Slice};
 use super::super::split;
 use super::Topic;
+
+/// So many more objects are never worth it to make their tree compact.
+const FEW: usize = 1_000;
 
 /// All objects.
 #[derive(Default)]
 pub struct Objects {
     all: BTreeMap<Id, Box<Object>>,
+    /// How many there were when their tree was last made compact.
+    compact: usize,
     /// Names of namespaces, each of which thousands of objects may be in.
     namespaces: HashSet<Arc<str>>,
     /// Why an object that is there cannot be understood.
@@ -28,7 +34,7 @@ pub struct Objects {
     targets: HashMap<Id, Vec<Id>>,
     /// What slices say is on its way out; most say nothing.
     leaving: BTreeMap<Id, Vec<SocketAddr>>,
-    /// Ingresses by the hosts of their rules; empty for every host.
+    /// Ingresses by their hosts, other names included; empty for every host.
     hosts: HashMap<Arc<str>, Vec<Id>>,
 }
 
@@ -102,7 +108,7 @@ impl Objects {
         found
     }
 
-    /// Ingresses with a rule for a host, the oldest first.
+    /// Ingresses that ask for a host, by a rule or as another name of theirs, the oldest first.
     pub fn ingresses_for(&self, host: &str) -> Vec<(&Id, &Object)> {
         let ids = self.hosts.get(host).into_iter().flatten();
         let mut found: Vec<(&Id, &Object)> = ids.filter_map(|id| self.known(id)).collect();
@@ -122,6 +128,9 @@ impl Objects {
         let mut topics = self.unlink(&id);
         self.link(&id, &object, &mut topics);
         self.all.insert(id.clone(), Box::new(object));
+        if self.all.len() > self.compact + self.compact / 4 + FEW {
+            self.compact();
+        }
         topics.extend(topics_of(&id));
         topics
     }
@@ -152,10 +161,11 @@ impl Objects {
             .for_each(|pod| share(ObjectKind::Pod, pod));
     }
 
-    /// Makes what is known take up no more room than it needs; to be called when much of it has come in order, which leaves
-    /// the nodes of a B-tree half empty.
+    /// Makes what is known take up no more room than it needs: what comes in the order of its names leaves the nodes of a
+    /// B-tree half empty. As it grows it is done again by itself, a few times for each object.
     pub fn compact(&mut self) {
         self.all = std::mem::take(&mut self.all).into_iter().collect();
+        self.compact = self.all.len();
     }
 
     /// Notes that an object is there but cannot be understood.
@@ -301,17 +311,5 @@ fn target_of(id: &Id, object: &Object) -> Option<Id> {
 }
 
 fn hosts_of(id: &Id, object: &Object) -> Vec<Arc<str>> {
-    if id.kind != ObjectKind::Ingress {
-        return Vec::new();
-    }
-    let Ok(spec) = object.spec::<serde_json::Value>() else { return Vec::new() };
-    let rules = spec["rules"].as_array().map_or(&[][..], Vec::as_slice);
-    let host = |rule: &serde_json::Value| rule["host"].as_str().unwrap_or_default().to_ascii_lowercase().into();
-    let mut hosts: Vec<Arc<str>> = rules.iter().map(host).collect();
-    if !spec["defaultBackend"].is_null() {
-        hosts.push("".into());
-    }
-    hosts.sort();
-    hosts.dedup();
-    hosts
+    if id.kind == ObjectKind::Ingress { Hosts::of(object).all().cloned().collect() } else { Vec::new() }
 }

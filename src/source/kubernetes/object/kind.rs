@@ -51,6 +51,8 @@ kinds! {
     ReplicaSet = ("apps", "v1", "ReplicaSet", "replicasets"),
     /// A Secret; only the metadata, and the data of those that something refers to.
     Secret = ("", "v1", "Secret", "secrets"),
+    /// A ConfigMap; only the metadata, and the data of those that something refers to.
+    ConfigMap = ("", "v1", "ConfigMap", "configmaps"),
     /// A namespace; only its metadata.
     Namespace = ("", "v1", "Namespace", "namespaces"),
     /// Our own resource.
@@ -78,12 +80,12 @@ kinds! {
 impl ObjectKind {
     /// Whether lists and watches ask for the metadata only.
     pub fn metadata_only(self) -> bool {
-        matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace | Self::Secret)
+        matches!(self, Self::Pod | Self::ReplicaSet | Self::Namespace | Self::Secret | Self::ConfigMap)
     }
 
     /// Whether only objects that something refers to are read, each by its name; what a watch says of others is let go.
     pub fn by_name(self) -> bool {
-        matches!(self, Self::Secret)
+        matches!(self, Self::Secret | Self::ConfigMap)
     }
 
     /// Whether every cluster has it; others come with a CustomResourceDefinition, which may be missing.
@@ -95,6 +97,7 @@ impl ObjectKind {
                 | Self::Pod
                 | Self::ReplicaSet
                 | Self::Secret
+                | Self::ConfigMap
                 | Self::Namespace
                 | Self::IngressClass
                 | Self::Ingress

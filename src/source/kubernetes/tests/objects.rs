@@ -229,3 +229,13 @@ pub fn opaque(name: &str, data: &[(&str, &str)]) -> Made {
         data.iter().map(|(key, value)| ((*key).to_owned(), Value::from(STANDARD.encode(value)))).collect();
     object(ObjectKind::Secret, name, json!({"data": data, "type": "Opaque"}))
 }
+
+/// A ConfigMap with this text as `ca.crt`.
+pub fn authority(name: &str, pem: &str) -> Made {
+    object(ObjectKind::ConfigMap, name, json!({"data": {"ca.crt": pem}}))
+}
+
+/// A certificate in PEM form.
+pub fn pem(name: &str) -> String {
+    rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert.pem()
+}

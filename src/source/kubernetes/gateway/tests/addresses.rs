@@ -119,3 +119,19 @@ fn an_address_without_a_value_asks_for_any() {
     let asking = gateway("gw", json!([http_listener()])).with("/spec/addresses", json!([{"type": "IPAddress"}]));
     assert_eq!(cluster(&json!([]), std::slice::from_ref(&asking)).condition(&asking, "Programmed"), "True/Programmed");
 }
+
+#[test]
+fn an_address_of_a_type_that_is_not_known_refuses_the_gateway() {
+    let address = |kind: &str| json!([{"type": kind, "value": "10.96.7.7"}]);
+    let with = |kind: &str| gateway("gw", json!([http_listener()])).with("/spec/addresses", address(kind));
+    let mut world = cluster(&json!([http_listener()]), &[]);
+    world.set(&with("test.example/Foo"));
+    let gateway = with("IPAddress");
+    assert_eq!(world.condition(&gateway, "Accepted"), "False/UnsupportedAddress");
+    assert_eq!(world.condition(&gateway, "Programmed"), "False/Invalid");
+    assert!(world.message(&gateway, "Accepted").contains("test.example/Foo"));
+    assert_eq!(world.model().listeners.len(), 1);
+    world.set(&gateway);
+    assert_eq!(world.condition(&gateway, "Accepted"), "True/Accepted");
+    assert_eq!(world.condition(&gateway, "Programmed"), "True/Programmed");
+}
