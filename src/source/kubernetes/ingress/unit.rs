@@ -1,5 +1,6 @@
 //! One Ingress of the index: those that its hosts concern are planned together, and its own routes are taken from the plan.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,10 +66,9 @@ fn related(reader: &Reader<'_>, (id, object): (&Id, &Object), own: IngressView) 
 fn sharing(reader: &Reader<'_>, host: &Arc<str>, found: &mut BTreeMap<(i64, Id), Arc<IngressView>>) -> Vec<Hosts> {
     let mut renamed = Vec::new();
     for (other, object) in reader.ingresses_for(host) {
-        let key = (object.created, other.clone());
-        if !found.contains_key(&key) {
+        if let Entry::Vacant(place) = found.entry((object.created, other.clone())) {
             let Ok(Some(view)) = view(reader, other, object) else { continue };
-            found.insert(key, Arc::new(view));
+            place.insert(Arc::new(view));
         }
         if Hosts::has_others(object) {
             renamed.push(Hosts::of(object));

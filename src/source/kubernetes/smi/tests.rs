@@ -29,7 +29,7 @@ fn told(world: &mut World, split: &Made) -> Vec<(&'static str, String)> {
 #[test]
 fn weights_for_some_clients_reach_nobody() {
     let testers = for_testers("ab");
-    let mut world = world(&[testers.clone()]);
+    let mut world = world(std::slice::from_ref(&testers));
     assert_eq!(world.shares(HOST, 100), shared(&[("web", 100)]));
     let told = told(&mut world, &testers);
     assert_eq!(told.len(), 1);

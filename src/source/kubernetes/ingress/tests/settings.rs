@@ -122,7 +122,7 @@ fn every_status_of_nginx_is_a_cause_for_another_try() {
 fn causes_that_cannot_be_carried_are_told_and_the_others_hold() {
     for cause in ["non_idempotent", "invalid_header", "http_418", "sometimes"] {
         let view = main().with("proxy-next-upstream", &format!("error {cause} http_503"));
-        let told = findings(&[view.clone()], 0);
+        let told = findings(std::slice::from_ref(&view), 0);
         assert!(told.iter().any(|f| f.severity == Severity::Warning && f.message.contains(cause)), "{told:?}");
         let connections = [RetryOn::Connect, RetryOn::Refused, RetryOn::Reset];
         assert_eq!(split(view).retry.on, [&connections[..], &[status(503)]].concat());

@@ -72,7 +72,7 @@ fn a_canary_with_the_aliases_of_its_main_ingress_keeps_them_from_nobody() {
 fn a_www_twin_takes_no_host_that_another_ingress_has() {
     let greedy = www("greedy", "example.com").in_namespace("other");
     let owner = ingress("owner", "www.example.com", "b").made_after(9);
-    let mut world = world(&[greedy.clone()]);
+    let mut world = world(std::slice::from_ref(&greedy));
     assert_eq!(world.get("www.example.com"), "answered");
     world.set(&owner);
     assert_eq!(world.get("www.example.com"), "b");

@@ -15,7 +15,7 @@ fn every_annotation_that_is_not_as_in_ingress_nginx_is_told_in_one_event_of_its_
     let main =
         names.iter().fold(ingress("main", "shop.example.com", "a"), |made, (name, value)| with(made, name, value));
     let main = with(main, "affinity", "cookie");
-    let mut world = world(&[main.clone()]);
+    let mut world = world(std::slice::from_ref(&main));
     let notes = world.report(&main).notes;
     let kinds: Vec<_> = notes.iter().map(|note| (note.reason, note.warning)).collect();
     assert_eq!(kinds, [("AnnotationRefused", true), ("AnnotationChanged", true), ("AnnotationDiffers", false)]);
