@@ -14,6 +14,7 @@ mod mirror;
 mod retry;
 mod route;
 mod said;
+mod session;
 mod wire;
 
 #[cfg(test)]
