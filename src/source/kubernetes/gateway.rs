@@ -22,6 +22,7 @@ pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
+pub use grant::allows;
 pub use listener::translate as translate_gateway;
 pub use route::{accept, plain_split, translate_grpc, translate_http};
 pub use wire::ParentRef;
