@@ -26,6 +26,8 @@ pub enum EventKind {
     Held,
     /// None does any more.
     Released,
+    /// Requests that failed on a version were repeated on another.
+    Rescued,
     /// An operator re-armed a guard.
     GuardReset,
     /// Requests failed at an endpoint, which is left out for a while.
@@ -88,6 +90,7 @@ impl Events {
             EventKind::ConfigRejected
             | EventKind::GuardTripped
             | EventKind::EndpointEjected
+            | EventKind::Rescued
             | EventKind::NameLost
             | EventKind::EndpointUnhealthy => {
                 tracing::warn!(?kind, split, version, "{message}")

@@ -203,6 +203,11 @@ impl Guards {
     }
 }
 
+/// What the guarded versions are called in metrics.
+pub fn keys(snapshot: &Snapshot) -> std::collections::HashSet<VersionKey> {
+    guarded_versions(snapshot).map(|(body, version)| key_of(body, version)).collect()
+}
+
 /// Every version that is compared with another one.
 fn guarded_versions(snapshot: &Snapshot) -> impl Iterator<Item = (&RuleBody, usize)> {
     let bodies = snapshot.rules.iter().map(|rule| &*rule.body).filter(|body| body.split.guard.is_some());

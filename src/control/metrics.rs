@@ -1,9 +1,12 @@
 //! Figures of the control side: configurations, guards, the build.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::events::lock;
 use crate::snapshot::VersionKey;
 
 /// Why registering cannot fail: names are constants, and each is registered once.
@@ -16,6 +19,8 @@ pub struct Metrics {
     rejected: IntCounterVec,
     apply_seconds: Histogram,
     trips: IntCounterVec,
+    /// Versions that have a series of trips because they are guarded.
+    guarded: Mutex<HashSet<VersionKey>>,
 }
 
 #[allow(clippy::expect_used)]
@@ -41,7 +46,7 @@ impl Default for Metrics {
         registry.register(Box::new(build)).expect(UNIQUE);
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process)).expect(UNIQUE);
-        Self { registry, generation, rejected, apply_seconds, trips }
+        Self { registry, generation, rejected, apply_seconds, trips, guarded: Mutex::default() }
     }
 }
 
@@ -67,9 +72,24 @@ impl Metrics {
         self.rejected.with_label_values(&[source]).inc();
     }
 
+    /// These versions are guarded now: their series exist from the start. Those of versions that are not any more go, unless
+    /// they have something to say.
+    pub fn guarded(&self, now: HashSet<VersionKey>) {
+        let mut known = lock(&self.guarded);
+        for key in known.difference(&now).filter(|key| self.trips.with_label_values(&labels(key)).get() == 0) {
+            // It was there a moment ago.
+            let _ = self.trips.remove_label_values(&labels(key));
+        }
+        now.difference(&known).for_each(|key| drop(self.trips.with_label_values(&labels(key))));
+        *known = now;
+    }
+
     /// A version was found bad.
     pub fn guard_tripped(&self, key: &VersionKey) {
-        let VersionKey { route, version, revision } = key;
-        self.trips.with_label_values(&[&*route.namespace, route.kind.as_str(), &*route.name, version, revision]).inc();
+        self.trips.with_label_values(&labels(key)).inc();
     }
+}
+
+fn labels(VersionKey { route, version, revision }: &VersionKey) -> [&str; 5] {
+    [&route.namespace, route.kind.as_str(), &route.name, version, revision]
 }

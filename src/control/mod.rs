@@ -17,6 +17,7 @@ mod metrics;
 mod outliers;
 mod prewarm;
 mod ramp;
+mod rescues;
 mod sharing;
 mod status;
 mod trips;
@@ -52,6 +53,7 @@ use self::history::History;
 use self::outliers::Outliers;
 use self::prewarm::Waiting;
 use self::ramp::Ramp;
+use self::rescues::Rescues;
 use self::trips::Trips;
 use crate::endpoint::{Endpoint, Moment, SplitId};
 use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
@@ -151,6 +153,7 @@ struct State {
     guards: Guards,
     trips: Trips,
     outliers: Outliers,
+    rescues: Rescues,
     loads: Loads,
     warming: Waiting,
     drains: Drains,
@@ -183,6 +186,7 @@ impl Control {
             guards: Guards::default(),
             trips: Trips::open(state)?,
             outliers: Outliers::default(),
+            rescues: Rescues::default(),
             loads: Loads::new(),
             warming: Waiting::new(),
             drains: Drains::default(),
@@ -332,7 +336,10 @@ impl Control {
         let bound = state.fleet.bind(&model.listeners)?;
         state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
         let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
-        state.interner.take_forgotten().into_iter().for_each(|version| self.recorder.forget(version));
+        for version in state.interner.take_forgotten() {
+            self.recorder.forget(version);
+            state.rescues.forget(version);
+        }
         // What was taken over has been settled before.
         let changes = changed(&previous.rules, &snapshot.rules, Rule::is_same);
         let before = previous.rules[changes.before].iter();
@@ -358,6 +365,7 @@ impl Control {
                 self.tell_weights(rule);
             }
         }
+        self.metrics.guarded(guards::keys(&snapshot));
         self.metrics.applied(generation, begun.elapsed());
         self.changed.notify_one();
         Ok(generation)
@@ -384,6 +392,7 @@ impl Control {
         if state.ticks.is_multiple_of(TICKS_PER_SECOND) {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
             self.look_at_loads(state);
+            self.tell_rescues(state);
         }
         if state.ticks.is_multiple_of(FORGET) {
             self.forget_residents();

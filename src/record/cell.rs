@@ -129,13 +129,17 @@ impl Cell {
         self.durations.each(|key, histogram| histogram.add_to(tally.durations_mut(Timed::unpack(key))));
     }
 
+    /// Adds how many requests left for another version, by cause.
+    pub(super) fn add_rescues(&self, sums: &mut Vec<(Reason, u64)>) {
+        self.rescues.each(|key, count| add_count(sums, reason(key), count));
+    }
+
     /// Adds all counts to `totals`.
     pub(super) fn add_to(&self, totals: &mut Totals) {
         self.add_endings(&mut totals.tally);
         self.add_durations(&mut totals.tally);
-        let reason = |key: u32| Reason::ALL.get(key as usize - 1).copied().unwrap_or(Reason::None);
         self.retries.each(|key, count| add_count(&mut totals.retries, reason(key), count));
-        self.rescues.each(|key, count| add_count(&mut totals.rescues, reason(key), count));
+        self.add_rescues(&mut totals.rescues);
         totals.denied += self.denied.load(Relaxed);
         totals.held += self.held.load(Relaxed);
         totals.holding += self.holding();
@@ -149,6 +153,11 @@ impl Cell {
         add_histograms(&mut totals.first_bytes, &self.first_bytes);
         add_histograms(&mut totals.streams, &self.streams);
     }
+}
+
+/// What a key of retries and rescues stands for.
+fn reason(key: u32) -> Reason {
+    Reason::ALL.get(key as usize - 1).copied().unwrap_or(Reason::None)
 }
 
 fn add_count<K: PartialEq>(sums: &mut Vec<(K, u64)>, key: K, count: u64) {

@@ -11,12 +11,12 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::cell::{StreamProtocol, Totals};
 use super::histogram::Distribution;
-use super::outcome::{Classification, Ending, Reason};
+use super::outcome::{Classification, Ending};
 use super::recorder::Recorder;
 use super::wire::{self, Buckets};
 use crate::endpoint::VersionId;
 use crate::model::RouteKey;
-use crate::snapshot::{Rule, Snapshot, VersionEntry, VersionKey};
+use crate::snapshot::{Snapshot, VersionKey};
 use crate::split::Why;
 
 /// Upper bounds of exported histograms (OpenTelemetry, `http.server.request.duration`).
@@ -212,14 +212,6 @@ impl Labels {
         Self { route, version: key.version.to_string(), revision: key.revision.to_string() }
     }
 
-    fn of_entry(rule: &Rule, entry: &VersionEntry) -> Self {
-        Self::of(&VersionKey {
-            route: rule.body.route.clone(),
-            version: Arc::clone(&entry.name),
-            revision: Arc::clone(&entry.revision),
-        })
-    }
-
     fn unrouted(route: &str) -> Self {
         let route = vec![("namespace", String::new()), ("kind", String::new()), ("route", route.to_owned())];
         Self { route, version: String::new(), revision: String::new() }
@@ -340,42 +332,6 @@ impl Families {
         self.number(family, series, count as f64);
     }
 
-    /// Series of configured versions exist from the start, so that a rate over the first requests is right.
-    fn configured(&mut self, snapshot: &Snapshot) {
-        let mut seen = std::collections::HashSet::new();
-        for rule in &snapshot.rules {
-            for (i, version) in rule.body.versions.iter().enumerate().filter(|(_, v)| seen.insert(v.id)) {
-                let labels = Labels::of_entry(rule, version);
-                self.both_outcomes(REQUESTS, &labels);
-                for why in Why::ALL {
-                    self.number("weir_decisions_total", labels.with(&[("why", why.as_str())]), 0.0);
-                }
-                let none = Distribution::default();
-                for family in [DURATIONS, "weir_time_to_first_byte_seconds"] {
-                    self.histogram(family, labels.revision_with(&[("classification", "success")]), &none);
-                }
-                self.number("weir_active_requests", labels.with(&[]), 0.0);
-                let ready = version.ready();
-                for (state, count) in [("ready", ready), ("ejected", version.endpoints.len() - ready)] {
-                    self.number("weir_upstream_endpoints", labels.with(&[("state", state)]), count as f64);
-                }
-                let desired = rule.weights.desired.get(i).map_or(0.0, |w| f64::from(w.get()));
-                for (state, weight) in [("desired", desired), ("effective", rule.weights.effective(i))] {
-                    self.number("weir_split_weight", labels.revision_with(&[("state", state)]), weight);
-                }
-            }
-            for mirror in rule.body.mirrors.iter().filter(|mirror| seen.insert(mirror.target.id)) {
-                self.both_outcomes(MIRRORED, &Labels::of_entry(rule, &mirror.target));
-            }
-        }
-    }
-
-    fn both_outcomes(&mut self, family: &'static str, labels: &Labels) {
-        let ending = |code, classification, reason| Ending { code, grpc_status: None, classification, reason };
-        self.requests(family, labels, ending(200, Classification::Success, Reason::None), 0);
-        self.requests(family, labels, ending(500, Classification::Failure, Reason::Status), 0);
-    }
-
     fn finish(mut self) -> Vec<MetricFamily> {
         let mut families = Vec::new();
         for (name, help, kind) in FAMILIES.iter().copied() {
@@ -392,5 +348,6 @@ impl Families {
     }
 }
 
+mod configured;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use dashmap::DashMap;
 
 use super::cell::{Cell, Totals};
+use super::outcome::Reason;
 use super::tally::Tally;
 use crate::endpoint::{Incidents, VersionId};
 
@@ -55,6 +56,17 @@ impl Recorder {
     pub fn holding_for(&self, version: VersionId) -> usize {
         let holding = self.cells.get(&version).map_or(0, |cells| cells.iter().map(|cell| cell.holding()).sum());
         usize::try_from(holding).unwrap_or(0)
+    }
+
+    /// The versions that requests left for another, with how many did, by cause, since the start.
+    pub fn rescues(&self) -> Vec<(VersionId, Vec<(Reason, u64)>)> {
+        let rescues = |cells: &Vec<Arc<Cell>>| {
+            let mut sums = Vec::new();
+            cells.iter().for_each(|cell| cell.add_rescues(&mut sums));
+            sums
+        };
+        let all = self.cells.iter().map(|cells| (*cells.key(), rescues(cells.value())));
+        all.filter(|(_, sums)| !sums.is_empty()).collect()
     }
 
     /// The versions that had a request.

@@ -363,6 +363,12 @@ async fn rescued(canary: std::net::SocketAddr, path: &str, post: u16, reason: &s
     assert_eq!(ask(&proxy, "POST", path).await.status, post, "POST");
     assert_eq!(proxy.metric("weir_requests_total", &failed).await, 4.0);
     assert_eq!(stable.stats().requests, 3);
+    let past = || proxy.process().control().events().follow().0.into_iter();
+    let told = || past().find(|event| format!("{:?}", event.kind) == "Rescued");
+    wait_until("it is told", async || told().is_some()).await;
+    let told = told().unwrap();
+    assert_eq!((&*told.split, &*told.version), ("shop", "canary"));
+    assert!(told.message.contains("repeated on another version") && told.message.contains(reason), "{}", told.message);
     proxy
 }
 
