@@ -65,6 +65,8 @@ struct Place {
     ordered: bool,
     /// Whether anybody else was told that it drains.
     told: bool,
+    /// Nothing is left that lives long; what is in flight still may turn out to, and is then asked.
+    quiet: bool,
 }
 
 /// An endpoint of a route as a snapshot has it.
@@ -93,6 +95,10 @@ impl Drains {
             let after = standings(change.after, route);
             for (endpoint, was) in &before {
                 let is = after.get(endpoint);
+                if is.is_none() {
+                    // What was let in by an override since it drained has not been asked.
+                    self.forget_quiet(route, *endpoint, fleet);
+                }
                 let known = self.places.contains_key(&(route.clone(), *endpoint));
                 let event = event(was, is, change.leaving, settle(route, &was.drain));
                 // One that never had any weight drains only when it goes.
@@ -132,6 +138,7 @@ impl Drains {
             progress: Arc::default(),
             ordered: false,
             told: false,
+            quiet: false,
         });
         place.state = place.state.step(event, now, place.drain.timeout);
     }
@@ -196,13 +203,20 @@ impl Drains {
                 );
                 events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
             }
-            let late = now < since + LATE && place.endpoint.in_flight() > 0;
-            if place.progress.is_over(fleet.workers()) && !late || now >= deadline + GRACE {
+            let in_flight = place.endpoint.in_flight() > 0;
+            let late = now < since + LATE && in_flight;
+            let is_empty = place.progress.is_over(fleet.workers()) && !late;
+            let ends = is_empty && !in_flight || now >= deadline + GRACE;
+            if (is_empty || ends) && std::mem::take(&mut place.told) {
+                place.tell_end(route, events, now);
+            }
+            place.quiet = is_empty;
+            if ends {
                 over.push((route.clone(), *endpoint));
             }
         }
         for (route, endpoint) in over {
-            self.end(route, endpoint, fleet, events, now);
+            self.end(&route, endpoint, fleet);
         }
         for (named, progress) in self.past.extract_if(.., |(_, progress)| progress.remaining() == 0) {
             add_up(&mut self.closed, named, &progress);
@@ -212,19 +226,16 @@ impl Drains {
         }
     }
 
-    fn end(&mut self, route: RouteKey, endpoint: EndpointId, fleet: &Fleet, events: &Events, now: Instant) {
+    fn end(&mut self, route: &RouteKey, endpoint: EndpointId, fleet: &Fleet) {
         let Some(place) = self.places.remove(&(route.clone(), endpoint)) else { return };
         fleet.tell(|| Command::Recall(Subject::Place(route.clone(), endpoint)));
-        if let (true, DrainState::Draining { since, .. }) = (place.told, place.state) {
-            let [finished, asked, forced] = Closed::ALL.map(|how| place.progress.closed(how));
-            let message = format!(
-                "{} has drained in {:.1} s: {finished} ended by themselves, {asked} when asked, {forced} were cut",
-                place.endpoint.address,
-                now.saturating_duration_since(since).as_secs_f64(),
-            );
-            events.tell(EventKind::DrainEnded, &route.to_string(), &place.version, message);
+        self.past.push(((route.clone(), place.version), place.progress));
+    }
+
+    fn forget_quiet(&mut self, route: &RouteKey, endpoint: EndpointId, fleet: &Fleet) {
+        if self.places.get(&(route.clone(), endpoint)).is_some_and(|place| place.quiet) {
+            self.end(route, endpoint, fleet);
         }
-        self.past.push(((route, place.version), place.progress));
     }
 
     /// Sends the orders of what has begun to drain.
@@ -305,10 +316,12 @@ impl Drains {
             let DrainState::Draining { deadline, .. } = place.state else { continue };
             let named = (route.clone(), Arc::clone(&place.version));
             let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
-            figures.draining += 1;
-            figures.remaining += place.progress.remaining();
-            figures.left = figures.left.max(deadline.saturating_duration_since(now));
             count(figures, &place.progress);
+            if !place.quiet {
+                figures.draining += 1;
+                figures.remaining += place.progress.remaining();
+                figures.left = figures.left.max(deadline.saturating_duration_since(now));
+            }
         }
         for (named, progress) in &self.past {
             count(figures.entry(named.clone()).or_insert_with(|| entry(named)), progress);
@@ -318,7 +331,20 @@ impl Drains {
 
     /// Whether any of some endpoints drains, or is about to.
     pub fn waits(&self, is_meant: impl Fn(&Endpoint) -> bool) -> bool {
-        self.places.values().any(|place| is_meant(&place.endpoint))
+        self.places.values().any(|place| !place.quiet && is_meant(&place.endpoint))
+    }
+}
+
+impl Place {
+    fn tell_end(&self, route: &RouteKey, events: &Events, now: Instant) {
+        let DrainState::Draining { since, .. } = self.state else { return };
+        let [finished, asked, forced] = Closed::ALL.map(|how| self.progress.closed(how));
+        let message = format!(
+            "{} has drained in {:.1} s: {finished} ended by themselves, {asked} when asked, {forced} were cut",
+            self.endpoint.address,
+            now.saturating_duration_since(since).as_secs_f64(),
+        );
+        events.tell(EventKind::DrainEnded, &route.to_string(), &self.version, message);
     }
 }
 

@@ -129,7 +129,7 @@ pub struct Order {
     pub generation: u64,
     /// When it began.
     pub since: Instant,
-    /// Connections are asked within this time, evenly.
+    /// Connections are asked within this time, evenly; all by [`Order::last_call`].
     pub spread: Duration,
     /// Between two that are asked, at most this long.
     pub slowest: Duration,
@@ -139,4 +139,24 @@ pub struct Order {
     pub deadline: Instant,
     /// How far it is.
     pub progress: Arc<Progress>,
+}
+
+/// The last ones are asked this long before the deadline, or a tenth of the time that a drain takes if that is less.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Order {
+    /// How long those that were asked have at least to answer.
+    pub fn grace(&self) -> Duration {
+        (self.deadline.saturating_duration_since(self.since) / 10).min(GRACE)
+    }
+
+    /// By when all are asked, whatever the pace.
+    pub fn last_call(&self) -> Instant {
+        self.deadline - self.grace()
+    }
+
+    /// How long those that are known at `now` may wait for their turn.
+    pub fn patience(&self, now: Instant) -> Duration {
+        self.spread.min(self.last_call().saturating_duration_since(now))
+    }
 }

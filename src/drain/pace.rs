@@ -33,6 +33,32 @@ impl Pace {
         true
     }
 
+    /// How long it takes for so many.
+    pub fn takes(&self, count: usize) -> Duration {
+        self.slot.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Asks `count` connections within `time` from `now` on, unless it is fast enough for that.
+    pub fn hasten(&mut self, count: usize, time: Duration, now: Instant, rng: &mut fastrand::Rng) {
+        let slot = time / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        if slot >= self.slot {
+            return;
+        }
+        self.slot = slot;
+        if self.next > now + slot {
+            self.begun = now;
+            self.next = now + slot.mul_f64(rng.f64());
+        }
+    }
+
+    /// Nobody waits at `now`: whoever comes next has a slot of its own from there.
+    pub fn rest(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        if self.next < now {
+            self.begun = now;
+            self.next = now + self.slot.mul_f64(rng.f64());
+        }
+    }
+
     /// Asks nobody until `now`, and goes on at the same rate from there.
     pub fn hold(&mut self, now: Instant) {
         if self.next < now {
@@ -90,6 +116,17 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(100, (Duration::ZERO, Duration::ZERO), start, &mut rng);
         assert_eq!(asked(&mut pace, start, 100, &mut rng), [0; 100]);
+    }
+
+    #[test]
+    fn more_connections_are_asked_faster_and_never_slower() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let start = Instant::now();
+        let mut pace = Pace::new(10, (MILLI * 10_000, MILLI * 10_000), start, &mut rng);
+        pace.hasten(100, MILLI * 1000, start, &mut rng);
+        pace.hasten(1, MILLI * 1000, start, &mut rng);
+        let times = asked(&mut pace, start, 100, &mut rng);
+        assert!(times[49] >= 490 && times[99] <= 1000, "{times:?}");
     }
 
     #[test]

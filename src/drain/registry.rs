@@ -63,8 +63,10 @@ struct Drain {
     pace: Pace,
     /// Those to be asked, in this order.
     queue: VecDeque<Rc<Entry>>,
-    asked: Vec<Rc<Entry>>,
-    cut: bool,
+    /// Whether any came since it was last looked: the pace may be too slow for them.
+    joined: bool,
+    /// Those that were asked, and since when they have time to answer.
+    asked: Vec<(Rc<Entry>, Instant)>,
 }
 
 /// The long-lived connections of a worker.
@@ -89,7 +91,8 @@ impl Registry {
         // It was decided before a drain began, and comes to it late.
         if let Some(drain) = self.drains.borrow_mut().iter_mut().find(|drain| drain.order.means(&entry.resident)) {
             drain.order.progress.join();
-            drain.take(&entry);
+            drain.take(&entry, Instant::now());
+            drain.joined = true;
         }
         let key = self.entries.borrow_mut().insert(Rc::clone(&entry));
         Registered { registry: Rc::clone(self), key, entry }
@@ -119,11 +122,11 @@ impl Registry {
             entries.iter().map(|(_, entry)| entry).filter(|entry| order.means(&entry.resident) && is_free(entry));
         let (asked, mut waiting): (Vec<_>, Vec<_>) = meant.cloned().partition(|entry| entry.asked.get().is_some());
         waiting.sort_by_key(|entry| entry.idle_since(now));
-        let pace = Pace::new(waiting.len(), (order.spread, order.slowest), now, rng);
+        let pace = Pace::new(waiting.len(), (order.patience(now), order.slowest), now, rng);
         order.progress.begin(asked.len() + waiting.len());
         let share = Rc::new(Share(std::sync::Arc::clone(&order.progress)));
-        let mut drain = Drain { order, share, pace, queue: VecDeque::new(), asked: Vec::new(), cut: false };
-        asked.iter().chain(&waiting).for_each(|entry| drain.take(entry));
+        let mut drain = Drain { order, share, pace, queue: VecDeque::new(), joined: false, asked: Vec::new() };
+        asked.iter().chain(&waiting).for_each(|entry| drain.take(entry, now));
         drains.push(drain);
     }
 
@@ -156,9 +159,10 @@ impl Registry {
         }
     }
 
-    /// A long-lived connection was opened on a route, or refused: what those who were asked to go find elsewhere.
-    pub fn opened(&self, route: &RouteKey, ok: bool, took: Duration) {
-        for drain in self.drains.borrow().iter() {
+    /// A long-lived connection that was decided at `generation` was opened on a route, or refused: what those who were asked
+    /// to go find elsewhere.
+    pub fn opened(&self, (route, generation): (&RouteKey, u64), ok: bool, took: Duration) {
+        for drain in self.drains.borrow().iter().filter(|drain| generation >= drain.order.generation) {
             if matches!(&drain.order.subject, Subject::Place(drained, _) if drained == route) {
                 drain.order.progress.opened(ok, took, Instant::now());
             }
@@ -173,13 +177,13 @@ impl Order {
 }
 
 impl Drain {
-    fn take(&mut self, entry: &Rc<Entry>) {
+    fn take(&mut self, entry: &Rc<Entry>, now: Instant) {
         if let Some(former) = entry.progress.replace(Some(Rc::clone(&self.share))) {
             former.0.keep();
         }
         match entry.asked.get() {
             None => self.queue.push_back(Rc::clone(entry)),
-            Some(_) => self.asked.push(Rc::clone(entry)),
+            Some(_) => self.asked.push((Rc::clone(entry), now)),
         }
     }
 
@@ -189,30 +193,53 @@ impl Drain {
     }
 
     fn tick(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        self.asked.retain(|entry| !entry.gone.get());
-        if now >= self.order.deadline {
-            let waiting = std::mem::take(&mut self.queue);
-            let waiting: Vec<_> = waiting.into_iter().filter(|entry| self.has(entry)).collect();
-            for entry in waiting.iter().chain(self.asked.iter().filter(|_| !self.cut)) {
-                entry.ask(Asked::Cut);
-            }
-            self.asked.extend(waiting);
-            self.cut = true;
-            return;
-        }
-        if self.order.progress.is_strained(now) {
+        self.asked.retain(|(entry, _)| !entry.gone.get());
+        self.cut(now);
+        // Whoever is not asked by then would be cut without a word, which spares nobody anything.
+        let all = now >= self.order.last_call();
+        if !all && self.order.progress.is_strained(now) {
             return self.pace.hold(now);
         }
+        self.hasten(now, rng);
         while let Some(next) = self.queue.front() {
             let left = next.gone.get() || !self.has(next);
-            if !left && !self.pace.take(now, rng) {
+            if !left && !all && !self.pace.take(now, rng) {
                 break;
             }
             if let Some(entry) = self.queue.pop_front().filter(|_| !left) {
                 entry.ask(Asked::ToEnd(self.order.close_code));
-                self.asked.push(entry);
+                self.asked.push((entry, now));
             }
         }
+        if self.queue.is_empty() {
+            self.pace.rest(now, rng);
+        }
+    }
+
+    /// Cuts those that had their time to answer, once the deadline is over.
+    fn cut(&self, now: Instant) {
+        if now < self.order.deadline {
+            return;
+        }
+        let grace = self.order.grace();
+        for (entry, _) in self.asked.iter().filter(|(_, since)| now >= *since + grace) {
+            if entry.asked.get() != Some(Asked::Cut) {
+                entry.ask(Asked::Cut);
+            }
+        }
+    }
+
+    /// Makes the pace fast enough for those that came late, and for all to be asked by the last call.
+    fn hasten(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        let left = self.order.last_call().saturating_duration_since(now);
+        if !self.joined && self.pace.takes(self.queue.len()) <= left {
+            return;
+        }
+        let Self { queue, share, .. } = self;
+        let is_here = |entry: &Rc<Entry>| entry.progress.borrow().as_ref().is_some_and(|of| Rc::ptr_eq(of, share));
+        queue.retain(|entry| !entry.gone.get() && is_here(entry));
+        let time = if std::mem::take(&mut self.joined) { self.order.patience(now) } else { left };
+        self.pace.hasten(self.queue.len(), time, now, rng);
     }
 }
 

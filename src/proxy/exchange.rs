@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Version;
 use http::uri::Scheme;
+use http::{StatusCode, Version};
 use tokio::time::Instant;
 
 use super::attempt::Outbound;
@@ -132,13 +132,18 @@ impl Exchange {
         }
         let failed = match self.tries(client, request, outbound, split).await {
             Ok(answer) => match upgrade::agreed(outbound, &answer) {
-                Ok(false) => return relay::relay(self, client, answer, outbound).await,
+                Ok(false) => {
+                    if outbound.upgrade.is_some() && is_turned_away(answer.response.status) {
+                        self.opened(false);
+                    }
+                    return relay::relay(self, client, answer, outbound).await;
+                }
                 Ok(true) => return upgrade::tunnel(self, client, answer, outbound).await,
                 Err(failed) => failed,
             },
             Err(failed) => failed,
         };
-        if outbound.upgrade.is_some() && self.worker.registry.is_draining() {
+        if outbound.upgrade.is_some() {
             self.opened(false);
         }
         if failed.fault == Fault::ClientGone {
@@ -159,9 +164,7 @@ impl Exchange {
 
     /// Makes its connection known as one that lives long. What it was decided by is given up: it is not kept for as long.
     pub fn settle_in(&mut self, protocol: StreamProtocol) -> Registered {
-        if self.worker.registry.is_draining() {
-            self.opened(true);
-        }
+        self.opened(true);
         let registered = self.resident(protocol);
         self.leave_snapshot();
         registered
@@ -186,8 +189,11 @@ impl Exchange {
 
     /// Tells drains of this route whether a long-lived connection found a place.
     fn opened(&self, ok: bool) {
-        let route = &self.decision.rule(&self.snapshot).body.route;
-        self.worker.registry.opened(route, ok, self.ledger.started().elapsed());
+        if self.worker.registry.is_draining() {
+            let route = &self.decision.rule(&self.snapshot).body.route;
+            let decided = (route, self.snapshot.generation);
+            self.worker.registry.opened(decided, ok, self.ledger.started().elapsed());
+        }
     }
 
     /// What the proxy adds to the head of every answer of an endpoint.
@@ -209,4 +215,9 @@ impl Exchange {
             forward::via(fields, Version::HTTP_11);
         }
     }
+}
+
+/// Whether an endpoint that answers so has no room for who comes: other refusals are about the request.
+fn is_turned_away(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use weir::echo::Echo;
 
@@ -306,4 +308,101 @@ async fn who_asks_waits_for_requests_in_flight() {
     assert_eq!(get(proxy.admin(), &format!("/drain/{address}?seconds=0")).await.status, 504);
     assert_eq!(get(proxy.admin(), &format!("/drain/{address}")).await.status, 200);
     assert_eq!(within(slow).await.unwrap().status, 200);
+}
+
+/// An endpoint that agrees to WebSockets once the gate is open, and says nothing more.
+async fn agrees_late(gate: watch::Receiver<bool>) -> mocks::Mock {
+    mocks::Mock::start(move |connection, head| {
+        let mut gate = gate.clone();
+        Box::pin(async move {
+            let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap();
+            gate.wait_for(|open| *open).await.unwrap();
+            let agreed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+            let key = derive_accept_key(key.as_bytes());
+            connection.write(&format!("{agreed}sec-websocket-accept: {key}\r\n\r\n")).await;
+            // Nothing but the client's Close frame comes.
+            let mut closed = [0; 8];
+            connection.stream.read_exact(&mut closed).await.unwrap();
+            false
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_are_under_way_get_a_close_frame_in_their_turn() {
+    let (open, gate) = watch::channel(false);
+    let (late, new) = (agrees_late(gate).await, echo("new").await);
+    let (old, new) = (quoted(late.address()), quoted(new.address()));
+    let slowly = "    drain: {timeout: 20s, spread: 1s}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], slowly)).await;
+    let http = proxy.http();
+    let clients: Vec<_> = (0..20).map(|_| tokio::spawn(async move { websocket_h1(http, None).await.0 })).collect();
+    wait_until("all are under way", async || late.received("GET /chat") == 20).await;
+    proxy.apply(&shop([(&old, 0), (&new, 1)], slowly));
+    // Others find a place meanwhile.
+    assert_eq!(get(http, "/").await.header("x-echo-version"), Some("new"));
+    open.send_replace(true);
+    for client in clients {
+        let mut socket = within(client).await.unwrap();
+        assert_eq!(close_code(&mut socket).await, 1001);
+        assert!(within(socket.next()).await.is_none());
+    }
+    closed(&proxy, "old", "asked", 20.0).await;
+}
+
+/// An endpoint that refuses every upgrade with this status.
+async fn refuses(status: &'static str) -> mocks::Mock {
+    mocks::Mock::start(move |connection, _| {
+        Box::pin(async move {
+            connection.write(&format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")).await;
+            true
+        })
+    })
+    .await
+}
+
+/// How many of 60 WebSockets are asked within the two seconds after their clients found out how the target answers.
+async fn asked_while_the_target_answers(status: &'static str) -> usize {
+    let (old, target) = (echo("old").await, refuses(status).await);
+    let (old, new) = (quoted(old.address()), quoted(target.address()));
+    let slowly = "    drain: {timeout: 60s, spread: 6s}\n";
+    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], slowly)).await;
+    let http = proxy.http();
+    let mut sockets = Vec::new();
+    for _ in 0..60 {
+        sockets.push(websocket_h1(http, None).await.0);
+    }
+    proxy.apply(&shop([(&old, 0), (&new, 1)], slowly));
+    // Clients that are turned away come again and again.
+    let again = tokio::spawn(async move {
+        loop {
+            let stream = tokio::net::TcpStream::connect(http).await.unwrap();
+            let answer = tokio_tungstenite::client_async(format!("ws://{http}/chat"), stream).await;
+            assert!(answer.is_err());
+            tokio::task::yield_now().await;
+        }
+    });
+    let looks = sockets.into_iter().map(async |mut socket| {
+        let within_two = tokio::time::timeout(Duration::from_secs(2), socket.next()).await;
+        usize::from(within_two.is_ok())
+    });
+    let asked = futures_util::future::join_all(looks).await.into_iter().sum();
+    assert!(!again.is_finished());
+    again.abort();
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_while_the_target_turns_upgrades_away() {
+    for status in ["503 Service Unavailable", "429 Too Many Requests", "500 Internal Server Error"] {
+        let asked = asked_while_the_target_answers(status).await;
+        assert!(asked <= 5, "{status}: {asked}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_are_about_the_request_pause_nothing() {
+    let asked = asked_while_the_target_answers("403 Forbidden").await;
+    assert!((10..=25).contains(&asked), "{asked}");
 }

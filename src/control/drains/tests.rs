@@ -324,3 +324,36 @@ fn an_order_goes_out_once_however_often_it_is_looked_in_a_moment() {
     world.drains.tick(&world.fleet, &world.events, world.now);
     assert_eq!(world.told(1).len(), 2);
 }
+
+#[test]
+fn a_drain_waits_for_what_is_in_flight_and_is_over_meanwhile() {
+    let mut world = World::new(halves());
+    let endpoint = Arc::clone(&world.served.rules[0].body.versions[0].endpoints[0]);
+    let handshake = endpoint.begin();
+    world.serve(turned());
+    assert_eq!(world.told(0).len(), 2);
+    world.pass(5);
+    let other = world.endpoint(0, 1);
+    assert_eq!(world.told(0), [Told::Recall(other)]);
+    assert!(!world.drains.waits(|_| true));
+    assert!(world.drains.figures(world.now).iter().all(|figures| figures.draining == 0));
+    drop(handshake);
+    world.pass(1);
+    assert_eq!(world.told(0), [Told::Recall(endpoint.id)]);
+}
+
+#[test]
+fn what_came_to_a_drained_endpoint_since_drains_when_it_goes() {
+    let mut world = World::new(halves());
+    let endpoint = Arc::clone(&world.served.rules[0].body.versions[0].endpoints[0]);
+    let _by_override = endpoint.begin();
+    world.serve(turned());
+    world.told(0);
+    world.pass(5);
+    world.told(0);
+    let mut gone = turned();
+    gone.versions[0].endpoints.clear();
+    world.serve(gone);
+    let again = world.told(1);
+    assert!(again.contains(&Told::Drain(endpoint.id, Cause::Removed)), "{again:?}");
+}

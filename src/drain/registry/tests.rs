@@ -208,10 +208,22 @@ fn openings_on_any_worker_count() {
     other.begin(&order);
     one.pass(2_000);
     let before = asked(&all);
-    (0..10).for_each(|_| other.registry.opened(&route("a"), false, MILLI));
-    (0..10).for_each(|_| other.registry.opened(&route("b"), false, MILLI));
+    (0..10).for_each(|_| other.registry.opened((&route("a"), 2), false, MILLI));
+    (0..10).for_each(|_| other.registry.opened((&route("b"), 2), false, MILLI));
     one.pass(500);
     assert_eq!(asked(&all), before);
+}
+
+#[test]
+fn openings_that_were_decided_before_the_drain_say_nothing_of_its_target() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    (0..10).for_each(|_| world.registry.opened((&route("a"), 1), false, MILLI));
+    (0..10).for_each(|_| world.registry.opened((&route("b"), 2), false, MILLI));
+    world.pass(2_000);
+    assert!(asked(&all) >= 19);
 }
 
 #[test]
@@ -238,4 +250,106 @@ fn the_clients_of_a_listener_are_asked() {
     world.begin(&order);
     world.pass(20);
     assert_eq!((look(&mine), look(&other)), (Some(Asked::ToEnd(None)), None));
+}
+
+#[test]
+fn those_that_come_late_are_asked_in_their_turn_within_a_spread_of_their_own() {
+    let mut world = World::new();
+    let early = world.many(2, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(2_000);
+    let late = world.many(40, "a", 1);
+    world.pass(5_000);
+    assert!((18..=23).contains(&(asked(&early) + asked(&late))), "{} of them", asked(&late));
+    world.pass(5_000);
+    assert_eq!(asked(&early) + asked(&late), 42);
+    assert_eq!(order.progress.remaining(), 42);
+}
+
+#[test]
+fn those_that_come_late_do_not_hurry_a_pace_that_is_fast_enough() {
+    let mut world = World::new();
+    let early = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    world.pass(5_000);
+    let late = world.many(10, "a", 1);
+    world.pass(5_000);
+    assert!((98..=102).contains(&(asked(&early) + asked(&late))));
+    world.pass(1_100);
+    assert_eq!(asked(&early) + asked(&late), 110);
+}
+
+#[test]
+fn those_that_come_after_the_spread_are_asked_before_the_last_call() {
+    let mut world = World::new();
+    let order = world.order(place("a", 1), 20);
+    world.begin(&order);
+    world.pass(50_000);
+    let late = world.many(80, "a", 1);
+    world.pass(4_000);
+    assert!((38..=42).contains(&asked(&late)), "{}", asked(&late));
+    world.pass(4_000);
+    assert_eq!(asked(&late), 80);
+}
+
+#[test]
+fn who_was_held_up_is_asked_before_the_last_call() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 50);
+    world.begin(&order);
+    for _ in 0..47 {
+        (0..10).for_each(|_| order.progress.opened(false, MILLI, world.now));
+        world.pass(1_000);
+    }
+    let before = asked(&all);
+    assert!(before < 5, "{before}");
+    // The strain is past after four seconds at most.
+    world.pass(4_000);
+    world.pass(7_000);
+    assert_eq!(asked(&all), 100);
+}
+
+#[test]
+fn who_was_held_up_until_the_end_is_asked_before_it_is_cut() {
+    let mut world = World::new();
+    let all = world.many(10, "a", 1);
+    let order = world.order(place("a", 1), 20);
+    world.begin(&order);
+    for _ in 0..58 {
+        (0..10).for_each(|_| order.progress.opened(false, MILLI, world.now));
+        world.pass(1_000);
+    }
+    assert_eq!(asked(&all), 10);
+    world.pass(2_000);
+    assert!(all.iter().all(|one| look(one) == Some(Asked::Cut)));
+}
+
+#[test]
+fn a_spread_as_long_as_the_timeout_leaves_the_last_ones_time_to_answer() {
+    let mut world = World::new();
+    let all = world.many(300, "a", 1);
+    let order = world.order(place("a", 1), 60);
+    world.begin(&order);
+    world.pass(58_000);
+    assert_eq!(asked(&all), 300);
+}
+
+#[test]
+fn who_comes_after_the_deadline_is_asked_before_it_is_cut() {
+    let mut world = World::new();
+    let order = world.order(place("a", 1), 0);
+    world.begin(&order);
+    world.pass(61_000);
+    let late = world.many(3, "a", 1);
+    world.pass(20);
+    assert_eq!(asked(&late), 3);
+    world.pass(1_900);
+    assert_eq!(asked(&late), 3);
+    world.pass(200);
+    assert!(late.iter().all(|one| look(one) == Some(Asked::Cut)));
+    drop(late);
+    assert_eq!(order.progress.closed(Closed::Forced), 3);
 }

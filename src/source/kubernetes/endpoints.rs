@@ -50,6 +50,16 @@ pub enum Missing {
         /// Name.
         name: Arc<str>,
     },
+    /// It is there, but cannot be understood.
+    #[error("Service {namespace}/{name} cannot be understood: {why}")]
+    Malformed {
+        /// Namespace.
+        namespace: Arc<str>,
+        /// Name.
+        name: Arc<str>,
+        /// What is wrong.
+        why: String,
+    },
     /// It has no such port.
     #[error("Service {namespace}/{name} has no port {port}; it has: {known}")]
     Port {
@@ -141,7 +151,11 @@ pub fn backend_by(
     let of = || (Arc::clone(namespace), Arc::clone(name));
     let service = reader.service(namespace, name).ok_or_else(|| {
         let (namespace, name) = of();
-        Missing::Service { namespace, name }
+        let id = Id::new(ObjectKind::Service, Arc::clone(&namespace), Arc::clone(&name));
+        match reader.malformed(&id) {
+            Some(why) => Missing::Malformed { namespace, name, why: why.to_owned() },
+            None => Missing::Service { namespace, name },
+        }
     })?;
     if service.kind.as_deref() == Some("ExternalName") {
         let (namespace, name) = of();

@@ -13,6 +13,7 @@ mod matching;
 mod mirror;
 mod retry;
 mod route;
+mod said;
 mod wire;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod convert;
 mod kind;
+mod place;
 mod strings;
 mod told;
 
@@ -246,7 +247,7 @@ impl Object {
     /// Says what of it cannot be understood, with its place.
     pub fn spec<T: DeserializeOwned>(&self) -> Result<T, String> {
         match &self.body {
-            Body::Text(spec) => serde_json::from_str(spec).map_err(|error| error.to_string()),
+            Body::Text(spec) => serde_json::from_str(spec).map_err(|error| misfit::<T>(spec, &error)),
             _ => Err("has no spec".to_owned()),
         }
     }
@@ -256,4 +257,12 @@ impl Object {
         let status = self.rare.as_ref().map_or("", |rare| &rare.status);
         serde_json::from_str(status).unwrap_or_default()
     }
+}
+
+/// What is wrong with a spec, and where in the object; the text's own lines say nothing to who wrote it.
+fn misfit<T: DeserializeOwned>(spec: &str, error: &serde_json::Error) -> String {
+    let value: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
+    let place = place::place("spec", &value, |value| serde_json::from_value::<T>(value.clone()).is_ok());
+    let message = error.to_string();
+    format!("{place}: {}", message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message))
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::wire::BackendRef;
-use super::{filter, grant};
+use super::{filter, grant, said};
 use crate::model::{Transport, UpstreamProtocol, Version, Weight};
 use crate::source::kubernetes::endpoints::{self, PortRef};
 use crate::source::kubernetes::index::Reader;
@@ -102,7 +102,11 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
     let found = endpoints::backend(reader, &namespace, &service.name, &port)
         .map_err(|error| refused("BackendNotFound", error.to_string()))?;
     let filters = filter::of_backend(&backend.filters)
-        .map_err(|error| refused("UnsupportedValue", format!("backend {}: {error}", backend.name)))?;
+        .map_err(|error| said::unsupported(format!("backend {}: {error}", backend.name)))?;
+    if let Some(protocol) = found.app_protocol.as_deref().filter(|protocol| !split::speaks(protocol)) {
+        let message = format!("{service} asks for {protocol} (appProtocol), which is not spoken to backends of routes");
+        return Err(refused("UnsupportedProtocol", message));
+    }
     let (revision, endpoints) = found.merged();
     let transport = match route.kind {
         // gRPC is HTTP/2, whatever the Service says.

@@ -45,7 +45,9 @@ pub fn spec(reader: &Reader<'_>, object: &Object) -> Option<GatewaySpec> {
 
 /// What a Gateway means; nothing if its class is not ours.
 pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
-    let Some(spec) = spec(reader, object) else { return Translation::default() };
+    let Some(spec) = spec(reader, object) else {
+        return malformed(reader, object).map_or_else(Translation::default, refused);
+    };
     if let Some(refusal) = refusal(&spec) {
         return refused(refusal);
     }
@@ -84,6 +86,14 @@ fn refused(accepted: Condition) -> Translation {
     let programmed = Condition::fails("Programmed", "Invalid", accepted.message.clone());
     let report = Report { conditions: vec![accepted, programmed], ..Report::default() };
     Translation { report, ..Translation::default() }
+}
+
+/// What is wrong with the spec of a Gateway of a class of ours, if it cannot be understood.
+fn malformed(reader: &Reader<'_>, object: &Object) -> Option<Condition> {
+    let error = object.spec::<GatewaySpec>().err()?;
+    let spec: serde_json::Value = object.spec().ok()?;
+    class::is_ours(reader, spec["gatewayClassName"].as_str()?)
+        .then(|| Condition::fails("Accepted", "Invalid", format!("the spec cannot be understood: {error}")))
 }
 
 /// What a Gateway asks for that cannot be had, so that nothing of it is served.

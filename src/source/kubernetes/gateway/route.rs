@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::attach::{self, Attachable};
+use super::said::{self, Said};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
 use super::{GROUP, backend, filter, matching, mirror, retry};
 use crate::model::{
@@ -36,29 +37,30 @@ fn translate<M: DeserializeOwned>(
 ) -> Translation {
     let spec: RouteSpec<M> = match object.spec() {
         Ok(spec) => spec,
-        // The parents cannot be known, so nothing can be said in the status.
-        Err(error) => {
-            tracing::warn!(object = %id, "cannot be understood: {error}");
-            return Translation::default();
-        }
+        Err(error) => return malformed(reader, (id, kind), object, &error),
     };
     let parents: Vec<(&Value, ParentRef, Vec<Attachable>)> =
         spec.parent_refs.iter().filter_map(|reference| parent(reader, id, kind, reference)).collect();
     if parents.is_empty() {
         return Translation::default();
     }
-    let mut trouble = Vec::new();
-    let rules = spec.rules.iter().map(|wire| rule(reader, id, wire, to_match, &mut trouble));
+    let mut said = Said::default();
+    let rules = spec.rules.iter().map(|wire| {
+        let mut trouble = Vec::new();
+        let rule = rule(reader, id, wire, to_match, &mut trouble);
+        said.take(wire.name.as_deref(), &rule, trouble);
+        rule
+    });
     let rules: Vec<Rule> = rules.collect();
     let hosts: Vec<HostPattern> = spec.hostnames.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();
-    let resolved = resolved(&trouble);
     let mut attachments: Vec<Attachment> = Vec::new();
     let mut told: Vec<Parent> = Vec::new();
     for (reference, parent, listeners) in parents {
         let (accepted, on) = accept(&parent, &listeners, &hosts);
         attachments.extend(on.iter().filter_map(|listener| listener.attachment(&hosts)));
-        let attached = on.iter().map(|listener| (listener.gateway.clone(), Arc::clone(&listener.name))).collect();
-        let conditions = [vec![accepted, resolved.clone()], partial(&trouble)].concat();
+        let conditions = said.conditions(accepted);
+        let counts = conditions.first().is_some_and(|accepted| accepted.holds);
+        let attached = on.iter().filter(|_| counts).map(|on| (on.gateway.clone(), Arc::clone(&on.name))).collect();
         told.push(Parent { reference: reference.clone(), conditions, attached });
     }
     // Hostnames that are none must not come to mean all.
@@ -70,6 +72,23 @@ fn translate<M: DeserializeOwned>(
     let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
     split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
+}
+
+/// A route whose spec cannot be understood serves nothing, which its parents, as far as they can be read, are told.
+fn malformed(reader: &Reader<'_>, (id, kind): (&Id, Kind), object: &Object, error: &str) -> Translation {
+    let spec: Value = object.spec().unwrap_or_default();
+    let message = format!("the spec cannot be understood: {error}");
+    let references = spec["parentRefs"].as_array().into_iter().flatten();
+    let parents = references.filter_map(|reference| {
+        let (reference, ..) = parent(reader, id, kind, reference)?;
+        let conditions = vec![Condition::fails("Accepted", "UnsupportedValue", message.clone())];
+        Some(Parent { reference: reference.clone(), conditions, attached: Vec::new() })
+    });
+    let parents: Vec<Parent> = parents.collect();
+    if parents.is_empty() {
+        tracing::warn!(object = %id, "{message}");
+    }
+    Translation { report: Report { parents, ..Report::default() }, ..Translation::default() }
 }
 
 /// A parent that is a Gateway of ours, with its listeners; the others' parents are theirs to speak of.
@@ -111,26 +130,6 @@ pub fn accept<'l>(
     (Condition::holds("Accepted", "Accepted", ""), common)
 }
 
-/// One condition for all references: the first that leads nowhere gives the reason.
-fn resolved(trouble: &[Condition]) -> Condition {
-    let references: Vec<&Condition> = trouble.iter().filter(|condition| condition.kind == "ResolvedRefs").collect();
-    let messages: Vec<&str> = references.iter().map(|condition| &*condition.message).collect();
-    match references.first() {
-        Some(first) => Condition::fails("ResolvedRefs", first.reason, messages.join("; ")),
-        None => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
-    }
-}
-
-/// Rules that cannot be carried answer 500, which is said, too.
-fn partial(trouble: &[Condition]) -> Vec<Condition> {
-    let rules: Vec<&str> =
-        trouble.iter().filter(|condition| condition.kind == "PartiallyInvalid").map(|c| &*c.message).collect();
-    if rules.is_empty() {
-        return Vec::new();
-    }
-    vec![Condition::holds("PartiallyInvalid", "UnsupportedValue", rules.join("; "))]
-}
-
 fn rule<M>(
     reader: &Reader<'_>,
     id: &Id,
@@ -140,31 +139,34 @@ fn rule<M>(
 ) -> Rule {
     let mut versions =
         if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
-    let parts = parts(wire, to_match);
-    let (matches, filters, timeouts) = parts.unwrap_or_else(|(matches, error)| {
+    let parts = parts(wire, to_match).unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
         if versions.is_empty() {
             versions = backend::versions(reader, id, &[], &mut Vec::new());
         }
         versions.iter_mut().for_each(|version| version.invalid = true);
-        trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
-        (matches, Vec::new(), Timeouts::default())
-    });
-    let retry = retry::retry(wire.retry.as_ref()).unwrap_or_else(|error| {
-        trouble.push(Condition::holds("PartiallyInvalid", "UnsupportedValue", error));
-        Retry::default()
+        trouble.push(said::unsupported(error));
+        Parts { matches, ..Parts::default() }
     });
     let mirrors = mirror::mirrors(reader, id, &wire.filters, trouble);
-    Rule { matches, filters, split: Arc::new(Split { mirrors, ..plain_split(versions, timeouts, retry) }) }
+    let split = Split { mirrors, ..plain_split(versions, parts.timeouts, parts.retry) };
+    Rule { matches: parts.matches, filters: parts.filters, split: Arc::new(split) }
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {
     wire.filters.iter().any(|filter| filter.kind == "RequestRedirect")
 }
 
-type Parts = (Vec<Match>, Vec<Filter>, Timeouts);
+/// What a rule says of requests.
+#[derive(Default)]
+struct Parts {
+    matches: Vec<Match>,
+    filters: Vec<Filter>,
+    timeouts: Timeouts,
+    retry: Retry,
+}
 
-/// Matches, filters and timeouts; with an error, the matches that are good.
+/// What a rule says; with an error, the matches that are good.
 fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> Result<Parts, (Vec<Match>, String)> {
     let results: Vec<Result<Match, String>> = wire.matches.iter().map(to_match).collect();
     let mut matches: Vec<Match> = results.iter().filter_map(|result| result.clone().ok()).collect();
@@ -176,11 +178,13 @@ fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> 
     if let Some(error) = results.into_iter().find_map(Result::err) {
         return Err((matches, error));
     }
-    let filters = mirror::check(&wire.filters).and_then(|()| filter::filters(&wire.filters));
-    let timeouts = timeouts(wire.timeouts.as_ref());
-    match (filters, timeouts) {
-        (Ok(filters), Ok(timeouts)) => Ok((matches, filters, timeouts)),
-        (Err(error), _) | (_, Err(error)) => Err((matches, error)),
+    let others = || {
+        mirror::check(&wire.filters)?;
+        Ok((filter::filters(&wire.filters)?, timeouts(wire.timeouts.as_ref())?, retry::retry(wire.retry.as_ref())?))
+    };
+    match others() {
+        Ok((filters, timeouts, retry)) => Ok(Parts { matches, filters, timeouts, retry }),
+        Err(error) => Err((matches, error)),
     }
 }
 

@@ -12,6 +12,7 @@ mod mirrors;
 mod parents;
 mod timeouts;
 mod tls;
+mod told;
 
 use serde_json::{Value, json};
 

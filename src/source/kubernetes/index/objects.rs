@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::super::ingress::Hosts;
 use super::super::object::{Body, Id, Object, ObjectKind, Slice};
 use super::super::split;
 use super::Topic;
@@ -33,7 +34,7 @@ pub struct Objects {
     targets: HashMap<Id, Vec<Id>>,
     /// What slices say is on its way out; most say nothing.
     leaving: BTreeMap<Id, Vec<SocketAddr>>,
-    /// Ingresses by the hosts of their rules; empty for every host.
+    /// Ingresses by their hosts, other names included; empty for every host.
     hosts: HashMap<Arc<str>, Vec<Id>>,
 }
 
@@ -107,7 +108,7 @@ impl Objects {
         found
     }
 
-    /// Ingresses with a rule for a host, the oldest first.
+    /// Ingresses that ask for a host, by a rule or as another name of theirs, the oldest first.
     pub fn ingresses_for(&self, host: &str) -> Vec<(&Id, &Object)> {
         let ids = self.hosts.get(host).into_iter().flatten();
         let mut found: Vec<(&Id, &Object)> = ids.filter_map(|id| self.known(id)).collect();
@@ -310,17 +311,5 @@ fn target_of(id: &Id, object: &Object) -> Option<Id> {
 }
 
 fn hosts_of(id: &Id, object: &Object) -> Vec<Arc<str>> {
-    if id.kind != ObjectKind::Ingress {
-        return Vec::new();
-    }
-    let Ok(spec) = object.spec::<serde_json::Value>() else { return Vec::new() };
-    let rules = spec["rules"].as_array().map_or(&[][..], Vec::as_slice);
-    let host = |rule: &serde_json::Value| rule["host"].as_str().unwrap_or_default().to_ascii_lowercase().into();
-    let mut hosts: Vec<Arc<str>> = rules.iter().map(host).collect();
-    if !spec["defaultBackend"].is_null() {
-        hosts.push("".into());
-    }
-    hosts.sort();
-    hosts.dedup();
-    hosts
+    if id.kind == ObjectKind::Ingress { Hosts::of(object).all().cloned().collect() } else { Vec::new() }
 }

@@ -17,7 +17,7 @@ pub enum Topic {
     Kind(ObjectKind, Option<Arc<str>>),
     /// Splits that aim at an object.
     Policies(Id),
-    /// Ingresses for a host.
+    /// Ingresses that ask for a host.
     Host(Arc<str>),
 }
 
@@ -116,7 +116,7 @@ impl<'i> Reader<'i> {
         self.objects.aiming_at(target)
     }
 
-    /// Ingresses with a rule for a host (empty: every host), the oldest first.
+    /// Ingresses that ask for a host (empty: every host), by a rule or as another name of theirs, the oldest first.
     pub fn ingresses_for(&self, host: &Arc<str>) -> Vec<(&'i Id, &'i Object)> {
         self.reads(Topic::Host(Arc::clone(host)));
         self.objects.ingresses_for(host)

@@ -8,6 +8,7 @@ pub mod annotations;
 pub mod audit;
 mod canary;
 mod filters;
+mod hosts;
 mod plan;
 mod translate;
 mod unit;
@@ -21,6 +22,7 @@ use k8s_openapi::api::networking::v1::{IngressBackend, IngressSpec};
 use crate::model::{Endpoint, HostPattern, Origin, Route};
 
 pub use annotations::{Finding, PREFIX, Severity};
+pub use hosts::Hosts;
 pub use plan::Plan;
 pub use unit::translate;
 

@@ -239,6 +239,11 @@ impl Plan {
         self.regex = self.locations.iter().filter(by_regex).map(|location| location.place.host.clone()).collect();
     }
 
+    /// Whether requests for a host are somebody's already.
+    pub(super) fn is_taken(&self, host: &HostPattern) -> bool {
+        self.hosts.contains(host) || self.aliases.values().flatten().any(|alias| alias == host)
+    }
+
     /// Hosts of an Ingress's own locations, in the order of its rules.
     pub(super) fn hosts_of(&self, ingress: usize) -> Vec<HostPattern> {
         let mut hosts = Vec::new();

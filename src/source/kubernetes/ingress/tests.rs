@@ -2,6 +2,7 @@
 
 mod affinity;
 mod canary;
+mod cluster;
 mod merge;
 mod paths;
 mod reports;

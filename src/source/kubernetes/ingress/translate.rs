@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::annotations::{Affinity, Canary, Finding, Protocol, Settings, Severity};
+use super::hosts::twin;
 use super::plan::{Arm, Location, Place, Plan};
 use super::{BackendRef, Cluster, Resolved, Translation, canary, filters};
 use crate::model::{
@@ -110,20 +111,22 @@ impl Maker<'_> {
     }
 
     /// `from-to-www-redirect`: the twin of each host, unless it is a host itself.
-    fn www(&self, routes: &[(Option<HostPattern>, Vec<Rule>)]) -> Vec<(Vec<HostPattern>, Vec<Rule>)> {
-        if !self.settings().redirects.www {
-            return Vec::new();
+    fn www(&mut self, routes: &[(Option<HostPattern>, Vec<Rule>)]) -> Vec<(Vec<HostPattern>, Vec<Rule>)> {
+        let asked = self.settings().redirects.www;
+        let mut twins = Vec::new();
+        for (host, rules) in routes.iter().filter(|_| asked) {
+            let (Some(HostPattern::Exact(name)), Some(rule)) = (host, rules.first()) else { continue };
+            let other = HostPattern::Exact(twin(name).into());
+            if !self.plan.is_taken(&other) {
+                let matches = vec![path_only(PathMatch::Prefix("/".into()))];
+                let redirect = Rule { matches, filters: vec![filters::to_host(name)], split: Arc::clone(&rule.split) };
+                twins.push((vec![other], vec![redirect]));
+            } else if !self.plan.hosts_of(self.ingress).contains(&other) {
+                let message = format!("{other} is served for another Ingress, so it is not redirected to {name}");
+                self.findings.push(Finding::new("from-to-www-redirect", Severity::Warning, message));
+            }
         }
-        let twin = |(host, rules): &(Option<HostPattern>, Vec<Rule>)| {
-            let Some(HostPattern::Exact(name)) = host else { return None };
-            let other = name.strip_prefix("www.").map_or_else(|| format!("www.{name}"), str::to_owned);
-            let other = HostPattern::Exact(other.into());
-            let taken = self.plan.hosts.contains(&other) || self.plan.aliases.values().flatten().any(|a| *a == other);
-            let split = Arc::clone(&rules.first().filter(|_| !taken)?.split);
-            let matches = vec![path_only(PathMatch::Prefix("/".into()))];
-            Some((vec![other], vec![Rule { matches, filters: vec![filters::to_host(name)], split }]))
-        };
-        routes.iter().filter_map(twin).collect()
+        twins
     }
 
     /// The rules of a location: itself, and before it what `app-root` answers.

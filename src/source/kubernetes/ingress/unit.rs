@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{BackendRef, Cluster, Finding, IngressView, Plan, Port, Resolved, Severity, TlsHosts};
+use super::{BackendRef, Cluster, Finding, Hosts, IngressView, Plan, Port, Resolved, Severity, TlsHosts};
 use crate::model::{Certificate, Endpoint, HostPattern, Version};
 use crate::source::kubernetes::endpoints::{self, Backend, PortRef};
 use crate::source::kubernetes::index::{Reader, Translation};
@@ -30,7 +30,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
             return Translation { report: Report { notes, ..Report::default() }, ..Translation::default() };
         }
     };
-    let (views, at) = related(reader, id, own);
+    let (views, at) = related(reader, (id, object), own);
     let plan = Plan::new(&views, &reader.options.annotation_prefix);
     let made = plan.translate(at, &Lookup { reader });
     let mut notes: Vec<Note> = made.findings.iter().filter_map(note).collect();
@@ -45,26 +45,41 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     Translation { routes: routes.into_iter().map(Arc::new).collect(), certificates, report, ..Translation::default() }
 }
 
-/// The Ingresses that share a host with one, and those for every host; with its own position among them.
-fn related(reader: &Reader<'_>, id: &Id, own: IngressView) -> (Vec<Arc<IngressView>>, usize) {
-    let rules = own.spec.rules.iter().flatten();
-    let mut hosts: BTreeSet<Arc<str>> =
-        rules.map(|rule| rule.host.as_deref().unwrap_or_default().to_ascii_lowercase().into()).collect();
-    hosts.insert("".into());
-    let mut found: BTreeMap<(i64, Id), Arc<IngressView>> = BTreeMap::new();
-    for host in &hosts {
-        for (other, object) in reader.ingresses_for(host) {
-            if other != id
-                && let Ok(Some(view)) = view(reader, other, object)
-            {
-                found.insert((object.created, other.clone()), Arc::new(view));
+/// The Ingresses that share a host with one, other names included, and those for every host; with its own position among
+/// them. Whether one really has another name depends on who shares its hosts: so these count, too.
+fn related(reader: &Reader<'_>, (id, object): (&Id, &Object), own: IngressView) -> (Vec<Arc<IngressView>>, usize) {
+    let mut asked = Hosts::of(object);
+    asked.rules.insert("".into());
+    let mut found: BTreeMap<(i64, Id), Arc<IngressView>> = BTreeMap::from([((own.created, id.clone()), Arc::new(own))]);
+    let mut further = BTreeSet::new();
+    for host in asked.all() {
+        for other in sharing(reader, host, &mut found) {
+            if other.others.contains(host) {
+                further.extend(other.rules);
             }
         }
     }
-    let key = (own.created, id.clone());
-    found.insert(key.clone(), Arc::new(own));
-    let at = found.keys().position(|known| *known == key).unwrap_or_default();
+    for host in further.iter().filter(|host| !asked.all().any(|known| known == *host)) {
+        sharing(reader, host, &mut found);
+    }
+    let at = found.keys().position(|(_, known)| known == id).unwrap_or_default();
     (found.into_values().collect(), at)
+}
+
+/// Adds the Ingresses that ask for a host; gives the hosts of those that have other names.
+fn sharing(reader: &Reader<'_>, host: &Arc<str>, found: &mut BTreeMap<(i64, Id), Arc<IngressView>>) -> Vec<Hosts> {
+    let mut renamed = Vec::new();
+    for (other, object) in reader.ingresses_for(host) {
+        let key = (object.created, other.clone());
+        if !found.contains_key(&key) {
+            let Ok(Some(view)) = view(reader, other, object) else { continue };
+            found.insert(key, Arc::new(view));
+        }
+        if Hosts::has_others(object) {
+            renamed.push(Hosts::of(object));
+        }
+    }
+    renamed
 }
 
 /// An Ingress as it is planned with; none if its class is not ours.

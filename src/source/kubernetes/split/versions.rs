@@ -225,6 +225,12 @@ pub fn transport(app_protocol: Option<&str>, asked: Option<Protocol>) -> Arc<Tra
     plain(protocol)
 }
 
+/// Whether an `appProtocol` is one that backends are spoken to in. What needs TLS is not: in clear text it would be another.
+pub fn speaks(app_protocol: &str) -> bool {
+    let known = ["http", "http/1.1", "http2", "h2c", "grpc", "ws", "kubernetes.io/h2c", "kubernetes.io/ws"];
+    app_protocol.is_empty() || known.iter().any(|known| known.eq_ignore_ascii_case(app_protocol))
+}
+
 /// Clear text in a version of HTTP; all that ask for the same share one.
 pub fn plain(protocol: UpstreamProtocol) -> Arc<Transport> {
     static KNOWN: [OnceLock<Arc<Transport>>; 3] = [const { OnceLock::new() }; 3];

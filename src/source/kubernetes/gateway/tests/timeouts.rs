@@ -54,7 +54,7 @@ fn a_duration_that_is_none_makes_its_rule_answer_500_and_is_said() {
         let route = route("timeouts", json!({"request": text}));
         let mut world = with_routes(std::slice::from_ref(&route));
         assert_eq!(world.get("a.example/"), "500", "{text:?}");
-        assert_eq!(world.parent(&route, "PartiallyInvalid"), "True/UnsupportedValue");
+        assert_eq!(world.parent(&route, "Accepted"), "False/UnsupportedValue");
     }
 }
 

@@ -21,6 +21,7 @@ use crate::model::{Access, Balance, Cors, HostPattern, Override, RedirectTo, Ret
 pub use canary::last_line;
 use reader::Reader;
 pub use reader::{asks, suggestion};
+pub use redirect::alias_names;
 pub use table::{Entry, Protects, TABLE, Verdict, find};
 
 /// The prefix unless another is configured.

@@ -82,11 +82,16 @@ fn template(text: &str) -> Option<Arc<str>> {
     Some(template.into())
 }
 
+/// The names in a `server-alias`, as they are written.
+pub fn alias_names(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty())
+}
+
 /// `server-alias`: names and wildcards.
 pub fn aliases(reader: &mut Reader<'_>) -> Vec<HostPattern> {
     let Some(text) = reader.text("server-alias") else { return Vec::new() };
     let mut aliases = Vec::new();
-    for name in text.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty()) {
+    for name in alias_names(text) {
         match HostPattern::parse(name) {
             Ok(host) => aliases.push(host),
             Err(error) => reader.tell("server-alias", Severity::Error, format!("{error}; the other names are served")),
