@@ -2,6 +2,8 @@
 //!
 //! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
 
+#[cfg(feature = "kubernetes")]
+mod figures;
 mod handover;
 #[cfg(feature = "kubernetes")]
 mod join;

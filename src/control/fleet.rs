@@ -15,6 +15,8 @@ pub struct Fleet {
     listening: Vec<Listening>,
     /// Sockets of the process whose place this one takes, until the first configuration says which it wants.
     inherited: Vec<(SocketKey, TcpListener)>,
+    /// Nothing is listened on any more, whatever a configuration says: the process is ending.
+    closed: bool,
 }
 
 /// A listener that the workers accept for.
@@ -36,7 +38,7 @@ impl Fleet {
 
     /// A fleet that takes over these sockets, as far as its first configuration has them, and lets go of the others.
     pub fn inheriting(workers: Vec<WorkerHandle>, inherited: Vec<(SocketKey, TcpListener)>) -> Self {
-        Self { workers, listening: Vec::new(), inherited }
+        Self { workers, listening: Vec::new(), inherited, closed: false }
     }
 
     /// Binds what `listeners` asks for and is not there yet. Nothing is accepted until [`Fleet::listen`].
@@ -45,7 +47,8 @@ impl Fleet {
     ///
     /// An address cannot be bound; what was bound meanwhile is let go.
     pub fn bind(&self, listeners: &[Arc<Listener>]) -> Result<Bound, BindError> {
-        let missing = listeners.iter().filter(|listener| !self.listening.iter().any(|known| listener.is(&known.key)));
+        let wanted = if self.closed { &[][..] } else { listeners };
+        let missing = wanted.iter().filter(|listener| !self.listening.iter().any(|known| listener.is(&known.key)));
         let bound = missing.map(|listener| {
             let failed = |error| BindError { listener: listener.name.to_string(), address: listener.address, error };
             let inherited = duplicates(self.inherited.iter().filter(|(key, _)| listener.is(key)).map(|(_, s)| s));
@@ -121,8 +124,9 @@ impl Fleet {
         self.workers.iter().map(|worker| worker.in_flight.connections()).sum()
     }
 
-    /// Stops accepting on every listener.
+    /// Stops accepting on every listener, for good.
     pub fn stop_listening(&mut self) {
+        self.closed = true;
         let all = std::mem::take(&mut self.listening);
         self.unlisten(all);
     }

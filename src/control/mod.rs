@@ -295,7 +295,7 @@ impl Control {
         }
     }
 
-    /// Stops accepting on every listener; connections that wait to be accepted still are.
+    /// Stops accepting on every listener, for good; connections that wait to be accepted still are.
     pub fn stop_listening(&self) {
         lock(&self.state).fleet.stop_listening();
     }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
+use super::figures::Turns;
 use super::join::Joined;
 use super::{Process, RunError, Signal, Signals, leave, load};
-use crate::control::{ApplyError, EventKind, SplitStatus, VersionStatus};
-use crate::model::{Kind, Model};
+use crate::control::{ApplyError, Control, EventKind};
+use crate::model::Model;
 use crate::source::file::{self, Loaded, Names, Watcher};
 use crate::source::kubernetes::{Cluster, Connection, Options, Scope};
 
@@ -21,8 +21,6 @@ const DEFAULT: &str =
 
 /// How often Splits are given the figures of their versions.
 const FIGURES: Duration = Duration::from_secs(5);
-/// Splits that are given figures at a time: each costs a write.
-const FIGURES_AT_ONCE: usize = 50;
 
 /// The Service by which clients reach the process's own listeners.
 const SERVICE: &str = "weir";
@@ -79,13 +77,14 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let options = args.options(&loaded.model);
     let mut cluster = Cluster::follow(&connection, options, &scope, loaded.model, joined.peers());
     joined.share(&process, &connection, &loaded.settings, (&args.namespace, cluster.leading())).await;
+    let mut turns = Turns::default();
     let mut figures = tokio::time::interval(FIGURES);
     figures.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = figures.tick() => tell_figures(&process, &mut cluster),
+            _ = figures.tick() => turns.tell(process.control(), &mut cluster),
             model = cluster.model() => {
-                bring_into_force(&process, &mut cluster, model);
+                bring_into_force(process.control(), &mut cluster, model);
                 process.ready();
             }
             () = watcher.changed(), if args.config.is_some() => reload(&args, &mut cluster, &mut watcher).await,
@@ -98,57 +97,25 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
             },
         }
     }
-    leave(process, &mut signals).await;
+    let control = Arc::clone(process.control());
+    follow_until(leave(process, &mut signals), &control, &mut cluster).await;
     Ok(())
 }
 
-/// Gives Splits the figures of their versions, as this replica has them; more than some at a time wait for the next one.
-fn tell_figures(process: &Process, cluster: &mut Cluster) {
-    let mut told = 0;
-    for split in &process.control().status_of(Kind::Split) {
-        told += usize::from(cluster.figures(&split.namespace, &split.name, figures_of(split)));
-        if told == FIGURES_AT_ONCE {
-            break;
+/// Whoever ends serves for a while yet, and does so by what the cluster says; but another one is to write now.
+async fn follow_until(end: impl Future<Output = ()>, control: &Control, cluster: &mut Cluster) {
+    cluster.resign();
+    let mut end = std::pin::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => return,
+            model = cluster.model() => bring_into_force(control, cluster, model),
         }
     }
-    cluster.state();
-}
-
-fn figures_of(split: &SplitStatus) -> serde_json::Value {
-    let percent = |share: Option<f64>| share.map(|share| format!("{:.2}", share * 100.0));
-    let version = |version: &VersionStatus| {
-        let mut figures = json!({
-            "name": version.name,
-            "revision": version.revision,
-            "desired": version.desired,
-            "effective": format!("{}", (version.effective * 100.0).round() / 100.0),
-            "share": percent(version.share).unwrap_or_default(),
-            "requests": version.requests,
-            "success": percent(version.success).unwrap_or_default(),
-            "p99": version.p99.map_or_else(String::new, |p99| format!("{:.0}ms", p99 * 1000.0)),
-            "connections": version.connections,
-            "draining": version.draining,
-        });
-        if version.drain_replicas > 0 {
-            figures["drainReplicas"] = version.drain_replicas.into();
-        }
-        if let Some(end) = version.drain_seconds.and_then(drain_ends_at) {
-            figures["drainEndsAt"] = end.into();
-        }
-        figures
-    };
-    split.versions.iter().map(version).collect()
-}
-
-/// The moment, to the second, so that it does not seem to change all the time.
-fn drain_ends_at(seconds: f64) -> Option<String> {
-    let end = jiff::Timestamp::now().as_second().checked_add(seconds.round() as i64)?;
-    Some(jiff::Timestamp::from_second(end).ok()?.to_string())
 }
 
 /// A listener that cannot be bound is left out, and all else comes into force.
-fn bring_into_force(process: &Process, cluster: &mut Cluster, mut model: Model) {
-    let control = process.control();
+fn bring_into_force(control: &Control, cluster: &mut Cluster, mut model: Model) {
     loop {
         match control.apply(model) {
             Ok(_) => return cluster.applied(),

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use cluster::Cluster;
 pub use connection::{ConnectError, Connection};
-pub use index::{Change, Index, Translation};
+pub use index::{Change, Difference, Index, Translation};
 pub use kept::Kept;
 pub use object::{Id, ObjectKind};
 pub use report::{Condition, ListenerReport, Note, Parent, Report};

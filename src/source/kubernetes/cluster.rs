@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
 use super::connection::Connection;
-use super::index::{Change, Index};
+use super::index::{Change, Difference, Index};
 use super::named::Named;
 use super::object::{Id, ObjectKind, Strings};
 use super::write::Writer;
@@ -75,6 +75,12 @@ impl Cluster {
     /// Whether this replica holds the Lease, by which one writes for all.
     pub fn leading(&self) -> watch::Receiver<bool> {
         self.leading.clone()
+    }
+
+    /// Gives the Lease up for good, as a process that ends does: another replica writes from now on. What the cluster says is still
+    /// followed.
+    pub fn resign(&mut self) {
+        self.writer.resign();
     }
 
     /// Whether everything was told at least once, so that what is not known is not there.
@@ -201,9 +207,14 @@ impl Cluster {
         }
     }
 
-    /// What is counted of the versions of a Split, for its status. Whether it is something else than before.
-    pub fn figures(&mut self, namespace: &str, name: &str, versions: serde_json::Value) -> bool {
-        self.index.set_figures(&Id::new(ObjectKind::Split, namespace, name), versions)
+    /// In what figures of a Split's versions are others than those that were told.
+    pub fn figures_differ(&self, id: &Id, versions: &serde_json::Value) -> Option<Difference> {
+        self.index.figures_differ(id, versions)
+    }
+
+    /// What is counted of the versions of a Split, for its status.
+    pub fn figures(&mut self, id: &Id, versions: serde_json::Value) {
+        self.index.set_figures(id, versions);
     }
 
     /// A listener could not be bound; gives the model without it. Nothing else is affected.

@@ -5,6 +5,7 @@
 //! to say what depends on what. Everything here is synchronous and knows no server.
 
 mod claims;
+mod figures;
 mod objects;
 mod reader;
 mod readers;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use crate::model::{Certificate, Listener, Model, Route, TlsServer};
 
+pub use figures::Difference;
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
@@ -346,16 +348,6 @@ impl Index {
     /// What is known.
     pub fn objects(&self) -> &Objects {
         &self.objects
-    }
-
-    /// Figures of the versions of a Split: whether they are others than before.
-    pub fn set_figures(&mut self, id: &Id, figures: Value) -> bool {
-        if self.units.number(id).is_none() || self.figures.get(id) == Some(&figures) {
-            return false;
-        }
-        self.figures.insert(id.clone(), figures);
-        self.reported.insert(id.clone());
-        true
     }
 
     /// What is to be said that was not since the last call; none about an object that has gone.

@@ -3,9 +3,11 @@
 //! about, or lags for too long.
 
 mod event;
+mod hand;
 mod lease;
 mod pending;
 mod programmed;
+mod retries;
 mod service;
 mod status;
 
@@ -14,18 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use serde_json::{Value, json};
+use kube::api::Api;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use self::hand::{Hand, Outcome};
 use self::pending::{Pending, Serving, counts_replicas};
-use self::status::Moment;
+use self::retries::Retries;
 use super::Options;
 use super::object::{Id, ObjectKind, Strings};
 use super::report::{Note, Report};
@@ -35,11 +35,6 @@ use crate::cluster::{Applied, Replicas};
 const AT_ONCE: usize = 16;
 /// Objects that are written before what has come meanwhile is looked at.
 const IN_TURN: usize = 64;
-/// How long what could not be written waits for its next try.
-const AGAIN: Duration = Duration::from_secs(2);
-/// How often an object is read again because somebody else has changed it.
-const CONFLICTS: usize = 5;
-
 /// How long replicas that come and go are left to settle before they are counted again.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -71,6 +66,8 @@ enum Order {
 pub struct Writer {
     orders: UnboundedSender<Order>,
     leading: watch::Receiver<bool>,
+    /// Told, or dropped, when the Lease is to be given up.
+    resign: Option<oneshot::Sender<()>>,
 }
 
 impl Writer {
@@ -78,13 +75,16 @@ impl Writer {
     pub fn start(client: Client, options: &Options, replicas: Replicas) -> Self {
         let (orders, received) = unbounded_channel();
         let (leads, leading) = watch::channel(false);
+        let (resign, resigned) = oneshot::channel();
         let leases: Api<Lease> = Api::namespaced(client.clone(), &options.namespace);
-        tokio::spawn(lease::hold(leases, options.identity.clone(), leads));
+        tokio::spawn(lease::hold(leases, options.identity.clone(), leads, resigned));
         let committer = Committer {
-            client,
-            namespace: options.namespace.to_string(),
-            identity: options.identity.clone(),
-            selector: Strings::default(),
+            hand: Hand {
+                client,
+                namespace: options.namespace.to_string(),
+                identity: options.identity.clone(),
+                selector: Strings::default(),
+            },
             replicas,
             leading: leading.clone(),
             pending: Pending::default(),
@@ -93,9 +93,10 @@ impl Writer {
             known: HashMap::new(),
             dirty: BTreeSet::new(),
             told: HashSet::new(),
+            retries: Retries::default(),
         };
         tokio::spawn(committer.run(received));
-        Self { orders, leading }
+        Self { orders, leading, resign: Some(resign) }
     }
 
     /// What is said about an object from now on; none: it has gone.
@@ -107,6 +108,11 @@ impl Writer {
     /// Whether this replica holds the Lease.
     pub fn leading(&self) -> watch::Receiver<bool> {
         self.leading.clone()
+    }
+
+    /// Gives the Lease up for good, so that another replica may have it at once; nothing is written any more.
+    pub fn resign(&mut self) {
+        self.resign = None;
     }
 
     /// The labels of the replicas' pods, by which Services of Gateways made from now on find them.
@@ -122,10 +128,7 @@ struct Known {
 }
 
 struct Committer {
-    client: Client,
-    namespace: String,
-    identity: String,
-    selector: Strings,
+    hand: Hand,
     replicas: Replicas,
     leading: watch::Receiver<bool>,
     pending: Pending,
@@ -138,15 +141,16 @@ struct Committer {
     dirty: BTreeSet<Id>,
     /// Notes that were told already.
     told: HashSet<(Id, Note)>,
+    /// What could not be written.
+    retries: Retries,
 }
 
 impl Committer {
     async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
-        let mut again = tokio::time::interval(AGAIN);
-        let mut failed: Vec<Id> = Vec::new();
         loop {
             let leads = *self.leading.borrow();
-            let wake = self.pending.deadline().into_iter().chain(self.recount).min();
+            let retry = if leads { self.retries.next() } else { None };
+            let wake = [self.pending.deadline(), self.recount, retry].into_iter().flatten().min();
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order),
@@ -159,6 +163,7 @@ impl Committer {
                     // Who holds the Lease is told everything anew, so what is not written by then need not be kept.
                     if !*self.leading.borrow() {
                         self.dirty.clear();
+                        self.retries.clear();
                         self.known.retain(|id, _| counts_replicas(id));
                     }
                 }
@@ -167,14 +172,14 @@ impl Committer {
                 }
                 () = sleep_until(wake) => {}
                 () = std::future::ready(()), if leads && !self.dirty.is_empty() => {}
-                _ = again.tick(), if !failed.is_empty() => self.dirty.extend(failed.drain(..)),
             }
             while let Ok(order) = orders.try_recv() {
                 self.take(order);
             }
             self.release(Instant::now());
             if *self.leading.borrow() {
-                failed.extend(self.write().await);
+                self.dirty.extend(self.retries.due(Instant::now()));
+                self.write().await;
             }
         }
     }
@@ -213,104 +218,69 @@ impl Committer {
                 self.held.remove(&id);
                 self.known.remove(&id);
                 self.told.retain(|(known, _)| *known != id);
-                if id.kind == ObjectKind::Gateway {
-                    self.dirty.insert(id);
+                self.retries.over(&id);
+                match id.kind {
+                    ObjectKind::Gateway => _ = self.dirty.insert(id),
+                    _ => _ = self.dirty.remove(&id),
                 }
             }
-            Order::Selector(selector) => self.selector = selector,
+            Order::Selector(selector) => self.hand.selector = selector,
         }
     }
 
-    /// Writes some of what is due; gives what could not be written.
-    async fn write(&mut self) -> Vec<Id> {
+    /// Writes some of what is due.
+    async fn write(&mut self) {
         // Gateways come before the routes on them, and what is new does not wait behind all that is left.
         let due: Vec<Id> = std::iter::from_fn(|| self.dirty.pop_first()).take(IN_TURN).collect();
-        let results: Vec<(Id, kube::Result<()>)> = {
+        let outcomes: Vec<(Id, Outcome)> = {
             let this = &*self;
             let write = |id: Id| async move {
-                let result = this.commit(&id).await;
-                (id, result)
+                let outcome = this.commit(&id).await;
+                (id, outcome)
             };
             futures_util::stream::iter(due).map(write).buffer_unordered(AT_ONCE).collect().await
         };
-        let mut failed = Vec::new();
-        for (id, result) in results {
-            match result {
-                Ok(()) => {
-                    if let Some(Known { statement, .. }) = self.known.get(&id) {
-                        self.told.extend(statement.report.notes.iter().map(|note| (id.clone(), note.clone())));
-                    }
-                    if !counts_replicas(&id) {
-                        self.known.remove(&id);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(object = %id, %error, "its status could not be written; it is tried again");
-                    failed.push(id);
-                }
+        for (id, Outcome { told, failures }) in outcomes {
+            self.told.extend(told.into_iter().map(|note| (id.clone(), note)));
+            if !failures.is_empty() {
+                self.failed(&id, &failures);
+                continue;
+            }
+            self.retries.over(&id);
+            if !counts_replicas(&id) {
+                self.known.remove(&id);
             }
         }
         if self.dirty.is_empty() {
             self.known.shrink_to_fit();
         }
-        failed
     }
 
-    async fn commit(&self, id: &Id) -> kube::Result<()> {
-        let services: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &self.namespace, &ObjectKind::Service.resource());
+    /// It is tried again, and said once.
+    fn failed(&mut self, id: &Id, failures: &[(&'static str, String)]) {
+        if self.retries.failed(id, Instant::now()) > 1 {
+            return;
+        }
+        for (what, error) in failures {
+            tracing::warn!(object = %id, "its {what} could not be written, and is tried again: {error}");
+        }
+    }
+
+    async fn commit(&self, id: &Id) -> Outcome {
+        // Whoever leads next says everything anew.
+        if !*self.leading.borrow() {
+            return Outcome::default();
+        }
         let Some(Known { statement, serving }) = self.known.get(id) else {
-            return service::remove(&services, &super::gateway::service_name(id)).await;
+            return match id.kind {
+                ObjectKind::Gateway => self.hand.remove_service(&super::gateway::service_name(id)).await,
+                _ => Outcome::default(),
+            };
         };
-        if let Some(wanted) = statement.report.service.as_ref().filter(|_| !self.selector.is_empty()) {
-            service::ensure(&services, wanted, &self.selector).await?;
-        }
-        let events =
-            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("events.k8s.io", "v1", "Event"), "events");
-        for note in statement.report.notes.iter().filter(|note| !self.told.contains(&(id.clone(), (*note).clone()))) {
-            let namespace = if id.namespace.is_empty() { "default" } else { &id.namespace };
-            let events = Api::namespaced_with(self.client.clone(), namespace, &events);
-            event::tell(&events, (id, &statement.uid), note, &self.identity).await?;
-        }
-        self.status(id, statement, &programmed::report(id.kind, &statement.report, serving)).await
-    }
-
-    /// Reads the object, and writes its status if it says something else. What changed meanwhile is read again.
-    async fn status(&self, id: &Id, statement: &Statement, report: &Report) -> kube::Result<()> {
-        let resource = id.kind.resource();
-        let api: Api<DynamicObject> = match id.kind.cluster_wide() {
-            true => Api::all_with(self.client.clone(), &resource),
-            false => Api::namespaced_with(self.client.clone(), &id.namespace, &resource),
-        };
-        for _ in 0..CONFLICTS {
-            let Some(object) = api.get_opt(&id.name).await? else { return Ok(()) };
-            if object.metadata.uid.as_deref() != Some(&*statement.uid) {
-                return Ok(());
-            }
-            let now = format!("{:.0}", Timestamp::now());
-            let before = object.data.get("status").unwrap_or(&Value::Null);
-            let moment = Moment { generation: statement.generation, now: &now };
-            let Some(wanted) = status::status(id.kind, report, before, moment) else { return Ok(()) };
-            if status::is_same(&wanted, before) {
-                return Ok(());
-            }
-            let patch = json!({
-                "metadata": {"resourceVersion": object.metadata.resource_version},
-                "status": wanted,
-            });
-            match api.patch_status(&id.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-                result => return result.map(|_| ()),
-            }
-        }
-        // Others write it all the time; the next report, or the next try, has another chance.
-        self.conflict(id)
-    }
-
-    fn conflict(&self, id: &Id) -> kube::Result<()> {
-        let message = format!("{id} changed each of the {CONFLICTS} times that its status was to be written");
-        Err(kube::Error::Service(message.into()))
+        let report = programmed::report(id.kind, &statement.report, serving);
+        let is_new = |note: &&Note| !self.told.contains(&(id.clone(), (*note).clone()));
+        let new: Vec<&Note> = report.notes.iter().filter(is_new).collect();
+        self.hand.write(id, statement, &report, &new).await
     }
 }
 

@@ -28,7 +28,7 @@ use state::State;
 use super::wait_until;
 
 /// Resources of every cluster, with what stands before them in a path.
-const BUILT_IN: [&str; 10] = [
+const BUILT_IN: [&str; 11] = [
     "configmaps",
     "endpointslices",
     "services",
@@ -39,6 +39,7 @@ const BUILT_IN: [&str; 10] = [
     "ingressclasses",
     "ingresses",
     "leases",
+    "events",
 ];
 
 /// A running API server; it ends when dropped.
@@ -61,6 +62,8 @@ impl ApiServer {
             oldest: 0,
             installed: BUILT_IN.iter().chain(&["splits"]).map(|name| (*name).to_owned()).collect(),
             refused: HashMap::new(),
+            refused_writes: HashMap::new(),
+            conflicts: HashMap::new(),
             stalled: HashSet::new(),
             gone_by_event: true,
             requests: Vec::new(),
@@ -157,9 +160,27 @@ impl ApiServer {
         self.lock().refused.insert(resource.to_owned(), (status, message.to_owned()));
     }
 
-    /// Ends [`Self::refuse`].
+    /// Writes of a resource are answered with this status; it can be read as before.
+    pub fn refuse_writes(&self, resource: &str, status: u16, message: &str) {
+        self.lock().refused_writes.insert(resource.to_owned(), (status, message.to_owned()));
+    }
+
+    /// So many writes of a resource meet a conflict from now on.
+    pub fn conflict(&self, resource: &str, times: usize) {
+        self.lock().conflicts.insert(resource.to_owned(), times);
+    }
+
+    /// Ends [`Self::refuse`] and [`Self::refuse_writes`].
     pub fn allow(&self, resource: &str) {
-        self.lock().refused.remove(resource);
+        let mut state = self.lock();
+        state.refused.remove(resource);
+        state.refused_writes.remove(resource);
+    }
+
+    /// All objects of a resource.
+    pub fn all(&self, resource: &str) -> Vec<Value> {
+        let state = self.lock();
+        state.objects.iter().filter(|(key, _)| key.0 == resource).map(|(_, object)| object.clone()).collect()
     }
 
     /// Watches of a resource stay open and tell nothing.

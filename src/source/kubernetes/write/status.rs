@@ -28,23 +28,36 @@ pub fn status(kind: ObjectKind, report: &Report, before: &Value, moment: Moment<
     }
 }
 
-/// The conditions that a list is to have; those of other types stay.
-fn conditions(wanted: &[Condition], before: &Value, Moment { generation, now }: Moment<'_>) -> Value {
+/// Types of conditions that are ours on the objects that we serve.
+const OURS: [&str; 7] =
+    ["Accepted", "Programmed", "ResolvedRefs", "Conflicted", "PartiallyInvalid", "Draining", "Drained"];
+
+/// The conditions that a list is to have: those of types that are not ours stay as they are, in their places.
+fn conditions(wanted: &[Condition], before: &Value, moment: Moment<'_>) -> Value {
     let known = before.as_array().map_or(&[][..], Vec::as_slice);
-    let condition = |wanted: &Condition| {
-        let state = if wanted.holds { "True" } else { "False" };
-        let same = known.iter().find(|known| known["type"] == wanted.kind && known["status"] == state);
-        let since = same.map_or_else(|| now.into(), |same| same["lastTransitionTime"].clone());
-        json!({
-            "type": wanted.kind,
-            "status": state,
-            "reason": wanted.reason,
-            "message": wanted.message,
-            "observedGeneration": generation,
-            "lastTransitionTime": since,
-        })
-    };
-    wanted.iter().map(condition).collect()
+    let is_wanted = |known: &Value| wanted.iter().find(|wanted| known["type"] == wanted.kind);
+    let is_ours = |known: &Value| OURS.iter().any(|kind| known["type"] == *kind);
+    let kept = known.iter().filter_map(|known| match is_wanted(known) {
+        Some(wanted) => Some(condition(wanted, Some(known), moment)),
+        None => (!is_ours(known)).then(|| known.clone()),
+    });
+    let is_new = |wanted: &&Condition| !known.iter().any(|known| known["type"] == wanted.kind);
+    let new = wanted.iter().filter(is_new).map(|wanted| condition(wanted, None, moment));
+    kept.chain(new).collect()
+}
+
+fn condition(wanted: &Condition, known: Option<&Value>, Moment { generation, now }: Moment<'_>) -> Value {
+    let state = if wanted.holds { "True" } else { "False" };
+    let same = known.filter(|known| known["status"] == state);
+    let since = same.map_or_else(|| now.into(), |same| same["lastTransitionTime"].clone());
+    json!({
+        "type": wanted.kind,
+        "status": state,
+        "reason": wanted.reason,
+        "message": wanted.message,
+        "observedGeneration": generation,
+        "lastTransitionTime": since,
+    })
 }
 
 /// Entries of other controllers stay as they are, ours are those of the report.

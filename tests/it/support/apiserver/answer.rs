@@ -40,8 +40,8 @@ pub async fn answer(
         parts.headers.get("accept").is_some_and(|accept| accept.to_str().unwrap().contains("PartialObjectMetadata"));
     let about = if metadata_only { " of metadata" } else { "" };
     known.requests.push(format!("{} {}{about}", parts.method, parts.uri));
-    if let Some((status, message)) = known.refused.get(&place.resource) {
-        return failure(*status, message);
+    if let Some((status, message)) = known.refusal(&place.resource, parts.method != Method::GET) {
+        return failure(status, &message);
     }
     if !known.installed.contains(&place.resource) {
         return failure(404, "the server could not find the requested resource");

@@ -17,6 +17,10 @@ pub struct State {
     pub installed: HashSet<String>,
     /// Status codes that resources answer with.
     pub refused: HashMap<String, (u16, String)>,
+    /// The same for writes only.
+    pub refused_writes: HashMap<String, (u16, String)>,
+    /// Writes of resources that meet a conflict before one succeeds.
+    pub conflicts: HashMap<String, usize>,
     /// Watches of these resources are open and tell nothing.
     pub stalled: HashSet<String>,
     /// How a watch is told that its version is forgotten: by its status, or by an event.
@@ -28,6 +32,19 @@ pub struct State {
 }
 
 impl State {
+    /// How a request is refused, if it is.
+    pub fn refusal(&mut self, resource: &str, writes: bool) -> Option<(u16, String)> {
+        if let Some(left) = self.conflicts.get_mut(resource).filter(|left| writes && **left > 0) {
+            *left -= 1;
+            return Some((
+                409,
+                "the object has been modified; please apply your changes to the latest version".to_owned(),
+            ));
+        }
+        let written = self.refused_writes.get(resource).filter(|_| writes);
+        self.refused.get(resource).or(written).cloned()
+    }
+
     pub fn put(&mut self, resource: &str, mut object: Value) -> Value {
         self.version += 1;
         let metadata = &object["metadata"];

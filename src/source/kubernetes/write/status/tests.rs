@@ -41,6 +41,19 @@ fn a_condition_that_stays_keeps_its_time_and_one_that_changes_does_not() {
 }
 
 #[test]
+fn conditions_of_types_that_are_not_ours_stay_as_they_are_and_ours_that_no_longer_hold_go() {
+    let audited = json!({"type": "example.com/Audited", "status": "Unknown", "lastTransitionTime": THEN});
+    let before = json!({"conditions": [audited, {"type": "Drained", "status": "True"}]});
+    let report = Report { conditions: accepted(), ..Report::default() };
+    for kind in [ObjectKind::Split, ObjectKind::Gateway, ObjectKind::GatewayClass] {
+        let status = status(kind, &report, &before, moment()).unwrap();
+        let conditions = status["conditions"].as_array().unwrap();
+        assert_eq!(conditions.len(), 2, "{conditions:?}");
+        assert_eq!((&conditions[0], &conditions[1]["type"]), (&audited, &json!("Accepted")));
+    }
+}
+
+#[test]
 fn entries_of_other_controllers_stay_as_they_are_and_ours_that_are_no_longer_asked_for_go() {
     let other = json!({"parentRef": {"name": "theirs"}, "controllerName": "example.com/other", "conditions": []});
     let old = json!({"parentRef": {"name": "before"}, "controllerName": gateway::CONTROLLER, "conditions": []});
