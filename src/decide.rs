@@ -113,9 +113,10 @@ impl Decision {
     pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
         let rule = self.rule(snapshot);
         let siblings = rule.body.split.on_empty == OnEmpty::Sibling;
-        let versions = 0..rule.body.versions.len();
+        let wanted = |version: &usize| rule.weights.desired.get(*version).is_some_and(|weight| weight.get() > 0);
+        let mut versions = (0..rule.body.versions.len()).filter(wanted);
         self.reaches(snapshot, self.version, tried)
-            || siblings && versions.into_iter().any(|version| self.reaches(snapshot, version, tried))
+            || siblings && versions.any(|version| self.reaches(snapshot, version, tried))
     }
 
     /// Whether a version has an endpoint other than this one that is well and was not tried.
@@ -311,7 +312,8 @@ fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Opt
     moves.then(|| home.cookie(rule, version, endpoints.get(endpoint)?.address)).flatten()
 }
 
-/// Another version by weight, among those that have endpoints which may be used; without any of positive weight, the first that has one.
+/// Another version by weight, among those that have endpoints which may be used; without any that has a share now, the first
+/// of positive desired weight that has one.
 fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
     let versions = &rule.body.versions;
     let able = |i: usize| i != empty && balance::is_able(&versions[i].endpoints, &rule.body.split, tried);
@@ -321,7 +323,9 @@ fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut
     };
     let total: u64 = (0..versions.len()).filter(|i| able(*i)).map(weight).sum();
     let version = if total == 0 {
-        (0..versions.len()).find(|i| able(*i))?
+        // A weight of 0 means nothing new: that version may drain, or was never meant for everybody.
+        let wanted = |i: usize| rule.weights.desired.get(i).is_some_and(|weight| weight.get() > 0);
+        (0..versions.len()).find(|i| able(*i) && wanted(*i))?
     } else {
         let mut ticket = cursors.rng.u64(..total);
         (0..versions.len()).filter(|i| able(*i)).find(|i| {
