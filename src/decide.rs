@@ -108,11 +108,22 @@ impl Decision {
         }
     }
 
-    /// Whether the version has another endpoint that is well and was not tried.
+    /// Whether another try has somewhere to go: the version has another endpoint that is well and was not tried, or a sibling
+    /// has one, where those take over.
     pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
-        let endpoints = self.version(snapshot).endpoints.iter().enumerate();
-        let mut others = endpoints.filter(|(index, _)| *index != self.endpoint).map(|(_, endpoint)| endpoint);
-        others.any(|endpoint| endpoint.health.is_usable() && !tried.contains(endpoint.id))
+        let rule = self.rule(snapshot);
+        let siblings = rule.body.split.on_empty == OnEmpty::Sibling;
+        let wanted = |version: &usize| rule.weights.desired.get(*version).is_some_and(|weight| weight.get() > 0);
+        let mut versions = (0..rule.body.versions.len()).filter(wanted);
+        self.reaches(snapshot, self.version, tried)
+            || siblings && versions.any(|version| self.reaches(snapshot, version, tried))
+    }
+
+    /// Whether a version has an endpoint other than this one that is well and was not tried.
+    pub fn reaches(&self, snapshot: &Snapshot, version: usize, tried: &Tried) -> bool {
+        let here = self.endpoint(snapshot).id;
+        let mut endpoints = self.rule(snapshot).body.versions[version].endpoints.iter();
+        endpoints.any(|other| other.id != here && other.health.is_usable() && !tried.contains(other.id))
     }
 
     /// The same decision among what is served by now, but for the endpoint, which is to be chosen again. None: its rule or
@@ -243,6 +254,8 @@ fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut
     if rule.body.versions.get(version).is_some_and(|version| version.invalid) {
         return Outcome::Reject(Refusal::Invalid { found, version });
     }
+    let unchecked = is_doubtful(rule, version).then(|| tried.unchecked());
+    let tried = unchecked.as_ref().unwrap_or(tried);
     let anywhere = |cursors: &mut Cursors| match home {
         Some(Home::Kept { .. }) => settle(rule, version, tried, cursors),
         _ => pick(rule, (version, key), tried, cursors),
@@ -266,13 +279,22 @@ fn place(rule: &Rule, found: Found, choice: Choice, tried: &Tried, cursors: &mut
     Outcome::Reject(Refusal::NoEndpoint { found, version })
 }
 
+/// Whether checks are not to be believed, since they find every endpoint of every version unhealthy: where versions may take
+/// each other's place, there is nothing better to do than to ask those that there are.
+fn is_doubtful(rule: &Rule, version: usize) -> bool {
+    let versions = &rule.body.versions;
+    versions.get(version).is_some_and(VersionEntry::is_empty)
+        && rule.body.split.on_empty == OnEmpty::Sibling
+        && versions.iter().all(VersionEntry::is_empty)
+}
+
 /// The endpoint that the client keeps, unless it has failed this request.
 fn at_home(rule: &Rule, version: usize, home: Option<Home>, tried: &Tried) -> Option<usize> {
     let (home, endpoints) = (home?, &rule.body.versions.get(version)?.endpoints);
     let untried = |(_, e): &(usize, &Arc<Endpoint>)| !tried.contains(e.id);
     let places = endpoints.iter().enumerate().filter(untried);
     let found = home.find(places.clone().map(|(i, e)| (i, e.address)))?;
-    if endpoints[found].health.is_usable() || balance::panics(endpoints, rule.body.split.endpoints.panic) {
+    if endpoints[found].health.is_usable() || balance::panics(endpoints, &rule.body.split, tried) {
         return Some(found);
     }
     home.find(places.filter(|(_, e)| e.health.is_usable()).map(|(i, e)| (i, e.address)))
@@ -290,11 +312,11 @@ fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Opt
     moves.then(|| home.cookie(rule, version, endpoints.get(endpoint)?.address)).flatten()
 }
 
-/// Another version by weight, among those that have endpoints; without any that has a share now, the first
+/// Another version by weight, among those that have endpoints which may be used; without any that has a share now, the first
 /// of positive desired weight that has one.
 fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
     let versions = &rule.body.versions;
-    let able = |i: usize| i != empty && versions[i].endpoints.iter().any(|e| !tried.contains(e.id));
+    let able = |i: usize| i != empty && balance::is_able(&versions[i].endpoints, &rule.body.split, tried);
     let weight = |i: usize| {
         let diverted = rule.weights.diverted.get(i).copied().unwrap_or(false);
         if diverted { 0 } else { u64::from(rule.weights.current.get(i).copied().unwrap_or(0)) }

@@ -223,7 +223,7 @@ fn observation<'c>(counts: &Counts, buckets: &'c [u64]) -> Observation<'c> {
 /// a ready stable of positive desired weight).
 pub fn diverted(body: &RuleBody, stable_weight: u32, trips: &Trips) -> Box<[bool]> {
     let mut diverted = vec![false; body.versions.len()];
-    let able = stable_weight > 0 && body.versions.first().is_some_and(|stable| !stable.endpoints.is_empty());
+    let able = stable_weight > 0 && body.versions.first().is_some_and(|stable| !stable.is_empty());
     let diverts = body.split.guard.as_ref().is_some_and(|policy| policy.action == GuardAction::Divert);
     if able && diverts {
         for (version, diverted) in diverted.iter_mut().enumerate().skip(1) {

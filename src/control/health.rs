@@ -1,7 +1,7 @@
 //! Active health checks: endpoints are asked whether they are well, each as its split says.
 //!
 //! An endpoint that several splits name is asked once for all that ask the same; while any check finds it unhealthy, no
-//! version uses it, unless so many are out that all are used.
+//! version uses it, unless so many are out that all are used. A version of which every endpoint is unhealthy is empty.
 
 mod probe;
 

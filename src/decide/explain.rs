@@ -100,10 +100,10 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
         (refused > 0.0).then(|| match rule.body.split.on_empty {
             OnEmpty::Hold(timeout) => {
                 let share = refused * 100.0;
-                format!("held for {share}%: the version has no endpoint, and requests wait {timeout:?} for one, then get 503")
+                format!("held for {share}%: the version has no healthy endpoint, and requests wait {timeout:?} for one, then get 503")
             }
             OnEmpty::Sibling | OnEmpty::Reject => {
-                told(503, refused, "the version has no endpoint, and none takes its place")
+                told(503, refused, "the version has no healthy endpoint, and none takes its place")
             }
         }),
     ];
@@ -125,7 +125,7 @@ fn explained(mirror: &MirrorEntry, shares: &[f64]) -> ExplainedMirror {
     let copied = |(version, _): &(usize, &f64)| mirror.version != Some(*version);
     let forwarded: f64 = shares.iter().enumerate().filter(copied).map(|(_, share)| share).sum();
     let target = &mirror.target;
-    let able = !target.invalid && !target.endpoints.is_empty();
+    let able = !target.invalid && !target.is_empty();
     ExplainedMirror {
         to: target.name.to_string(),
         revision: target.revision.to_string(),
@@ -161,7 +161,10 @@ fn placed(rule: &Rule, mut shares: Vec<f64>) -> Placed {
     for (share, _) in shares.iter_mut().zip(&rule.body.versions).filter(|(_, version)| version.invalid) {
         invalid += std::mem::take(share);
     }
-    let able = |i: usize| !rule.body.versions[i].endpoints.is_empty();
+    let able = |i: usize| {
+        let version = &rule.body.versions[i];
+        if super::is_doubtful(rule, i) { !version.endpoints.is_empty() } else { !version.is_empty() }
+    };
     let mut lost = 0.0;
     for (_, share) in shares.iter_mut().enumerate().filter(|(i, _)| !able(*i)) {
         lost += std::mem::take(share);

@@ -2,6 +2,7 @@ mod home;
 mod mirrors;
 mod repeats;
 mod residents;
+mod unhealthy;
 
 use super::*;
 use crate::endpoint::EndpointId;

@@ -184,6 +184,12 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// Whether there is nobody among them to send a request to: active checks find every one unhealthy. Those that are left out
+/// since requests failed there are not meant, for they may be well by now.
+pub fn are_out(endpoints: &[Arc<Endpoint>]) -> bool {
+    endpoints.iter().all(|endpoint| endpoint.health.is_unhealthy())
+}
+
 /// One request in flight to an endpoint.
 pub struct InFlightGuard {
     endpoint: Arc<Endpoint>,

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -23,14 +22,11 @@ use crate::drain::Registered;
 use crate::endpoint::Endpoint;
 use crate::io::{Alarm, Pump, Side, Sink as _, Stopped};
 use crate::message::{Broken, FieldSection, Request, Response, Size};
-use crate::model::{RetryOn, Split};
+use crate::model::Split;
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
 /// Informational answers that are passed on; an endpoint that sends more has lost its way.
 const MOST_INTERIM: usize = 10;
-
-/// How long an endpoint that drops packets may hold up a request that can go elsewhere.
-const HASTE: Duration = Duration::from_secs(1);
 
 /// A request on its way out, in a form that fits every endpoint.
 pub struct Outbound {
@@ -162,6 +158,11 @@ impl Outbound {
         self.kept.is_some() || self.upload.is_untouched()
     }
 
+    /// Whether no more of it has gone than had before.
+    pub fn repeats(&self) -> bool {
+        self.kept.as_ref().is_some_and(Replay::repeats)
+    }
+
     /// Whether it may be repeated, as far as is known before it goes.
     pub fn may_be_repeated(&self) -> bool {
         self.idempotent && (self.is_whole() || self.keeps > 0)
@@ -237,14 +238,6 @@ impl Exchange {
             Ok(Err(error)) => Err(Failed::new((&error).into(), error.to_string())),
             Err(fault) => Err(limits.late(fault)).map_err(|(fault, message)| Failed::new(fault, message)),
         }
-    }
-
-    /// How long a connection may take: not long where there is another endpoint to go to.
-    fn connect_timeout(&self, limits: &Limits) -> Duration {
-        let elsewhere = limits.left > 0
-            && self.decision.rule(&self.snapshot).body.split.retry.on.contains(&RetryOn::Connect)
-            && self.decision.has_other(&self.snapshot, &self.tried);
-        if elsewhere { limits.timeouts.connect.min(HASTE) } else { limits.timeouts.connect }
     }
 
     /// Tells the request what was decided; gives its fields anew where this version gets others than the next one would.

@@ -3,7 +3,7 @@
 //! They go on in the order in which they came, as soon as an endpoint appears in what is served: at first as many at a time
 //! as [`ABREAST`], then two for each that has its answer, so that a server which has just started is not flooded, and one
 //! that keeps up soon gets all that comes. Where an endpoint is named but takes no connection, the first in line tries it
-//! every [`PROBE`]; when it gets an answer, all go.
+//! every [`PROBE`], and where checks find it unhealthy the first looks whether they still do; when it gets an answer, all go.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -23,7 +23,7 @@ use crate::snapshot::{Rule, Snapshot};
 
 /// Held requests of a worker that are on their way to their answers at a time, at first.
 const ABREAST: usize = 64;
-/// How often an endpoint is tried that took no connection.
+/// How often an endpoint is tried that took no connection, or looked at that is unhealthy.
 const PROBE: Duration = Duration::from_millis(250);
 
 /// The requests that wait on a worker.
@@ -77,7 +77,7 @@ pub struct Wanted {
 pub enum Because {
     /// The version has no endpoint.
     Empty,
-    /// None of its endpoints takes a connection.
+    /// None of its endpoints takes a connection, or checks find every one unhealthy.
     Unreachable,
     /// Others wait that came before it.
     Others,

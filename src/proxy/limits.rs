@@ -10,7 +10,7 @@ use crate::model::Timeouts;
 /// How long a try may take.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// When the request, or its last rescue, began.
+    /// When the request's time began, which is over all its tries: as it came, or once its body or an endpoint had.
     pub begun: Instant,
     /// Its time limits.
     pub timeouts: Timeouts,
@@ -29,9 +29,32 @@ pub struct TryLimit {
     pub begun: Instant,
     /// How long it may take.
     pub limit: Duration,
+    /// What it means that it is over.
+    pub fault: Fault,
 }
 
 impl Limits {
+    /// The request goes on. What time its body took to arrive is not its answer's. `progress`: when it last got further.
+    pub fn go_on(&mut self, progress: Option<Instant>) {
+        self.begun = progress.map_or(self.begun, |progress| progress.max(self.begun));
+    }
+
+    /// What is left of the time of the request; None: it has no limit.
+    pub fn rest(&self) -> Option<Duration> {
+        let end = self.begun + self.timeouts.request;
+        (!self.unlimited).then(|| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the time of the request is over.
+    pub fn is_over(&self) -> bool {
+        self.rest() == Some(Duration::ZERO)
+    }
+
+    /// The time of a try on which a request does not depend: half of what is left, so that the next one has as much.
+    pub fn half(&self) -> Option<TryLimit> {
+        Some(TryLimit { begun: Instant::now(), limit: self.rest()? / 2, fault: Fault::RequestTimeout })
+    }
+
     /// When the head of the answer must have come, as long as no body delays it.
     pub fn deadline(&self) -> Option<Instant> {
         let end = (!self.unlimited).then(|| self.begun + self.timeouts.request)?;
@@ -52,6 +75,6 @@ impl Limits {
 impl TryLimit {
     /// What it means that it is over, and how it is told.
     pub fn over(&self) -> (Fault, String) {
-        (Fault::TryTimeout, format!("no answer within the {:?} of a try", self.limit))
+        (self.fault, format!("no answer within the {:?} of a try", self.limit))
     }
 }

@@ -24,6 +24,8 @@ pub struct Replay {
     kept: Buffer,
     /// Bytes of it that the endpoint which is tried now has got.
     used: usize,
+    /// Bytes of it that had come before that.
+    before: usize,
     limit: usize,
     trailers: Option<FieldSection>,
     room: Room,
@@ -33,12 +35,17 @@ impl Replay {
     /// A body of which nothing has come; at most `limit` bytes of it are kept.
     pub fn new(limit: u64, room: &Room) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { kept: Buffer::none(), used: 0, limit, trailers: None, room: Rc::clone(room) }
+        Self { kept: Buffer::none(), used: 0, before: 0, limit, trailers: None, room: Rc::clone(room) }
     }
 
     /// Goes from its beginning.
     pub fn restart(&mut self) {
-        self.used = 0;
+        (self.used, self.before) = (0, self.kept.len());
+    }
+
+    /// Whether nothing has come since it began to go once more.
+    pub fn repeats(&self) -> bool {
+        self.before > 0 && self.before == self.kept.len()
     }
 
     fn is_behind(&self) -> bool {

@@ -1,6 +1,8 @@
 //! Trying endpoints until one answers: what is repeated, where, and when it ends.
 
+use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::time::Instant;
@@ -8,7 +10,7 @@ use tokio::time::Instant;
 use super::attempt::{Answer, Failed, Outbound, unless_gone};
 use super::client::Client;
 use super::exchange::{Exchange, Served};
-use super::fault::Again;
+use super::fault::{Again, Fault};
 use super::limits::{Limits, TryLimit};
 use crate::decide::{self, Decision};
 use crate::endpoint::Endpoint;
@@ -39,11 +41,14 @@ impl Exchange {
         let mut limits = self.limits(split);
         loop {
             let endpoint = match split.limits.per_endpoint {
-                Some(limit) => self.admit(client, limit, &limits).await?,
+                Some(limit) => match self.admitted(client, limit, &mut limits).await? {
+                    Some(endpoint) => endpoint,
+                    None => continue,
+                },
                 None => self.begin_try(),
             };
-            if split.retry.per_try.is_some() {
-                limits.attempt = try_limit(&split.retry, outbound, limits.left);
+            if split.retry.per_try.is_some() || split.rescue.is_some() {
+                limits.attempt = self.try_limit(&split.retry, outbound, &limits);
             }
             if let Some(memo) = self.ledger.memo() {
                 memo.tried(&self.snapshot, &self.decision);
@@ -60,20 +65,21 @@ impl Exchange {
                     }
                 },
                 // A pooled connection may die on its own just before it is used; that says nothing about the endpoint.
-                Err(failed) if failed.stale && !fresh && may_repeat(&failed, outbound) => {
+                Err(failed) if !fresh && may_refresh(&failed, outbound, &split.retry) => {
+                    self.ledger.retried(Reason::Stale);
                     fresh = true;
                     continue;
                 }
-                Err(failed) => match self.elsewhere(&endpoint, &failed, outbound, &mut limits.left) {
+                Err(failed) => match self.elsewhere(&endpoint, &failed, outbound, &mut limits) {
                     Some(moved) => moved,
                     None => return Err(failed),
                 },
             };
             fresh = false;
+            limits.go_on(outbound.progress);
             match moved {
                 Moved::Retry if !split.retry.backoff.is_zero() => self.pause(client, &limits, split).await?,
-                Moved::Retry => {}
-                Moved::Rescue => limits.begun = Instant::now(),
+                Moved::Retry | Moved::Rescue => {}
                 Moved::Hold => {
                     // Boxed, since few do.
                     let held = Box::pin(self.hold(client)).await;
@@ -93,6 +99,40 @@ impl Exchange {
             attempt: None,
             left: split.retry.attempts,
         }
+    }
+
+    /// Begins a try where endpoints have a limit. None: the version is full, and another one takes over, since nothing was
+    /// sent.
+    async fn admitted(
+        &mut self,
+        client: &mut Client<'_>,
+        limit: NonZeroU32,
+        limits: &mut Limits,
+    ) -> Result<Option<Arc<Endpoint>>, Failed> {
+        limits.attempt = self.half(limits, RescueOn::ServerError);
+        let failed = match self.admit(client, limit, limits).await {
+            Ok(endpoint) => return Ok(Some(endpoint)),
+            Err(failed) => failed,
+        };
+        let failure = failed.fault.ending(failed.fault.code(), None);
+        let full = failed.fault == Fault::Overloaded && !limits.is_over();
+        if full && self.rescued(RescueOn::ServerError, failure) { Ok(None) } else { Err(failed) }
+    }
+
+    /// The time of a try, if another can follow it: on this version by a retry, or on the first one by a rescue.
+    fn try_limit(&self, retry: &Retry, outbound: &Outbound, limits: &Limits) -> Option<TryLimit> {
+        if !outbound.may_be_repeated() {
+            return None;
+        }
+        let rescue = self.half(limits, RescueOn::Timeout);
+        let per_try = retry.per_try.filter(|_| limits.left > 0 || rescue.is_some());
+        let given = per_try.map(|limit| TryLimit { begun: Instant::now(), limit, fault: Fault::TryTimeout });
+        given.into_iter().chain(rescue).min_by_key(|attempt| attempt.limit)
+    }
+
+    /// The time of a try whose failure is rescued.
+    fn half(&self, limits: &Limits, cause: RescueOn) -> Option<TryLimit> {
+        if self.has_rescue(cause) { limits.half() } else { None }
     }
 
     /// Waits before a retry, but not beyond the time of the request, which then ends at once.
@@ -154,29 +194,35 @@ impl Exchange {
             })
     }
 
-    /// Moves to another endpoint, or version, if the request may be repeated there. `left`: retries that are left.
-    fn elsewhere(&mut self, from: &Endpoint, failed: &Failed, outbound: &Outbound, left: &mut u8) -> Option<Moved> {
+    /// Moves to another endpoint, or version, if the request may be repeated there.
+    fn elsewhere(
+        &mut self,
+        from: &Endpoint,
+        failed: &Failed,
+        outbound: &Outbound,
+        limits: &mut Limits,
+    ) -> Option<Moved> {
         let retry = &self.decision.rule(&self.snapshot).body.split.retry;
         let allowed = failed.fault.retry_cause().is_some_and(|cause| retry.on.contains(&cause));
         let repeatable = may_repeat(failed, outbound);
         let free = failed.fault.again() == Again::Safe;
         let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
-        if *left > 0 && allowed && repeatable && (free || self.may_retry()) && self.moved_on(from, failure) {
-            *left -= 1;
+        if limits.left > 0 && allowed && repeatable && (free || self.may_retry()) && self.moved_on(from, failure) {
+            limits.left -= 1;
             return Some(Moved::Retry);
         }
         // A version that is being tried out may have begun to work on it: that is what idempotent means.
-        let rescuable = repeatable || outbound.is_repeatable();
+        let rescuable = (repeatable || outbound.is_repeatable()) && !limits.is_over();
         let cause = failed.fault.rescue_cause().filter(|_| rescuable);
         if cause.is_some_and(|cause| self.rescued(cause, failure)) {
             return Some(Moved::Rescue);
         }
         // What may have been worked on is not tried for as long as it may wait.
-        if !(allowed && repeatable && (free || *left > 0)) {
+        if !(allowed && repeatable && (free || limits.left > 0)) {
             return None;
         }
         let moved = self.holds()?;
-        *left = left.saturating_sub(u8::from(!free));
+        limits.left = limits.left.saturating_sub(u8::from(!free));
         Some(moved)
     }
 
@@ -258,15 +304,17 @@ impl Exchange {
     }
 }
 
-/// The time of a try, if another can follow it.
-fn try_limit(retry: &Retry, outbound: &Outbound, left: u8) -> Option<TryLimit> {
-    let limit = retry.per_try.filter(|_| left > 0 && outbound.may_be_repeated())?;
-    Some(TryLimit { begun: Instant::now(), limit })
-}
-
 /// What an endpoint that is going away makes of a request: it refuses it.
 fn refusal() -> Ending {
     Ending { reason: Reason::Refused, ..Ending::of_answer(StatusCode::SERVICE_UNAVAILABLE, None) }
+}
+
+/// Whether the request may be sent once more to its endpoint, over a new connection. It takes none of the retries and nothing
+/// of their budget, since there are no more of these than connections in the pool; but where nothing is to be sent twice, what
+/// was sent is not.
+fn may_refresh(failed: &Failed, outbound: &Outbound, retry: &Retry) -> bool {
+    let unsent = failed.fault.again() == Again::Safe;
+    failed.stale && may_repeat(failed, outbound) && (unsent || retry.attempts > 0)
 }
 
 /// Whether the request may be sent once more after this failure (RFC 9110 section 9.2.2).

@@ -18,6 +18,9 @@ use crate::model::{RescueOn, RetryOn, Timeouts};
 use crate::record::StreamProtocol;
 use crate::upstream::Upstream;
 
+/// How long an endpoint that drops packets may hold up a request that can go elsewhere.
+const HASTE: Duration = Duration::from_secs(1);
+
 /// After how long without an answer it is looked whether the endpoint is there, and whether a call is a stream; again whenever
 /// the wait has doubled.
 const LOOK: Duration = Duration::from_millis(900);
@@ -102,17 +105,40 @@ impl Exchange {
             return None;
         }
         self.vanished(endpoint);
-        let goes = outbound.is_repeatable() && self.goes_elsewhere(limits);
+        let goes = outbound.is_repeatable()
+            && (self.goes_elsewhere((RetryOn::Reset, RescueOn::Connect), limits.left) || self.waits(limits.left));
         goes.then(|| (Fault::Vanished, "the endpoint acknowledges nothing".to_owned()))
     }
 
-    /// Whether a request that may be repeated has somewhere to go.
-    fn goes_elsewhere(&self, limits: Limits) -> bool {
-        let split = &self.decision.rule(&self.snapshot).body.split;
-        let retried = limits.left > 0 && split.retry.on.contains(&RetryOn::Reset);
-        let other = || self.patience().is_some() || self.decision.has_other(&self.snapshot, &self.tried);
-        let rescue = split.rescue.as_ref().filter(|rescue| rescue.from == self.decision.version);
-        retried && other() || rescue.is_some_and(|rescue| rescue.on.contains(&RescueOn::Connect))
+    /// How long a connection may take: not long where there is somewhere else to go.
+    pub fn connect_timeout(&self, limits: &Limits) -> Duration {
+        let elsewhere = self.goes_elsewhere((RetryOn::Connect, RescueOn::Connect), limits.left);
+        if !elsewhere {
+            return limits.timeouts.connect;
+        }
+        let half = limits.half().map_or(HASTE, |half| half.limit);
+        limits.timeouts.connect.min(HASTE).min(half)
+    }
+
+    /// Whether a request that may be repeated after such a failure finds another endpoint at once. `left`: retries that are
+    /// left.
+    pub fn goes_elsewhere(&self, (retry, rescue): (RetryOn, RescueOn), left: u8) -> bool {
+        let on = &self.decision.rule(&self.snapshot).body.split.retry.on;
+        let retried = left > 0 && on.contains(&retry) && self.decision.has_other(&self.snapshot, &self.tried);
+        retried || self.has_rescue(rescue)
+    }
+
+    /// Whether the first version takes over what fails so on this one.
+    pub fn has_rescue(&self, cause: RescueOn) -> bool {
+        let rescue = self.decision.rule(&self.snapshot).body.split.rescue.as_ref();
+        rescue.is_some_and(|rescue| rescue.from == self.decision.version && rescue.on.contains(&cause))
+            && self.decision.reaches(&self.snapshot, 0, &self.tried)
+    }
+
+    /// Whether a request whose endpoint has gone may wait for one.
+    fn waits(&self, left: u8) -> bool {
+        let on = &self.decision.rule(&self.snapshot).body.split.retry.on;
+        left > 0 && on.contains(&RetryOn::Reset) && self.patience().is_some()
     }
 }
 
@@ -136,7 +162,7 @@ impl Late {
 /// When the wait is over. While the client's body still arrives the answer's time has not begun; a body that stands still has
 /// a limit of its own.
 fn deadline(outbound: &mut Outbound, limits: Limits) -> (Instant, Late) {
-    if outbound.upload.has_moved() {
+    if outbound.upload.has_moved() && !outbound.repeats() {
         outbound.progress = Some(Instant::now());
     }
     let Timeouts { request, idle, .. } = limits.timeouts;

@@ -148,7 +148,11 @@ const FAMILIES: &[(&str, &str, MetricType)] = &[
     ("weir_drain_remaining", "Long-lived connections that drain.", MetricType::GAUGE),
     ("weir_drain_deadline_seconds", "Time until those that are left are cut.", MetricType::GAUGE),
     ("weir_drain_closed_total", "Long-lived connections that ended while they drained, by how.", MetricType::COUNTER),
-    ("weir_retries_total", "Further tries on another endpoint, by cause.", MetricType::COUNTER),
+    (
+        "weir_retries_total",
+        "Further tries, by cause; on another endpoint, but for stale connections.",
+        MetricType::COUNTER,
+    ),
     (DENIED, "Failed requests that were not tried again, since the budget was used up.", MetricType::COUNTER),
     ("weir_held_total", "Requests that waited for an endpoint.", MetricType::COUNTER),
     ("weir_held_requests", "Requests that wait for an endpoint.", MetricType::GAUGE),

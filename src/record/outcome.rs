@@ -104,6 +104,8 @@ reasons! {
     Overloaded = "overloaded",
     /// A stream was ended because its endpoint drains.
     Drained = "drained",
+    /// A pooled connection had died, or took nothing more, before the endpoint had answered on it.
+    Stale = "stale",
 }
 
 /// How a request ended.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use http::{Method, header};
 
-use crate::endpoint::{Endpoint, Line, SplitId, VersionId};
+use crate::endpoint::{self, Endpoint, Line, SplitId, VersionId};
 use crate::head::{Fields, RequestHead};
 use crate::model::{Access, Filter, Forwarding, Listener, Route, RouteKey, Split, TrustedProxies};
 
@@ -107,6 +107,11 @@ impl VersionEntry {
     /// Endpoints that are neither unhealthy nor left out.
     pub fn ready(&self) -> usize {
         self.endpoints.iter().filter(|endpoint| endpoint.health.is_usable()).count()
+    }
+
+    /// Whether it is what `onEmpty` is for: it has no endpoint, or checks find every one unhealthy.
+    pub fn is_empty(&self) -> bool {
+        endpoint::are_out(&self.endpoints)
     }
 
     /// What a pinned client remembers: the revision, or the name where nobody tells revisions apart.

@@ -17,18 +17,18 @@ use crate::model::{TlsClient, UpstreamProtocol};
 /// How an endpoint is asked whether it is there.
 const PROBING: Probing = Probing { silence: Duration::from_secs(15), interval: Duration::from_secs(5), count: 3 };
 
-/// Why no connection could be made. Nothing of a request was sent.
-#[derive(Debug, Error)]
+/// Why no connection could be made. Nothing of a request was sent. All who waited for the same attempt are told the same.
+#[derive(Clone, Debug, Error)]
 pub enum ConnectError {
     /// The network or the endpoint says no.
     #[error("connecting failed: {0}")]
-    Tcp(#[source] io::Error),
+    Tcp(#[source] Arc<io::Error>),
     /// It took longer than `timeouts.connect`.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
     /// The TLS handshake failed, the certificate included.
     #[error("TLS failed: {0}")]
-    Tls(#[source] io::Error),
+    Tls(#[source] Arc<io::Error>),
 }
 
 /// A connection that was made.
@@ -55,16 +55,16 @@ pub enum Demand {
 /// See [`ConnectError`]; the request may be tried elsewhere, whatever it is.
 pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> Result<Connected, ConnectError> {
     let connected = async {
-        let tcp = TcpStream::connect(endpoint.address).await.map_err(ConnectError::Tcp)?;
-        tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-        find_dead(&SockRef::from(&tcp), PROBING).map_err(ConnectError::Tcp)?;
+        let tcp = TcpStream::connect(endpoint.address).await.map_err(no_tcp)?;
+        tcp.set_nodelay(true).map_err(no_tcp)?;
+        find_dead(&SockRef::from(&tcp), PROBING).map_err(no_tcp)?;
         let protocol = endpoint.transport.protocol;
         let Some(tls) = &endpoint.transport.tls else {
             return Ok(speak(Stream::Plain(tcp), protocol == UpstreamProtocol::Http2));
         };
         let connector = connector(tls, protocol, demand);
-        let name = endpoint.server_name(tls).map_err(|error| ConnectError::Tls(io::Error::other(error)))?;
-        let stream = connector.connect(name, tcp).await.map_err(ConnectError::Tls)?;
+        let name = endpoint.server_name(tls).map_err(|error| no_tls(io::Error::other(error)))?;
+        let stream = connector.connect(name, tcp).await.map_err(no_tls)?;
         let http2 = match stream.get_ref().1.alpn_protocol() {
             Some(chosen) => chosen == b"h2",
             // No ALPN at all: an endpoint that was said to speak HTTP/2 is believed.
@@ -73,6 +73,14 @@ pub async fn connect(endpoint: &Endpoint, demand: Demand, timeout: Duration) -> 
         Ok(speak(Stream::Tls(Box::new(TlsStream::Client(stream))), http2))
     };
     tokio::time::timeout(timeout, connected).await.unwrap_or(Err(ConnectError::Timeout(timeout)))
+}
+
+fn no_tcp(error: io::Error) -> ConnectError {
+    ConnectError::Tcp(Arc::new(error))
+}
+
+fn no_tls(error: io::Error) -> ConnectError {
+    ConnectError::Tls(Arc::new(error))
 }
 
 fn speak(stream: Stream, http2: bool) -> Connected {

@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Upstream;
 use super::connect::{ConnectError, Connected, Demand, connect};
 use super::http1::Http1Upstream;
@@ -38,9 +40,19 @@ pub const SWEEP: Duration = Duration::from_secs(5);
 struct Shelf {
     idle: RefCell<Vec<Idle>>,
     shared: RefCell<Vec<Shared>>,
-    /// Held while an HTTP/2 connection is being made, so that a burst makes one and not a hundred.
-    connecting: tokio::sync::Mutex<()>,
+    /// How HTTP/2 connections are made.
+    sharing: Sharing,
     sweeps: Rc<Cell<u32>>,
+}
+
+/// The making of connections that are shared: one at a time, so that a burst makes one and not a hundred.
+#[derive(Default)]
+struct Sharing {
+    /// Held while one is being made.
+    alone: tokio::sync::Mutex<()>,
+    /// Attempts that have failed, and how the last one did.
+    failures: Cell<u64>,
+    last: RefCell<Option<ConnectError>>,
 }
 
 struct Idle {
@@ -99,11 +111,7 @@ impl Pool {
             return Ok(lease);
         }
         if endpoint.transport.protocol == UpstreamProtocol::Http2 {
-            let _alone = shelf.connecting.lock().await;
-            match shelf.shared() {
-                Some(lease) => return Ok(lease),
-                None => return Ok(place(&shelf, connect(endpoint, demand, timeout).await?)),
-            }
+            return shelf.join(endpoint, demand, timeout).await;
         }
         Ok(place(&shelf, connect(endpoint, demand, timeout).await?))
     }
@@ -184,13 +192,48 @@ impl Pool {
 
 impl Shelf {
     fn new(sweeps: Rc<Cell<u32>>) -> Self {
-        Self { idle: RefCell::default(), shared: RefCell::default(), connecting: tokio::sync::Mutex::new(()), sweeps }
+        Self { idle: RefCell::default(), shared: RefCell::default(), sharing: Sharing::default(), sweeps }
     }
 
     fn keep(&self, connection: Box<Http1Upstream>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
             idle.push(Idle { connection, since: self.sweeps.get() });
+        }
+    }
+
+    /// A stream on a shared connection: on one that is there or is being made, else on a new one; within `timeout`, whoever
+    /// makes it. Those who waited for an attempt share its failure, unless it had less time than they have.
+    async fn join(
+        self: &Rc<Self>,
+        endpoint: &Endpoint,
+        demand: Demand,
+        timeout: Duration,
+    ) -> Result<Lease, ConnectError> {
+        let end = Instant::now() + timeout;
+        let Sharing { alone, failures, last } = &self.sharing;
+        loop {
+            let failed = failures.get();
+            let Ok(_alone) = tokio::time::timeout_at(end, alone.lock()).await else {
+                return Err(ConnectError::Timeout(timeout));
+            };
+            if let Some(lease) = self.shared() {
+                return Ok(lease);
+            }
+            if failures.get() == failed {
+                let left = end.saturating_duration_since(Instant::now());
+                let made = connect(endpoint, demand, left).await;
+                return made.map(|connected| place(self, connected)).map_err(|error| {
+                    failures.set(failed + 1);
+                    last.replace(Some(error.clone()));
+                    if matches!(error, ConnectError::Timeout(_)) { ConnectError::Timeout(timeout) } else { error }
+                });
+            }
+            match last.borrow().as_ref() {
+                Some(ConnectError::Timeout(time)) if *time < timeout => {}
+                Some(error) => return Err(error.clone()),
+                None => {}
+            }
         }
     }
 

@@ -242,7 +242,38 @@ async fn a_get_that_met_a_dying_connection_is_repeated_on_a_fresh_one() {
     }
     assert!(mock.received("GET /get") > 20, "no connection was used again: the test shows nothing");
     assert_eq!(proxy.metric("weir_requests_total", &[]).await, 20.0);
-    assert_eq!(proxy.metric("weir_retries_total", &[]).await, 0.0, "says nothing about the endpoint, so no retry");
+    let again = mock.received("GET /get") as f64 - 20.0;
+    assert_eq!(proxy.metric("weir_retries_total", &[("reason", "stale")]).await, again);
+    assert_eq!(proxy.metric("weir_retries_total", &[]).await, again);
+    assert_eq!(proxy.metric("weir_upstream_endpoints", &[("state", "ejected")]).await, 0.0, "it says nothing about it");
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_sent_again_without_retries() {
+    let mock = mocks::dies_on_reuse::start().await;
+    let proxy = Proxy::start(&shop(&[mock.address()], "    retry: {attempts: 0}\n")).await;
+    let mut failed = 0;
+    for n in 0..20 {
+        let answer = ask(&proxy, "GET", &format!("/get/{n}/")).await;
+        assert_eq!(mock.received(&format!("GET /get/{n}/")), 1, "request {n}");
+        if answer.status != 200 {
+            assert_eq!((answer.status.as_u16(), answer.header("x-weir-reason")), (502, Some("reset")));
+            failed += 1;
+        }
+    }
+    assert!(failed > 0, "no connection was used again: the test shows nothing");
+    assert_eq!(proxy.metric("weir_retries_total", &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn stale_connections_cost_nothing_of_the_budget() {
+    let mock = mocks::dies_on_reuse::start().await;
+    let proxy = Proxy::start(&shop(&[mock.address()], "    retry: {attempts: 1, budget: 0%}\n")).await;
+    for n in 0..60 {
+        assert_eq!(ask(&proxy, "GET", &format!("/get/{n}")).await.status, 200, "request {n}");
+    }
+    assert!(proxy.metric("weir_retries_total", &[("reason", "stale")]).await > 11.0);
+    assert_eq!(proxy.metric("weir_retry_budget_exhausted_total", &[]).await, 0.0);
 }
 
 #[tokio::test]
@@ -450,6 +481,7 @@ async fn a_refused_stream_is_tried_again() {
     }
     assert_eq!(mock.received("refused GET /1"), 1);
     assert_eq!(mock.received("GET /1"), 1);
+    assert_eq!(proxy.metric("weir_retries_total", &[("reason", "stale")]).await, 1.0);
 }
 
 #[tokio::test]

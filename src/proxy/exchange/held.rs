@@ -16,14 +16,14 @@ use crate::io::Alarm;
 use crate::message::Request;
 use crate::model::OnEmpty;
 use crate::route::Found;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Rule, Snapshot};
 use crate::upstream::balance::Tried;
 
 impl Arrived<'_> {
     /// What a request with this outcome waits for: an endpoint, or those that came before it.
     pub(super) fn waits(&self, outcome: &Outcome) -> Option<Wanted> {
         match outcome {
-            Outcome::Hold { found, version } => Some(wanted(&self.snapshot, *found, *version, Because::Empty)),
+            Outcome::Hold { found, version } => Some(empty(&self.snapshot, *found, *version)),
             Outcome::Forward(decision) => self.queues(decision),
             Outcome::Respond(_) | Outcome::Reject(_) => None,
         }
@@ -65,12 +65,16 @@ impl Arrived<'_> {
         loop {
             place.wait(wanted, |context| client.poll_left(context), &mut alarm).await?;
             self.renew()?;
+            if is_still_ill(&self.snapshot, wanted) {
+                // Deciding anew would give its place in the weights to another version.
+                continue;
+            }
             let outcome = self.decide(request, upgrade);
             let Outcome::Hold { found, version } = outcome else {
                 self.place = Some(place);
                 return Ok(outcome);
             };
-            wanted = self::wanted(&self.snapshot, found, version, Because::Empty);
+            wanted = empty(&self.snapshot, found, version);
         }
     }
 
@@ -98,6 +102,21 @@ fn wanted(snapshot: &Snapshot, found: Found, version: usize, because: Because) -
     Wanted { split: rule.body.split_id, version, epoch: rule.weights.epoch, because }
 }
 
+/// What a request waits for whose version has no endpoint, or none that is of use: whether that has changed is looked at
+/// now and then.
+fn empty(snapshot: &Snapshot, found: Found, version: usize) -> Wanted {
+    let entry = snapshot.rules[found.rule].body.versions.get(version);
+    let named = entry.is_some_and(|entry| !entry.endpoints.is_empty());
+    wanted(snapshot, found, version, if named { Because::Unreachable } else { Because::Empty })
+}
+
+/// Whether the version that the request was decided for is named, but still unhealthy as a whole.
+fn is_still_ill(snapshot: &Snapshot, wanted: Wanted) -> bool {
+    let same = |rule: &&Rule| rule.body.split_id == wanted.split && rule.weights.epoch == wanted.epoch;
+    let version = snapshot.rules.iter().find(same).and_then(|rule| rule.body.versions.get(wanted.version));
+    version.is_some_and(|version| !version.endpoints.is_empty() && version.is_empty())
+}
+
 impl Exchange {
     /// How long the request may wait for an endpoint, if it may.
     pub fn patience(&self) -> Option<std::time::Duration> {
@@ -121,9 +140,7 @@ impl Exchange {
         };
         loop {
             let (snapshot, before) = self.renewed();
-            let because =
-                if before.version(&snapshot).endpoints.is_empty() { Because::Empty } else { Because::Unreachable };
-            let wanted = wanted(&snapshot, before.found, before.version, because);
+            let wanted = empty(&snapshot, before.found, before.version);
             place.wait(wanted, |context| client.poll_left(context), &mut self.alarm).await?;
             if self.worker.phase() >= Phase::Refusing {
                 return Err(Fault::ShuttingDown);

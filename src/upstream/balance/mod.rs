@@ -2,25 +2,34 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{Clock, Endpoint, EndpointId, Moment};
+use crate::endpoint::{Clock, Endpoint, EndpointId, Moment, are_out};
 use crate::model::{Balance, Split};
 
 /// How far above its share of the requests in flight an endpoint may be that a hash leads to.
 const BOUND: f64 = 1.25;
 
-/// Endpoints that a request has tried already.
+/// What a request has found out about endpoints: those that it has tried already.
 #[derive(Clone, Debug, Default)]
-pub struct Tried(Vec<EndpointId>);
+pub struct Tried {
+    endpoints: Vec<EndpointId>,
+    /// What checks have found out does not count.
+    unchecked: bool,
+}
 
 impl Tried {
     /// Remembers one.
     pub fn add(&mut self, endpoint: EndpointId) {
-        self.0.push(endpoint);
+        self.endpoints.push(endpoint);
     }
 
     /// Whether it was tried.
     pub fn contains(&self, endpoint: EndpointId) -> bool {
-        self.0.contains(&endpoint)
+        self.endpoints.contains(&endpoint)
+    }
+
+    /// The same, for a request that does not believe checks which find everything unhealthy.
+    pub fn unchecked(&self) -> Self {
+        Self { unchecked: true, ..self.clone() }
     }
 }
 
@@ -62,7 +71,7 @@ struct Field<'e> {
 }
 
 /// Picks an endpoint that was not tried yet; returns its position in `endpoints`. One that is ejected or unhealthy is not
-/// picked, unless so many are that all are used.
+/// picked, unless so many are that all are used; none is where checks find every one unhealthy.
 pub fn pick(endpoints: &[Arc<Endpoint>], split: &Split, tried: &Tried, draw: Draw<'_>) -> Option<usize> {
     if endpoints.is_empty() {
         return None;
@@ -90,10 +99,18 @@ pub fn settle(endpoints: &[Arc<Endpoint>], split: &Split, tried: &Tried, draw: D
 }
 
 /// Whether so many endpoints are out that leaving them out would do more harm than using them. The rest would have to carry
-/// what is meant for all, and a version is never emptied.
-pub fn panics(endpoints: &[Arc<Endpoint>], threshold: f64) -> bool {
+/// what is meant for all, and failing requests never empty a version. Checks may: then nothing is left to panic about.
+pub fn panics(endpoints: &[Arc<Endpoint>], split: &Split, tried: &Tried) -> bool {
     let out = endpoints.iter().filter(|endpoint| !endpoint.health.is_usable()).count();
-    out == endpoints.len() || out as f64 > threshold * endpoints.len() as f64
+    if out == endpoints.len() {
+        return tried.unchecked || !are_out(endpoints);
+    }
+    out as f64 > split.endpoints.panic * endpoints.len() as f64
+}
+
+/// Whether [`pick`] would find one.
+pub fn is_able(endpoints: &[Arc<Endpoint>], split: &Split, tried: &Tried) -> bool {
+    Field { endpoints, tried, split }.eligible().next().is_some()
 }
 
 impl Field<'_> {
@@ -103,7 +120,7 @@ impl Field<'_> {
     }
 
     fn panics(&self) -> bool {
-        panics(self.endpoints, self.split.endpoints.panic)
+        panics(self.endpoints, self.split, self.tried)
     }
 
     /// Those that may be picked.

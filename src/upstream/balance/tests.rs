@@ -109,14 +109,29 @@ fn more_than_the_threshold_out_means_that_all_are_used() {
 }
 
 #[test]
-fn a_version_is_never_emptied_whatever_the_threshold() {
+fn failing_requests_never_empty_a_version_whatever_the_threshold() {
     let endpoints = endpoints(2);
-    endpoints.iter().for_each(|endpoint| endpoint.health.found_unhealthy());
+    // One of them is unhealthy, too.
+    endpoints.iter().for_each(|endpoint| assert!(endpoint.health.eject()));
+    endpoints[0].health.found_unhealthy();
     let policy = EndpointPolicy { panic: 1.0, ..EndpointPolicy::default() };
     for balance in ALL {
         let split = Split { endpoints: Arc::new(policy.clone()), ..split(balance) };
         let counts = Picker::new(5).counts(&endpoints, &split, 100);
         assert!(counts.iter().all(|count| *count > 20), "{balance:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn checks_empty_a_version_unless_they_are_not_believed() {
+    let endpoints = endpoints(2);
+    endpoints.iter().for_each(|endpoint| endpoint.health.found_unhealthy());
+    for balance in ALL {
+        let (split, mut picker) = (split(balance), Picker::new(5));
+        assert_eq!(picker.pick(&endpoints, &split, &Tried::default(), 1), None, "{balance:?}");
+        assert!(!is_able(&endpoints, &split, &Tried::default()));
+        let unchecked = Tried::default().unchecked();
+        assert!(picker.pick(&endpoints, &split, &unchecked, 1).is_some() && is_able(&endpoints, &split, &unchecked));
     }
 }
 

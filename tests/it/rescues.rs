@@ -1,0 +1,118 @@
+//! What a canary cannot do is done by stable, as far as the time of the request allows.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use weir::echo::{Echo, EchoOptions};
+
+use crate::mocks;
+use crate::support::*;
+
+/// A canary that gets everything, and is rescued by stable; more lines of the split.
+fn canary(stable: SocketAddr, canary: &[SocketAddr], more: &str) -> String {
+    let canary: Vec<String> = canary.iter().map(|address| format!("\"{address}\"")).collect();
+    format!(
+        "splits:\n  - name: shop\n    versions:\n      - {{name: stable, weight: 0, endpoints: [\"{stable}\"]}}\n      \
+         - {{name: canary, weight: 1, endpoints: [{}]}}\n{more}",
+        canary.join(", ")
+    )
+}
+
+async fn slow(version: &str, latency: Duration) -> Echo {
+    Echo::start(EchoOptions { latency, version: version.to_owned(), ..EchoOptions::default() }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_is_full_is_rescued_whatever_the_method() {
+    let (stable, full) = (echo("stable").await, mocks::never_answers::start().await);
+    let more = "    rescue: {from: canary, on: [5xx]}\n    limits: {perEndpoint: 1, queue: 0}\n";
+    let proxy = Proxy::start(&canary(stable.address(), &[full.address()], more)).await;
+    let address = proxy.http();
+    let stuck = tokio::spawn(async move { get(address, "/stuck").await });
+    wait_until("the canary is full", async || full.received("GET /stuck") == 1).await;
+    for method in ["GET", "POST"] {
+        let body = if method == "GET" { nothing() } else { all("body") };
+        let answer = send(address, request(method, "/").body(body).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-echo-version")), (200, Some("stable")), "{method}");
+    }
+    assert_eq!(proxy.metric("weir_rescues_total", &[("version", "canary"), ("reason", "overloaded")]).await, 2.0);
+    let failed = [("version", "canary"), ("reason", "overloaded"), ("code", "503"), ("classification", "failure")];
+    assert_eq!(proxy.metric("weir_requests_total", &failed).await, 2.0);
+    assert_eq!(full.received("POST"), 0);
+    stuck.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_the_time_is_spent_in_the_line_of_a_canary_and_half_is_left() {
+    let (stable, full) = (echo("stable").await, mocks::never_answers::start().await);
+    let more = "    rescue: {from: canary}\n    limits: {perEndpoint: 1}\n    timeouts: {request: 4s}\n";
+    let proxy = Proxy::start(&canary(stable.address(), &[full.address()], more)).await;
+    let address = proxy.http();
+    // It may not be repeated, so it stays for the whole of its time.
+    let stuck =
+        tokio::spawn(async move { send(address, request("POST", "/stuck").body(all("body")).unwrap()).await.status });
+    wait_until("the canary is full", async || full.received("POST /stuck") == 1).await;
+    let begun = Instant::now();
+    let answer = get(address, "/").await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-echo-version")), (200, Some("stable")));
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1900) && took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(proxy.metric("weir_rescues_total", &[("version", "canary"), ("reason", "overloaded")]).await, 1.0);
+    assert_eq!(within(stuck).await.unwrap(), 504);
+}
+
+#[tokio::test]
+async fn a_full_canary_is_not_rescued_where_that_is_not_wanted() {
+    let (stable, full) = (echo("stable").await, mocks::never_answers::start().await);
+    let more = "    rescue: {from: canary, on: [connect, timeout]}\n    limits: {perEndpoint: 1, queue: 0}\n";
+    let proxy = Proxy::start(&canary(stable.address(), &[full.address()], more)).await;
+    let address = proxy.http();
+    let stuck = tokio::spawn(async move { get(address, "/stuck").await });
+    wait_until("the canary is full", async || full.received("GET /stuck") == 1).await;
+    assert_eq!(get(address, "/").await.header("x-weir-reason"), Some("overloaded"));
+    assert_eq!(stable.stats().requests, 0);
+    stuck.abort();
+}
+
+#[tokio::test]
+async fn a_canary_without_endpoints_is_what_on_empty_says() {
+    let stable = echo("stable").await;
+    let rescue = "    rescue: {from: canary}\n";
+    let proxy = Proxy::start(&canary(stable.address(), &[], &format!("{rescue}    onEmpty: reject\n"))).await;
+    let answer = get(proxy.http(), "/").await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-weir-reason")), (503, Some("no_endpoint")));
+    proxy.apply(&canary(stable.address(), &[], rescue));
+    assert_eq!(get(proxy.http(), "/").await.header("x-echo-version"), Some("stable"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_of_a_request_is_over_its_rescue_too() {
+    let late = Duration::from_millis(1500);
+    let (canary_, stable) = (slow("canary", late).await, slow("stable", late).await);
+    for more in ["", "    limits: {perEndpoint: 9}\n", "    retry: {perTry: 400ms, attempts: 0}\n"] {
+        let more = format!("    rescue: {{from: canary}}\n    timeouts: {{request: 1s}}\n{more}");
+        let proxy = Proxy::start(&canary(stable.address(), &[canary_.address()], &more)).await;
+        for method in ["GET", "PUT", "POST"] {
+            let body = if method == "GET" { nothing() } else { all("body") };
+            let begun = Instant::now();
+            let answer = send(proxy.http(), request(method, "/").body(body).unwrap()).await;
+            let took = begun.elapsed();
+            assert_eq!(answer.status, 504, "{method} {more}");
+            assert!(took > Duration::from_millis(950) && took < Duration::from_millis(1400), "{method}: {took:?}");
+        }
+        assert_eq!(proxy.metric("weir_rescues_total", &[("version", "canary")]).await, 2.0, "a POST may not be");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_has_half_the_time_where_its_timeouts_are_rescued() {
+    let (silent, stable) = (mocks::never_answers::start().await, slow("stable", Duration::from_millis(200)).await);
+    for (more, least) in [("", 500), ("    retry: {perTry: 300ms, attempts: 0}\n", 300)] {
+        let more = format!("    rescue: {{from: canary}}\n    timeouts: {{request: 1s}}\n{more}");
+        let proxy = Proxy::start(&canary(stable.address(), &[silent.address()], &more)).await;
+        let begun = Instant::now();
+        assert_eq!(get(proxy.http(), "/").await.header("x-echo-version"), Some("stable"));
+        let took = begun.elapsed().as_millis();
+        assert!((least + 200..least + 500).contains(&took), "{took} ms with {more}");
+    }
+}
