@@ -345,6 +345,12 @@ impl Index {
         unit.into_iter().flat_map(|unit| unit.made.listeners.iter()).map(|listener| &listener.name)
     }
 
+    /// The objects that make a listener.
+    pub fn makers_of(&self, listener: &str) -> impl Iterator<Item = &Id> {
+        let makes = move |unit: &&Unit| unit.made.listeners.iter().any(|made| *made.name == *listener);
+        self.units.makers().filter(makes).map(|unit| &unit.id)
+    }
+
     /// What is known.
     pub fn objects(&self) -> &Objects {
         &self.objects

@@ -284,7 +284,8 @@ impl Committer {
     }
 }
 
-async fn sleep_until(wake: Option<Instant>) {
+/// Waits for a moment, or for ever.
+pub async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => tokio::time::sleep_until(wake).await,
         None => std::future::pending().await,
