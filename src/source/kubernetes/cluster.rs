@@ -26,6 +26,11 @@ pub struct Cluster {
     changes: UnboundedReceiver<Change>,
     /// Kinds that were not told in full yet.
     missing: BTreeSet<ObjectKind>,
+    /// Kinds of which all objects were told.
+    listed: BTreeSet<ObjectKind>,
+    scope: Scope,
+    /// Services of Gateways may be there that nobody has any more.
+    leftovers: bool,
     /// What is followed by name.
     named: Named,
     /// A model was given.
@@ -60,6 +65,9 @@ impl Cluster {
             index: Index::new(options, base),
             changes,
             missing: ObjectKind::ALL.iter().copied().filter(|kind| !kind.by_name()).collect(),
+            listed: BTreeSet::new(),
+            scope: scope.clone(),
+            leftovers: false,
             named: Named::new(client, scope, sender),
             begun: false,
             leading: writer.leading(),
@@ -146,6 +154,7 @@ impl Cluster {
     fn lead(&mut self) {
         if *self.leading.borrow() {
             self.index.say_all_again(|_| true);
+            self.leftovers = true;
             self.state();
         }
     }
@@ -162,6 +171,9 @@ impl Cluster {
                 self.stale |= was == 1 && self.missing.is_empty();
             }
             _ => {}
+        }
+        if let Change::Listed(kind) = change {
+            self.listed.insert(kind);
         }
         self.index.apply(change);
     }
@@ -194,6 +206,7 @@ impl Cluster {
             self.index.say_all_again(|id| id.kind == ObjectKind::Gateway);
         }
         let statements = self.index.take_statements();
+        self.leftovers |= statements.iter().any(|(id, _)| id.kind == ObjectKind::Gateway);
         let (mut set, mut gone) = (Vec::new(), Vec::new());
         for (id, statement) in &statements {
             let refused = self.index.listeners(id).any(|name| self.refused.why(name).is_some());
@@ -211,6 +224,16 @@ impl Cluster {
         for (id, statement) in statements {
             let statement = statement.map(|statement| self.with_refusals(&id, statement));
             self.writer.state(id, statement);
+        }
+        self.remove_leftovers();
+    }
+
+    /// Who leads removes the Services of Gateways that nobody has any more, once all that may have them is known.
+    fn remove_leftovers(&mut self) {
+        let needed = [ObjectKind::Gateway, ObjectKind::GatewayClass, ObjectKind::Service];
+        if self.leftovers && *self.leading.borrow() && needed.iter().all(|kind| self.listed.contains(kind)) {
+            self.leftovers = false;
+            self.writer.remove(self.index.leftovers(&self.scope.namespaces));
         }
     }
 

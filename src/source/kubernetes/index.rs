@@ -6,6 +6,7 @@
 
 mod claims;
 mod figures;
+mod leftovers;
 mod objects;
 mod reader;
 mod readers;
