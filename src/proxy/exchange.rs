@@ -119,7 +119,7 @@ impl Going {
         let Self { exchange, outbound, split } = self;
         exchange.alarm = client.lend_alarm();
         exchange.run(client, request, outbound, split).await;
-        client.take_back(std::mem::take(&mut exchange.alarm));
+        client.return_alarm(std::mem::take(&mut exchange.alarm));
     }
 }
 

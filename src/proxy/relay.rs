@@ -13,10 +13,11 @@ use super::exchange::Exchange;
 use super::fault::Fault;
 use super::forward;
 use super::goodbye::Parting;
+use super::refusal;
 use super::worker::Phase;
 use crate::drain::{Asked, Registered};
 use crate::io::{Alarm, Pump, Side, Stopped};
-use crate::message::{Field, FieldSection, Response, Size};
+use crate::message::{Broken, Field, FieldSection, Response, Size};
 use crate::record::StreamProtocol;
 use crate::upstream::Upstream;
 
@@ -43,7 +44,9 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
     let mut relaying = Relaying {
         outbound,
         download: Pump::new(None),
-        idle: (stream.is_none() && !grpc).then_some(idle),
+        // Streams of gRPC have flow control for a client that wants nothing for now.
+        idle: (!grpc).then_some(idle),
+        silent: stream.is_some(),
         since: None,
         grpc_status: told,
         resident: None,
@@ -68,7 +71,13 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
                 client.abandon();
             }
         }
+        Err(fault @ (Fault::Truncated | Fault::Protocol)) if client.take_back() => {
+            // Boxed, since it is rare.
+            Box::pin(refusal::refuse(client, &mut exchange.ledger, &exchange.manner, fault, false)).await;
+        }
         Err(fault) => {
+            // What is no body of HTTP has broken off where it was one.
+            let fault = if fault == Fault::Protocol { Fault::Truncated } else { fault };
             // A client that has gone is recorded as such when its account is dropped.
             if fault != Fault::ClientGone {
                 exchange.ledger.broke(fault);
@@ -82,8 +91,10 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
 struct Relaying<'e> {
     outbound: &'e mut Outbound,
     download: Pump,
-    /// How long nothing may move; none: a stream, which may be silent for as long as it likes.
+    /// How long nothing may move; none: for as long as both sides like.
     idle: Option<Duration>,
+    /// It is a stream: its endpoint may be silent for as long as it likes, but its client is to take what there is.
+    silent: bool,
     /// When something last moved, as far as anybody had to wait.
     since: Option<Instant>,
     grpc_status: Option<u8>,
@@ -150,20 +161,22 @@ impl Relaying<'_> {
         match self.download(exchange, client, upstream, context) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(stopped)) => {
-                let fault = if stopped.side == Side::Source { Fault::Truncated } else { Fault::ClientGone };
-                return Poll::Ready(Err(fault));
+                return Poll::Ready(Err(match (stopped.side, stopped.error) {
+                    (Side::Source, Broken::Malformed(_)) => Fault::Protocol,
+                    (Side::Source, _) => Fault::Truncated,
+                    _ => Fault::ClientGone,
+                }));
             }
             Poll::Pending => {}
         }
         if client.poll_gone(context).is_ready() {
             return Poll::Ready(Err(Fault::ClientGone));
         }
-        if let Some(resident) = &self.resident
-            && self.download.has_moved() | self.outbound.upload.has_moved()
-        {
+        let moved = self.download.has_moved() | self.outbound.upload.has_moved();
+        if let Some(resident) = self.resident.as_ref().filter(|_| moved) {
             resident.moved();
         }
-        self.wait(&mut exchange.alarm, context)
+        self.wait(moved, &mut exchange.alarm, context)
     }
 
     /// Whether the first message is still to come that the client is owed.
@@ -199,10 +212,14 @@ impl Relaying<'_> {
     }
 
     /// Limits how long nothing moves: an endpoint that stalls, or a client that takes nothing.
-    fn wait(&mut self, alarm: &mut Alarm, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    fn wait(&mut self, moved: bool, alarm: &mut Alarm, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let Some(idle) = self.idle else { return Poll::Pending };
-        if self.download.has_moved() | self.outbound.upload.has_moved() {
+        let silent = self.silent && self.download.is_starved();
+        if moved || silent {
             self.since = None;
+        }
+        if silent {
+            return Poll::Pending;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
         let fault = if self.download.is_starved() { Fault::IdleTimeout } else { Fault::ClientGone };

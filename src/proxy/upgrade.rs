@@ -137,9 +137,16 @@ pub async fn tunnel(exchange: &mut Exchange, client: &mut Client<'_>, answer: An
     lease.upstream.become_tunnel();
     let goodbye = |code| if upgrade.is_websocket() { Parting::websocket(code) } else { Parting::foreign() };
     let code = exchange.drain().close_code;
+    let idle = exchange.decision.rule(&exchange.snapshot).body.split.timeouts.idle;
     let resident = exchange.settle_in(protocol);
-    let mut open =
-        Open { resident, up: (Pump::new(None), goodbye(code)), down: (Pump::new(None), goodbye(code)), answered: None };
+    let mut open = Open {
+        resident,
+        up: (Pump::new(None), goodbye(code)),
+        down: (Pump::new(None), goodbye(code)),
+        answered: None,
+        idle,
+        stuck: None,
+    };
     // An error is one side that has gone; there is nobody left to tell.
     let alarm = &mut exchange.alarm;
     let ended = poll_fn(|context| open.poll(client, &mut lease.upstream, alarm, context)).await;
@@ -169,6 +176,10 @@ struct Open {
     down: (Pump, Parting),
     /// When the client answered the goodbye, or went.
     answered: Option<Instant>,
+    /// How long the client may take nothing of what there is for it.
+    idle: Duration,
+    /// Since when it does.
+    stuck: Option<Instant>,
 }
 
 impl Open {
@@ -201,14 +212,31 @@ impl Open {
                 }
             }
         }
-        if self.up.0.has_moved() | self.down.0.has_moved() {
+        let moved = (self.up.0.has_moved(), self.down.0.has_moved());
+        if moved.0 | moved.1 {
             self.resident.moved();
+        }
+        if self.is_stuck(down.is_pending() && !moved.1, alarm, context) {
+            return Poll::Ready(Err(()));
         }
         match (up, down) {
             (Poll::Ready(Err(())), _) | (_, Poll::Ready(Err(()))) => Poll::Ready(Err(())),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
+    }
+}
+
+impl Open {
+    /// Whether the client has taken nothing of what there is for it for too long. Both sides may be silent for as long as they
+    /// like. `still`: nothing has moved to it.
+    fn is_stuck(&mut self, still: bool, alarm: &mut Alarm, context: &mut Context<'_>) -> bool {
+        if !still || self.down.0.is_starved() || self.answered.is_some() {
+            self.stuck = None;
+            return false;
+        }
+        let stuck = *self.stuck.get_or_insert_with(Instant::now);
+        alarm.poll(stuck + self.idle, context).is_ready()
     }
 }
 

@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
+use crate::mocks::{self, Mock};
 use crate::support::*;
 
 async fn next_data(body: &mut Incoming) -> String {
@@ -62,6 +65,61 @@ async fn an_event_stream_may_be_silent_for_longer_than_the_timeouts() {
     assert!(within(response.into_body().collect()).await.is_err(), "it broke off, and was not ended as if whole");
     let labels = [("reason", "idle_timeout"), ("classification", "failure")];
     assert_eq!(proxy.metric("weir_requests_total", &labels).await, 1.0);
+}
+
+/// A split whose bodies may stand still for half a second.
+async fn impatient(mock: &Mock) -> Proxy {
+    let yaml = format!(
+        "splits:
+  - name: shop
+    versions: [{{name: stable, endpoints: [\"{}\"]}}]
+    timeouts: {{idle: 500ms}}
+",
+        mock.address()
+    );
+    Proxy::start(&yaml).await
+}
+
+async fn sends(proxy: &Proxy, head: &str) -> TcpStream {
+    let mut client = TcpStream::connect(proxy.http()).await.unwrap();
+    client.write_all(head.as_bytes()).await.unwrap();
+    client
+}
+
+const EVENTS: &str = "GET /events HTTP/1.1\r\nhost: shop.example\r\n\r\n";
+const UPGRADE: &str = "GET / HTTP/1.1\r\nhost: shop.example\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_of_a_stream_is_given_up() {
+    for (head, protocol) in [(EVENTS, "sse"), (UPGRADE, "upgrade")] {
+        let endless = mocks::never_rests::start().await;
+        let proxy = impatient(&endless).await;
+        let _client = sends(&proxy, head).await;
+        let labels = [("protocol", protocol)];
+        let active = async || proxy.metric("weir_active_connections", &labels).await;
+        wait_until("it streams", async || active().await == 1.0).await;
+        wait_until("it is given up", async || active().await == 0.0).await;
+        wait_until("its endpoint hears of it", async || endless.received("left") == 1).await;
+        assert_eq!(proxy.metric("weir_stream_duration_seconds_count", &labels).await, 1.0);
+        let gone = [("classification", "client_gone")];
+        let gone = proxy.metric("weir_requests_total", &gone).await;
+        assert_eq!(gone, if protocol == "sse" { 1.0 } else { 0.0 }, "the request of a tunnel has ended long ago");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_a_stream_slowly_keeps_it() {
+    let endless = mocks::never_rests::start().await;
+    let proxy = impatient(&endless).await;
+    for head in [EVENTS, UPGRADE] {
+        let mut client = sends(&proxy, head).await;
+        let (begun, mut piece) = (Instant::now(), vec![0; 64 * 1024]);
+        while begun.elapsed() < Duration::from_millis(1500) {
+            assert_ne!(within(client.read(&mut piece)).await.unwrap(), 0, "{head}");
+            // Some megabytes in a second: far less than the endpoint could send.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 /// The answer begins before the request has ended, and goes on with it.

@@ -373,6 +373,20 @@ async fn rescued(canary: std::net::SocketAddr, path: &str, post: u16, reason: &s
 }
 
 #[tokio::test]
+async fn a_body_that_is_broken_right_behind_its_head_is_a_502() {
+    let broken = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\nabc\r\n0\r\n\r\n";
+    let script = Script::start(broken, true).await;
+    let proxy = Proxy::before([script.address()]).await;
+    let mut client = h1(proxy.http()).await;
+    for _ in 0..2 {
+        let answer = ask_h1(&mut client, request("GET", "/").body(nothing()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), &*answer.text()), (502, "502 Bad Gateway: protocol_error\n"));
+    }
+    let labels = [("code", "502"), ("reason", "protocol_error"), ("classification", "failure")];
+    assert_eq!(proxy.metric("weir_requests_total", &labels).await, 2.0);
+}
+
+#[tokio::test]
 async fn a_5xx_is_rescued() {
     let canary = weir::echo::Echo::start(weir::echo::EchoOptions { fail: 1.0, ..Default::default() }).await.unwrap();
     rescued(canary.address(), "/", 500, "status").await;

@@ -16,7 +16,7 @@ use super::super::fault::Fault;
 use super::super::worker::Worker;
 use super::{Client, LONGEST_HEAD, refuse};
 use crate::http1;
-use crate::io::{self, Alarm, Closing, Http1, Ready, Source, Watch, Wire};
+use crate::io::{self, Alarm, Closing, Http1, Outbox, Ready, Source, Watch, Wire};
 use crate::message::{Broken, Field, Request, Response, SMALL, Size};
 
 /// How long a client may idle, before its first request and between two.
@@ -209,6 +209,9 @@ impl Http1Client {
         let chunks = !bodiless && response.size == Size::Unknown && self.version == Version::HTTP_11;
         self.persistent &= bodiless || chunks || response.size != Size::Unknown;
         self.body.write_chunks(chunks);
+        if self.body.wire.outbox.is_empty() {
+            self.body.wire.outbox.forget();
+        }
         let out = self.body.wire.outbox.bytes();
         http1::status_line(out, response.status);
         response.fields.write_to(out);
@@ -296,6 +299,17 @@ impl Http1Client {
     /// The answer came to its end.
     pub fn complete(&mut self) {
         self.answer = Answered::Whole;
+    }
+
+    /// Takes the answer back, if nothing of it has been written. What may have waited before it, for which there was no room,
+    /// goes too.
+    pub fn take_back_answer(&mut self) -> bool {
+        let untold = self.answer == Answered::Begun && !self.body.wire.outbox.has_written();
+        if untold {
+            self.body.wire.outbox = Outbox::default();
+            self.answer = Answered::Nothing;
+        }
+        untold
     }
 
     /// The connection is not used again.

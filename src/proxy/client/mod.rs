@@ -87,6 +87,16 @@ impl Client<'_> {
         }
     }
 
+    /// Takes an answer back of which nothing has gone out, so that another can be given; false where the client may have some
+    /// of it.
+    pub fn take_back(&mut self) -> bool {
+        match self {
+            Self::Http1(client) => client.take_back_answer(),
+            // Its head is with the connection already.
+            Self::Http2(_) => false,
+        }
+    }
+
     /// The answer breaks off, and the client must not take it for whole.
     pub async fn abort(&mut self) {
         match self {
@@ -131,7 +141,7 @@ impl Client<'_> {
     }
 
     /// Takes it back.
-    pub fn take_back(&mut self, alarm: Alarm) {
+    pub fn return_alarm(&mut self, alarm: Alarm) {
         if let Self::Http1(client) = self {
             client.alarm = alarm;
         }

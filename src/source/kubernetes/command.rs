@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::Client;
 use kube::api::{Api, ListParams, PostParams};
 use kube::core::DynamicObject;
@@ -44,16 +44,18 @@ async fn client() -> Result<Client, CommandError> {
     Ok(Client::try_from(kube::Config::infer().await?)?)
 }
 
-/// Every Ingress of the cluster, or of a namespace.
+/// Every Ingress of the cluster, or of a namespace, and every IngressClass.
 ///
 /// # Errors
 ///
 /// No way to the API server, or it refuses.
-pub async fn ingresses(namespace: Option<&str>) -> Result<Vec<Ingress>, CommandError> {
+pub async fn ingresses(namespace: Option<&str>) -> Result<(Vec<Ingress>, Vec<IngressClass>), CommandError> {
     let client = client().await?;
     let api: Api<Ingress> =
         namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
-    Ok(api.list(&ListParams::default()).await?.items)
+    let all = ListParams::default();
+    let ingresses = api.list(&all).await?.items;
+    Ok((ingresses, Api::<IngressClass>::all(client).list(&all).await?.items))
 }
 
 /// Sets weights in the spec of a Split; versions that are not named keep theirs.

@@ -14,6 +14,7 @@ mod mirror;
 mod retry;
 mod route;
 mod said;
+mod session;
 mod wire;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
 pub use class::translate as translate_class;
+pub use grant::allows;
 pub use listener::translate as translate_gateway;
 pub use route::{accept, plain_split, translate_grpc, translate_http};
 pub use wire::ParentRef;

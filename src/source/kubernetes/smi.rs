@@ -46,11 +46,17 @@ pub struct Share {
 
 /// How the requests for a Service are divided, if a TrafficSplit says so: the oldest one for it.
 pub fn shares(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Option<Vec<Share>> {
+    let (_, spec) = divider(reader, namespace, service)?;
+    weighted(&spec.backends).ok()
+}
+
+/// The TrafficSplit that divides the requests for a Service. One with `matches` divides nothing: its weights are meant for
+/// some clients only.
+fn divider<'i>(reader: &Reader<'i>, namespace: &Arc<str>, service: &str) -> Option<(&'i Id, Spec)> {
     let splits = reader.of(ObjectKind::TrafficSplit, Some(namespace));
     let specs = splits.filter_map(|(id, object)| Some((object.created, id, object.spec::<Spec>().ok()?)));
-    let (_, _, spec) =
-        specs.filter(|(_, _, spec)| root(&spec.service) == service).min_by_key(|(age, id, _)| (*age, *id))?;
-    weighted(&spec.backends).ok()
+    let specs = specs.filter(|(_, _, spec)| root(&spec.service) == service && spec.matches.is_empty());
+    specs.min_by_key(|(age, id, _)| (*age, *id)).map(|(_, id, spec)| (id, spec))
 }
 
 /// What a TrafficSplit means.
@@ -59,16 +65,30 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         let shares = weighted(&spec.backends)?;
         Ok((spec, shares))
     });
-    let (spec, shares) = match made {
+    let (spec, mut shares) = match made {
         Ok(made) => made,
         Err(message) => return only(Note { warning: true, reason: "Invalid", message }),
     };
     let mut notes = Vec::new();
-    if !spec.matches.is_empty() {
-        let message = "matches is not carried: the weights hold for every request".to_owned();
-        notes.push(Note { warning: true, reason: "Unsupported", message });
-    }
     let service: Arc<str> = root(&spec.service).into();
+    let divider = divider(reader, &id.namespace, &service).map(|(divider, _)| divider);
+    if let Some(older) = divider.filter(|divider| spec.matches.is_empty() && *divider != id) {
+        let message =
+            format!("{older} is older and divides Service {service}: this has no effect; remove one of the two");
+        return only(Note { warning: true, reason: "Shadowed", message });
+    }
+    if !spec.matches.is_empty() {
+        let message = format!(
+            "matches is not carried, so this divides nothing, and its weights reach nobody: requests for Service {service} \
+             go where they would without it; a Split or an HTTPRoute can send some clients to a version"
+        );
+        let note = Note { warning: true, reason: "Unsupported", message };
+        if divider.is_some() {
+            return only(note);
+        }
+        notes.push(note);
+        shares = vec![Share { service: Arc::clone(&service), weight: Weight::ONE }];
+    }
     let port = reader.service(&id.namespace, &service).and_then(|service| service.ports.first().map(|port| port.port));
     let versions = shares.iter().map(|share| version(reader, &id.namespace, share, port, &mut notes)).collect();
     let everything =

@@ -2,6 +2,7 @@
 
 mod crd;
 mod keys;
+mod managed;
 mod policy;
 mod resource;
 mod rollout;
@@ -136,6 +137,8 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec, keys: &Keys) -> Translat
     for rule in &mut route.rules {
         let split = Arc::make_mut(&mut rule.split);
         split.versions.clone_from(&found.versions);
+        split.overrides.extend(found.managed.overrides.iter().cloned());
+        split.mirrors.extend(found.managed.mirrors.iter().cloned());
         keys.sign(split);
     }
     if let Some(listeners) = attached {
@@ -146,7 +149,8 @@ fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec, keys: &Keys) -> Translat
         };
     }
     route.key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::Split, name: Arc::clone(&id.name) };
-    let conditions = vec![Condition::holds("Accepted", "Accepted", ""), keys.condition(found.resolved)];
+    let mut conditions = vec![Condition::holds("Accepted", "Accepted", ""), keys.condition(found.resolved)];
+    conditions.extend(found.conflict);
     let report = Report { conditions, notes: found.notes, ..Report::default() };
     Translation { routes: vec![Arc::new(route)], report, ..Translation::default() }
 }

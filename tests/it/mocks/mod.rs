@@ -21,6 +21,7 @@ pub mod leaves_politely;
 pub mod lies_about_length;
 pub mod never_answers;
 pub mod never_finishes;
+pub mod never_rests;
 pub mod refuses_streams;
 pub mod resets_before_answer;
 pub mod resets_mid_body;

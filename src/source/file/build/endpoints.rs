@@ -23,6 +23,12 @@ pub fn policy(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Opti
     let hash = optional(wire.hash.as_ref().map(|hash| hash_key(hash, wire.balance, &at.key("hash"), problems)));
     let outliers = optional(wire.outliers.as_ref().map(|wire| outliers(wire, &at.key("outliers"), problems)));
     let panic = optional(wire.panic.map(|percent| share(percent, &at.key("panic"), problems)));
+    // Who keeps an endpoint is placed where the fewest are, by how warm it is.
+    let placed = wire.sticky.as_ref().is_some_and(|sticky| sticky.to == Some(wire::StickyTo::Endpoint));
+    if wire.balance == Some(wire::Balance::Hash) && !placed && wire.slow_start.is_some_and(|time| !time.0.is_zero()) {
+        let error = "has no effect with balance: hash, where a key has its endpoint: choose another, or remove it";
+        problems.error(&at.key("slowStart"), error);
+    }
     let health = optional(wire.health.as_ref().map(|wire| health(wire, &at.key("health"), problems)));
     let policy = EndpointPolicy {
         hash: hash?.unwrap_or(default.hash),
@@ -93,10 +99,18 @@ fn health(wire: &wire::Health, at: &Pointer, problems: &mut Problems) -> Option<
         problems.check(&at.key(key), if time == Duration::ZERO { Err(error) } else { Ok(time) })
     };
     let (interval, timeout) = (time(wire.interval, "interval", 5), time(wire.timeout, "timeout", 1));
+    let (interval, timeout) = (interval?, timeout?);
+    if timeout > interval {
+        let between = interval + timeout;
+        let message = format!(
+            "is longer than the interval ({interval:?}): an endpoint that does not answer is asked only every {between:?}"
+        );
+        problems.warning(&at.key("timeout"), message);
+    }
     Some(HealthCheck {
         kind: kind?,
-        interval: interval?,
-        timeout: timeout?,
+        interval,
+        timeout,
         healthy: wire.healthy.unwrap_or(2),
         unhealthy: wire.unhealthy.unwrap_or(3),
     })

@@ -116,6 +116,15 @@ pub fn retry(wire: Option<&wire::Retry>, at: &Pointer, problems: &mut Problems) 
     if per_try == Some(Duration::ZERO) {
         problems.error(&at.key("perTry"), "leaves no time at all: write a duration above 0, like 5s");
     }
+    let attempts = wire.attempts.unwrap_or(default.attempts);
+    if on.is_empty() && attempts > 0 {
+        let error = "names no cause, so that nothing is tried again: name one, like connect, or write attempts: 0";
+        problems.error(&at.key("on"), error);
+    }
+    if per_try.is_some() && attempts == 0 {
+        problems
+            .error(&at.key("perTry"), "has no effect with attempts: 0: write how many may follow, or remove perTry");
+    }
     match (per_try, on.contains(&RetryOn::Timeout)) {
         (Some(_), false) => {
             problems.error(&at.key("perTry"), "has no effect: add timeout to the causes in on, or remove perTry");
@@ -132,9 +141,24 @@ pub fn retry(wire: Option<&wire::Retry>, at: &Pointer, problems: &mut Problems) 
     if body_limit > LONGEST_KEPT {
         problems.error(&at.key("bodyLimit"), "is more than is kept of a body for another try: write at most 1MiB");
     }
-    let attempts = wire.attempts.unwrap_or(default.attempts);
     let fine = problems.errors.len() == before;
     fine.then_some(Retry { attempts, on, backoff: default.backoff, per_try, budget, body_limit })
+}
+
+/// Times that others end before they pass.
+pub fn nested(wire: &wire::Split, at: &Pointer, problems: &mut Problems) {
+    let timeouts = wire.timeouts.as_ref();
+    let request = timeouts.and_then(|timeouts| timeouts.request).map_or(Timeouts::default().request, |time| time.0);
+    let connect = timeouts.and_then(|timeouts| timeouts.connect).map(|time| time.0);
+    if connect.is_some_and(|connect| connect > request) {
+        let error = format!("is longer than timeouts.request ({request:?}), which ends first: make it shorter");
+        problems.error(&at.key("timeouts").key("connect"), error);
+    }
+    let per_try = wire.retry.as_ref().and_then(|retry| retry.per_try).map(|time| time.0);
+    if per_try.is_some_and(|per_try| per_try >= request) {
+        let error = format!("leaves no time for another try within timeouts.request ({request:?}): make it shorter");
+        problems.error(&at.key("retry").key("perTry"), error);
+    }
 }
 
 /// Limits of requests.

@@ -86,6 +86,7 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let (names, problems) = (Versions(&wire.versions), &mut context.problems);
     let overrides = policy::overrides(&wire.overrides, names, &at.key("overrides"), problems);
     let timeouts = policy::timeouts(wire.timeouts.as_ref(), &at.key("timeouts"), problems);
+    policy::nested(wire, at, problems);
     let on_empty = on_empty(wire, at, problems);
     let retry = policy::retry(wire.retry.as_ref(), &at.key("retry"), problems);
     let rescue = optional(wire.rescue.as_ref().map(|r| policy::rescue(r, names, &at.key("rescue"), problems)));

@@ -27,6 +27,11 @@ pub fn sticky(wire: &wire::Sticky, at: &Pointer, context: &mut Context<'_>) -> O
         None if remembers => StickyMode::Pin,
         None => StickyMode::Share,
     };
+    if to != StickyTo::Version && mode == StickyMode::Share {
+        let message = "clients are hashed to endpoints, so that some get more than others: only a cookie of mode pin \
+                       remembers where the fewest were";
+        context.problems.warning(&at.key("to"), message);
+    }
     let client = match (&wire.cookie, &wire.header, wire.source_address) {
         (Some(name), None, None) => cookie(wire, name, at, context),
         (None, Some(name), None) => {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::attach::{self, Attachable};
 use super::said::{self, Said};
 use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
-use super::{GROUP, backend, filter, matching, mirror, retry};
+use super::{GROUP, backend, filter, matching, mirror, retry, session};
 use crate::model::{
     Attachment, Balance, EndpointPolicy, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route,
     RouteKey, Rule, Split, Timeouts, Version,
@@ -45,9 +45,14 @@ fn translate<M: DeserializeOwned>(
         return Translation::default();
     }
     let mut said = Said::default();
-    let rules = spec.rules.iter().map(|wire| {
+    let rules = spec.rules.iter().enumerate().map(|(index, wire)| {
         let mut trouble = Vec::new();
-        let rule = rule(reader, id, wire, to_match, &mut trouble);
+        let mut rule = rule(reader, id, wire, to_match, &mut trouble);
+        let number = index.to_string();
+        match session::sticky(wire.session_persistence.as_ref(), id, wire.name.as_deref().unwrap_or(&number)) {
+            Ok(sticky) => Arc::make_mut(&mut rule.split).sticky = sticky,
+            Err(error) => refuse(&mut rule, &mut trouble, error),
+        }
         said.take(wire.name.as_deref(), &rule, trouble);
         rule
     });
@@ -72,6 +77,12 @@ fn translate<M: DeserializeOwned>(
     let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
     split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
+}
+
+/// A rule that is not carried answers 500.
+fn refuse(rule: &mut Rule, trouble: &mut Vec<Condition>, error: String) {
+    Arc::make_mut(&mut rule.split).versions.iter_mut().for_each(|version| version.invalid = true);
+    trouble.push(said::unsupported(error));
 }
 
 /// A route whose spec cannot be understood serves nothing, which its parents, as far as they can be read, are told.

@@ -33,7 +33,11 @@ impl Said {
             let lost = rule.split.versions.iter().all(|version| version.invalid);
             self.lost += usize::from(lost);
             let name = name.map_or_else(String::new, |name| format!(" ({name})"));
-            let part = if lost { "its requests get 500" } else { "in part: that backend's requests get 500" };
+            let part = match (lost, rule.matches.is_empty()) {
+                (true, true) => "takes no requests",
+                (true, false) => "its requests get 500",
+                (false, _) => "in part: that backend's requests get 500",
+            };
             let why: Vec<&str> = dropped.iter().map(|said| &*said.message).collect();
             self.dropped.push(format!("rules[{}]{name}, {part}: {}", self.all, why.join("; ")));
         }

@@ -10,6 +10,7 @@ mod listeners;
 mod matches;
 mod mirrors;
 mod parents;
+mod sessions;
 mod timeouts;
 mod tls;
 mod told;

@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use super::session::SessionPersistence;
+
 /// `GatewayClassSpec`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -187,6 +189,7 @@ pub struct Rule<M> {
     pub backend_refs: Vec<BackendRef>,
     pub timeouts: Option<Timeouts>,
     pub retry: Option<Retry>,
+    pub session_persistence: Option<SessionPersistence>,
 }
 
 /// `HTTPRouteMatch`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::annotations::{self, Finding, Severity, Verdict};
+use super::translate::{BALANCE_ON_CANARY, ON_CANARY};
 use super::{BackendRef, Cluster, IngressView, Plan, Resolved};
 use crate::model::{Access, ClientId, Filter, OverrideMatch, PathMatch, PathRewrite, Route, Rule, Split, ValueMatch};
 
@@ -15,6 +16,27 @@ use crate::model::{Access, ClientId, Filter, OverrideMatch, PathMatch, PathRewri
 pub struct Report {
     /// One for each, in the order given.
     pub ingresses: Vec<IngressReport>,
+    /// Ingresses that are not looked at, since their class is somebody else's.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An Ingress of somebody else's class.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Its class; none if it names none.
+    pub class: Option<String>,
+}
+
+impl From<&IngressView> for LeftOut {
+    fn from(view: &IngressView) -> Self {
+        let class = view.class().map(str::to_owned);
+        Self { namespace: view.namespace.to_string(), name: view.name.to_string(), class }
+    }
 }
 
 /// What becomes of one Ingress.
@@ -77,8 +99,8 @@ impl Cluster for Nowhere {
         Ok(Resolved::default())
     }
 
-    fn config_map(&self, _: &str, _: &str) -> Option<BTreeMap<String, String>> {
-        Some(BTreeMap::new())
+    fn config_map(&self, _: &str, _: &str) -> Result<BTreeMap<String, String>, String> {
+        Ok(BTreeMap::new())
     }
 }
 
@@ -98,7 +120,7 @@ pub fn report(views: &[Arc<IngressView>], prefix: &str) -> Report {
                 false => "its backends are versions of the main Ingress's splits".to_owned(),
             });
         }
-        let annotations = verdicts(view, prefix);
+        let annotations = verdicts(&plan, ingress, prefix);
         IngressReport {
             namespace: view.namespace.to_string(),
             name: view.name.to_string(),
@@ -112,7 +134,7 @@ pub fn report(views: &[Arc<IngressView>], prefix: &str) -> Report {
             does,
         }
     });
-    Report { ingresses: ingresses.collect() }
+    Report { ingresses: ingresses.collect(), left_out: Vec::new() }
 }
 
 /// Whether the verdict on an annotation says it already.
@@ -133,17 +155,21 @@ fn finding(finding: &Finding) -> FindingReport {
     }
 }
 
-fn verdicts(view: &IngressView, prefix: &str) -> Vec<AnnotationReport> {
+fn verdicts(plan: &Plan, ingress: usize, prefix: &str) -> Vec<AnnotationReport> {
+    let view = &plan.views[ingress];
     let own = view
         .annotations
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.strip_prefix('/')?, value)));
+    let on_canary = |name: &str| !plan.is_main(ingress) && plan.of_mains[ingress].iter().any(|known| known == name);
     own.map(|(name, value)| {
         let (verdict, reason) = match annotations::find(name).map(|entry| entry.verdict) {
             // What is switched off is not missed.
             Some(Verdict::Refused(_)) if !annotations::asks(name, value) => {
                 ("ignored", "it asks for nothing".to_owned())
             }
+            Some(_) if on_canary(name) && name == "load-balance" => ("ignored", BALANCE_ON_CANARY.to_owned()),
+            Some(_) if on_canary(name) => ("ignored", ON_CANARY.to_owned()),
             Some(verdict) => (verdict.word(), verdict.reason().to_owned()),
             None => ("unknown", format!("ingress-nginx has no such annotation{}", annotations::suggestion(name))),
         };

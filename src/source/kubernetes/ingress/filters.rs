@@ -11,6 +11,10 @@ use crate::model::{Filter, HeaderEdit, PathRewrite, Pattern, Redirect};
 /// `X-Forwarded-Prefix`.
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
+/// Headers of a connection, or of how a message is framed (RFC 9110 section 7.6.1, RFC 9112 section 6).
+const FRAMING: [&str; 8] =
+    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+
 /// The redirect to https that comes before all else.
 pub fn to_https(settings: &Settings, secure_host: bool) -> Option<Filter> {
     let redirects = &settings.redirects;
@@ -56,7 +60,7 @@ pub fn filters(settings: &Settings, pattern: Option<&Pattern>, added: &[HeaderEd
     filters
 }
 
-/// `custom-headers`: what the ConfigMap adds to answers.
+/// `custom-headers`: what the ConfigMap sets on answers. Headers that say how a message is framed are not its to set.
 pub fn custom_headers(
     view: &IngressView,
     settings: &Settings,
@@ -66,15 +70,24 @@ pub fn custom_headers(
     let Some(name) = &settings.custom_headers else { return Vec::new() };
     let (namespace, name) = name.split_once('/').unwrap_or((&view.namespace, name));
     let mut tell = |message: String| findings.push(Finding::new("custom-headers", Severity::Error, message));
-    let Some(data) = cluster.config_map(namespace, name) else {
-        tell(format!("there is no ConfigMap {namespace}/{name}: create it; no header is added until then"));
-        return Vec::new();
+    let data = match cluster.config_map(namespace, name) {
+        Ok(data) => data,
+        Err(error) => {
+            tell(format!("{error}; no header is added until then"));
+            return Vec::new();
+        }
     };
     let mut edits = Vec::new();
     for (name, value) in &data {
         match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(name), _) if FRAMING.contains(&name.as_str()) => {
+                tell(format!("\"{name}\" says how a message is framed, which is the proxy's to say: remove it"));
+            }
             (Ok(name), Ok(value)) => edits.push(HeaderEdit::Set(name, value)),
-            _ => tell(format!("\"{name}: {value}\" is no header: use letters, digits and '-' in its name")),
+            // The value may be nobody's to read in an Event.
+            _ => {
+                tell(format!("\"{name}\" is no header: use letters, digits and '-' in its name, and one line of text"))
+            }
         }
     }
     edits

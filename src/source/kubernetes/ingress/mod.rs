@@ -7,8 +7,10 @@
 pub mod annotations;
 pub mod audit;
 mod canary;
+pub mod class;
 mod filters;
 mod hosts;
+mod notes;
 mod plan;
 mod translate;
 mod unit;
@@ -130,8 +132,12 @@ pub trait Cluster {
     /// Says what is missing, for the operator.
     fn resolve(&self, backend: &BackendRef) -> Result<Resolved, String>;
 
-    /// The data of a ConfigMap (`custom-headers`); none where it does not exist.
-    fn config_map(&self, namespace: &str, name: &str) -> Option<BTreeMap<String, String>>;
+    /// The data of a ConfigMap (`custom-headers`), or why it cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing, for the operator.
+    fn config_map(&self, namespace: &str, name: &str) -> Result<BTreeMap<String, String>, String>;
 }
 
 /// Hosts for which an Ingress names a certificate.

@@ -64,6 +64,8 @@ pub struct Plan {
     pub(super) views: Vec<Arc<IngressView>>,
     pub(super) settings: Vec<Settings>,
     pub(super) findings: Vec<Vec<Finding>>,
+    /// Annotations of each that ask for something that a canary's do not count for.
+    pub(super) of_mains: Vec<Vec<String>>,
     pub(super) locations: Vec<Location>,
     /// Locations whose main backend is of an Ingress, in the order of its rules.
     pub(super) own: Vec<Vec<usize>>,
@@ -85,6 +87,7 @@ impl Plan {
             views: views.to_vec(),
             settings,
             findings,
+            of_mains: views.iter().map(|view| of_mains(view, prefix)).collect(),
             locations: Vec::new(),
             own: vec![Vec::new(); views.len()],
             hosts: BTreeSet::new(),
@@ -275,6 +278,11 @@ impl Plan {
         };
         self.secure.iter().any(covers)
     }
+}
+
+fn of_mains(view: &IngressView, prefix: &str) -> Vec<String> {
+    let known = |name: &&str| annotations::find(name).is_some() && !annotations::counts_on_canary(name);
+    annotations::asking(&view.annotations, prefix).filter(known).map(str::to_owned).collect()
 }
 
 /// A canary's default backend is merged with every path that any host has (ingress-nginx, `mergeAlternativeBackends`).

@@ -95,8 +95,9 @@ impl Cluster for Services {
         Ok(self.0.get(name).cloned().unwrap_or_else(|| resolved(name, 2, "")))
     }
 
-    fn config_map(&self, _: &str, name: &str) -> Option<BTreeMap<String, String>> {
-        (name == "headers").then(|| BTreeMap::from([("X-Team".to_owned(), "web".to_owned())]))
+    fn config_map(&self, namespace: &str, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let headers = || BTreeMap::from([("X-Team".to_owned(), "web".to_owned())]);
+        (name == "headers").then(headers).ok_or_else(|| format!("there is no ConfigMap {namespace}/{name}"))
     }
 }
 

@@ -12,6 +12,12 @@ use crate::model::{
 };
 use crate::source::file::unverified_tls;
 
+/// What becomes of an annotation of a canary that only a main Ingress's counts for.
+pub(super) const ON_CANARY: &str =
+    "without effect on a canary, as in ingress-nginx: the main Ingress's annotations count";
+/// What becomes of `load-balance` on a canary.
+pub(super) const BALANCE_ON_CANARY: &str = "without effect on a canary: endpoints are chosen as the main Ingress says";
+
 impl Plan {
     /// The routes of an Ingress, by its index in [`Plan::ingresses`]; nothing for an index that is none.
     pub fn translate(&self, ingress: usize, cluster: &dyn Cluster) -> Translation {
@@ -26,21 +32,36 @@ impl Plan {
         Translation { routes, tls: self.tls(ingress), findings: maker.findings }
     }
 
-    /// What there is to say about an Ingress whatever the cluster has. Of a canary only what is looked at.
+    /// What there is to say about an Ingress whatever the cluster has.
     fn told(&self, ingress: usize) -> Vec<Finding> {
-        let main = self.is_main(ingress);
-        let counts = |finding: &&Finding| {
-            let name = finding.annotation.as_str();
-            let looked_at = ["canary", "affinity-canary-behavior", "service-upstream", "spec."];
-            main || looked_at.iter().any(|start| name.starts_with(start)) || super::annotations::find(name).is_none()
-        };
-        let mut findings: Vec<Finding> = self.findings[ingress].iter().filter(counts).cloned().collect();
+        let mut findings = self.findings[ingress].clone();
+        if !self.is_main(ingress) {
+            let of_mains = &self.of_mains[ingress];
+            findings.retain(|finding| !of_mains.contains(&finding.annotation));
+            let idle = |name: &String| Finding::new(name.as_str(), Severity::Info, ON_CANARY);
+            findings.extend(of_mains.iter().filter(|name| *name != "load-balance").map(idle));
+            findings.extend(self.other_balance(ingress));
+        }
         if self.settings[ingress].canary.is_some() {
             for location in &self.locations {
                 findings.extend(crowded(self, location, ingress));
             }
         }
         findings
+    }
+
+    /// ingress-nginx lets a canary have a `load-balance` of its own.
+    fn other_balance(&self, ingress: usize) -> Option<Finding> {
+        self.of_mains[ingress].iter().find(|name| *name == "load-balance")?;
+        let mut mains =
+            self.locations.iter().filter(|location| location.canaries.iter().any(|arm| arm.ingress == ingress));
+        let balance = |ingress: usize| self.settings[ingress].traffic.balance;
+        let severity = if mains.all(|location| balance(location.main.ingress) == balance(ingress)) {
+            Severity::Info
+        } else {
+            Severity::Warning
+        };
+        Some(Finding::new("load-balance", severity, BALANCE_ON_CANARY))
     }
 
     fn canary_of(&self, arm: &Arm) -> Option<&Canary> {

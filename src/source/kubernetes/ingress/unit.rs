@@ -1,24 +1,20 @@
 //! One Ingress of the index: those that its hosts concern are planned together, and its own routes are taken from the plan.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{BackendRef, Cluster, Finding, Hosts, IngressView, Plan, Port, Resolved, Severity, TlsHosts};
+use super::class::{self, Class};
+use super::{BackendRef, Cluster, Hosts, IngressView, Plan, Port, Resolved, TlsHosts};
 use crate::model::{Certificate, Endpoint, HostPattern, Version};
 use crate::source::kubernetes::endpoints::{self, Backend, PortRef};
 use crate::source::kubernetes::index::{Reader, Translation};
-use crate::source::kubernetes::object::{Id, Object, ObjectKind};
+use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind};
 use crate::source::kubernetes::report::{Note, Report};
 use crate::source::kubernetes::{gateway, smi, split};
-
-/// The name by which IngressClasses ask for this controller.
-pub const CONTROLLER: &str = "weir.dev/ingress-controller";
-/// How Ingresses named their class before they had a field for it; controllers still write it.
-const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
-const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// What an Ingress means; nothing if its class is not ours.
 pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
@@ -32,8 +28,8 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     };
     let (views, at) = related(reader, (id, object), own);
     let plan = Plan::new(&views, &reader.options.annotation_prefix);
-    let made = plan.translate(at, &Lookup { reader });
-    let mut notes: Vec<Note> = made.findings.iter().filter_map(note).collect();
+    let made = plan.translate(at, &Lookup { reader, id });
+    let mut notes = super::notes::notes(&made.findings);
     let certificates = made.tls.iter().filter_map(|tls| certificate(reader, id, tls, &mut notes)).collect();
     let mut routes = made.routes;
     for rule in routes.iter_mut().flat_map(|route| &mut route.rules) {
@@ -70,10 +66,9 @@ fn related(reader: &Reader<'_>, (id, object): (&Id, &Object), own: IngressView) 
 fn sharing(reader: &Reader<'_>, host: &Arc<str>, found: &mut BTreeMap<(i64, Id), Arc<IngressView>>) -> Vec<Hosts> {
     let mut renamed = Vec::new();
     for (other, object) in reader.ingresses_for(host) {
-        let key = (object.created, other.clone());
-        if !found.contains_key(&key) {
+        if let Entry::Vacant(place) = found.entry((object.created, other.clone())) {
             let Ok(Some(view)) = view(reader, other, object) else { continue };
-            found.insert(key, Arc::new(view));
+            place.insert(Arc::new(view));
         }
         if Hosts::has_others(object) {
             renamed.push(Hosts::of(object));
@@ -88,18 +83,16 @@ fn view(reader: &Reader<'_>, id: &Id, object: &Object) -> Result<Option<IngressV
         object.spec().map_err(|error| format!("the spec cannot be understood: {error}"))?;
     let annotations: BTreeMap<String, String> =
         object.annotations().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    let class = spec.ingress_class_name.as_deref().or(annotations.get(CLASS_ANNOTATION).map(String::as_str));
-    if !is_ours(reader, class) {
-        return Ok(None);
-    }
-    Ok(Some(IngressView {
+    let view = IngressView {
         namespace: Arc::clone(&id.namespace),
         name: Arc::clone(&id.name),
         created: object.created,
         uid: (*object.uid).into(),
         spec,
         annotations,
-    }))
+    };
+    let ours = class::is_ours(view.class(), &reader.options.classes, || classes(reader));
+    Ok(ours.then_some(view))
 }
 
 #[derive(Default, Deserialize)]
@@ -108,26 +101,15 @@ struct ClassSpec {
     controller: String,
 }
 
-fn is_ours(reader: &Reader<'_>, class: Option<&str>) -> bool {
-    let names_us = |object: &Object| object.spec::<ClassSpec>().is_ok_and(|spec| spec.controller == CONTROLLER);
-    match class {
-        Some(name) if reader.options.classes.iter().any(|own| own == name) => true,
-        Some(name) => reader.object(&Id::new(ObjectKind::IngressClass, "", name)).is_some_and(names_us),
-        None => reader.of(ObjectKind::IngressClass, None).any(|(_, object)| {
-            names_us(object) && object.annotations().any(|annotation| annotation == (DEFAULT_CLASS, "true"))
-        }),
-    }
-}
-
-fn note(finding: &Finding) -> Option<Note> {
-    let Finding { annotation, severity, message } = finding;
-    let reason = match severity {
-        Severity::Error => "AnnotationRefused",
-        Severity::Warning => "AnnotationChanged",
-        Severity::Info => return None,
+/// The IngressClasses that ask for this controller.
+fn classes(reader: &Reader<'_>) -> Vec<Class> {
+    let names_us = |object: &Object| object.spec::<ClassSpec>().is_ok_and(|spec| spec.controller == class::CONTROLLER);
+    let ours = reader.of(ObjectKind::IngressClass, None).filter(|(_, object)| names_us(object));
+    let class = |(id, object): (&Id, &Object)| Class {
+        name: id.name.to_string(),
+        is_default: object.annotations().any(|annotation| annotation == (class::DEFAULT, "true")),
     };
-    let message = if annotation.is_empty() { message.clone() } else { format!("{annotation}: {message}") };
-    Some(Note { warning: true, reason, message })
+    ours.map(class).collect()
 }
 
 fn certificate(reader: &Reader<'_>, id: &Id, tls: &TlsHosts, notes: &mut Vec<Note>) -> Option<Certificate> {
@@ -167,6 +149,8 @@ fn divide(reader: &Reader<'_>, versions: &mut Vec<Version>) {
 /// What translation asks, answered from the index.
 struct Lookup<'r, 'i> {
     reader: &'r Reader<'i>,
+    /// Who asks.
+    id: &'r Id,
 }
 
 impl Cluster for Lookup<'_, '_> {
@@ -188,9 +172,17 @@ impl Cluster for Lookup<'_, '_> {
         })
     }
 
-    /// ConfigMaps are not watched: a right to read all of them would be one too many.
-    fn config_map(&self, _namespace: &str, _name: &str) -> Option<BTreeMap<String, String>> {
-        None
+    fn config_map(&self, namespace: &str, name: &str) -> Result<BTreeMap<String, String>, String> {
+        let map = Id::new(ObjectKind::ConfigMap, namespace, name);
+        if !gateway::allows(self.reader, self.id, &map) {
+            return Err(format!(
+                "{map} is of another namespace: a ReferenceGrant there must let Ingresses of {} refer to it",
+                self.id.namespace
+            ));
+        }
+        let found = self.reader.named(&map).ok_or_else(|| format!("there is no {map}, or no right to read it"))?;
+        let Body::ConfigMap(data) = &found.body else { return Err(format!("{map} has no data")) };
+        Ok(data.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 }
 

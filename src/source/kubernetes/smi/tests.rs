@@ -1,6 +1,63 @@
 use serde_json::json;
 
 use super::*;
+use crate::source::kubernetes::tests::objects::{Made, object, service, slice};
+use crate::source::kubernetes::tests::world::{World, shared};
+
+const HOST: &str = "web.shop";
+
+fn traffic_split(name: &str, canary: u32) -> Made {
+    let backends = json!([{"service": "stable", "weight": 100 - canary}, {"service": "canary", "weight": canary}]);
+    object(ObjectKind::TrafficSplit, name, json!({"spec": {"service": "web", "backends": backends}}))
+}
+
+fn for_testers(name: &str) -> Made {
+    traffic_split(name, 100).with("/spec/matches", json!([{"kind": "HTTPRouteGroup", "name": "testers"}]))
+}
+
+fn world(splits: &[Made]) -> World {
+    let services = ["web", "stable", "canary"];
+    let slices = ["10.0.0.1", "10.0.1.1", "10.0.2.1"];
+    let base = services.iter().zip(slices).flat_map(|(name, pod)| [service(name, &[]), slice(name, &[pod])]);
+    World::of(&[base.collect(), splits.to_vec()].concat())
+}
+
+fn told(world: &mut World, split: &Made) -> Vec<(&'static str, String)> {
+    world.report(split).notes.into_iter().map(|note| (note.reason, note.message)).collect()
+}
+
+#[test]
+fn weights_for_some_clients_reach_nobody() {
+    let testers = for_testers("ab");
+    let mut world = world(std::slice::from_ref(&testers));
+    assert_eq!(world.shares(HOST, 100), shared(&[("web", 100)]));
+    let told = told(&mut world, &testers);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].0 == "Unsupported" && told[0].1.contains("matches is not carried"), "{told:?}");
+}
+
+#[test]
+fn a_split_for_some_clients_does_not_stand_before_one_for_all() {
+    let all = traffic_split("all", 25).made_after(5);
+    let mut world = world(&[for_testers("ab"), all.clone()]);
+    assert_eq!(world.shares(HOST, 100), shared(&[("stable", 75), ("canary", 25)]));
+    assert_eq!(told(&mut world, &all), []);
+    world.remove(&all);
+    assert_eq!(world.shares(HOST, 100), shared(&[("web", 100)]));
+}
+
+#[test]
+fn of_two_splits_of_a_service_the_older_divides_and_the_other_is_told() {
+    let (old, young) = (traffic_split("z-old", 25), traffic_split("a-young", 75).made_after(5));
+    let mut world = world(&[old.clone(), young.clone()]);
+    assert_eq!(world.shares(HOST, 100), shared(&[("stable", 75), ("canary", 25)]));
+    assert_eq!(told(&mut world, &old), []);
+    let shadowed = told(&mut world, &young);
+    assert!(shadowed[0].0 == "Shadowed" && shadowed[0].1.contains("z-old"), "{shadowed:?}");
+    world.remove(&old);
+    assert_eq!(world.shares(HOST, 100), shared(&[("stable", 25), ("canary", 75)]));
+    assert_eq!(told(&mut world, &young), []);
+}
 
 fn weights(backends: Value) -> Result<Vec<u32>, String> {
     let backends: Vec<Backend> = serde_json::from_value(backends).unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::managed::Managed;
 use super::resource::{SplitSpec, SplitVersion, TargetKind};
 use super::rollout::{RolloutSpec, RolloutStatus, Shares};
 use crate::model::{Origin, Transport, UpstreamProtocol, Version, Weight};
@@ -19,6 +20,16 @@ pub struct Found {
     pub resolved: Condition,
     /// What an operator must know.
     pub notes: Vec<Note>,
+    /// Who else steers the same.
+    pub conflict: Option<Condition>,
+    /// What the target says beside weights.
+    pub managed: Managed,
+}
+
+impl Found {
+    fn new(versions: Vec<Version>, resolved: Condition) -> Self {
+        Self { versions, resolved, notes: Vec::new(), conflict: None, managed: Managed::default() }
+    }
 }
 
 /// Why there are none: reason and message.
@@ -57,7 +68,7 @@ fn by_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Found {
         version
     });
     let versions = versions.collect();
-    Found { versions, resolved: resolved(missing), notes: Vec::new() }
+    Found::new(versions, resolved(missing))
 }
 
 fn resolved(missing: Vec<String>) -> Condition {
@@ -86,7 +97,7 @@ fn by_pods(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, service: &str) -> Res
             fill(&mut version, &backend, None, backend.merged());
             versions.push(version);
         }
-        return Ok(Found { versions, resolved, notes: Vec::new() });
+        return Ok(Found::new(versions, resolved));
     }
     let given = spec.versions.iter().any(|version| version.weight.is_some());
     let versions = spec.versions.iter().map(|wire| {
@@ -96,7 +107,7 @@ fn by_pods(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, service: &str) -> Res
         fill(&mut version, &backend, wire.protocol, (revision.into(), endpoints));
         version
     });
-    Ok(Found { versions: versions.collect(), resolved, notes: Vec::new() })
+    Ok(Found::new(versions.collect(), resolved))
 }
 
 /// The two versions of a Rollout, with the weights of the step that it has reached.
@@ -110,25 +121,46 @@ fn by_rollout(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, name: &str) -> Res
         ("NoService", format!("{target} names no Service: write service: NAME, the one that selects all its pods"))
     })?;
     let backend = lookup(reader, id, spec, (service, spec.port)).map_err(|error| ("BackendNotFound", error))?;
-    let backend = with_canary_service(reader, id, (spec, &rollout), backend);
-    let names: Vec<&str> = spec.versions.iter().map(|version| &*version.name).collect();
-    let (stable, canary) = match names[..] {
+    let others: Vec<&str> = rollout.canary_service().into_iter().chain(rollout.other_services(&status)).collect();
+    let backend = with_services(reader, id, (spec, &others), backend);
+    let resolved = Condition::holds("ResolvedRefs", "ResolvedRefs", "");
+    let mut found = Found::new(steps(spec, &shares, &backend), resolved);
+    found.conflict = conflict(reader, id, &target, &rollout.routers());
+    found.notes.extend(found.conflict.iter().map(|conflict| warning(conflict.reason, conflict.message.clone())));
+    found.managed = rollout.managed(&status);
+    let refused = &found.managed.refused;
+    found.notes.extend(refused.iter().map(|what| warning("StepNotCarried", format!("{target}: {what}"))));
+    Ok(found)
+}
+
+fn warning(reason: &'static str, message: String) -> Note {
+    Note { warning: true, reason, message }
+}
+
+/// Who else steers the traffic of a Rollout: a traffic router of its own, or an older Split.
+fn conflict(reader: &Reader<'_>, id: &Id, target: &Id, routers: &[String]) -> Option<Condition> {
+    let first = reader.policies(target).first().map(|(first, _)| (*first).clone()).filter(|first| first != id);
+    let shared = first.map(|first| {
+        format!("{first} follows {target}, too: both have its weights, so let their hosts or paths differ")
+    });
+    let routed = (!routers.is_empty()).then(|| {
+        format!(
+            "the traffic of {target} is routed by {}, too (trafficRouting): requests that come by this Split have the \
+             weights that were told there (status.canary.weights); let only one of both take them",
+            routers.join(", ")
+        )
+    });
+    let reason = if shared.is_some() { "TargetShared" } else { "TargetRouted" };
+    let messages: Vec<String> = shared.into_iter().chain(routed).collect();
+    (!messages.is_empty()).then(|| Condition::holds("Conflicted", reason, messages.join("; ")))
+}
+
+fn steps(spec: &SplitSpec, shares: &Shares, backend: &Backend) -> Vec<Version> {
+    let given: Vec<&str> = spec.versions.iter().map(|version| &*version.name).collect();
+    let (stable, canary) = match given[..] {
         [stable, canary, ..] => (stable, canary),
         _ => ("stable", "canary"),
     };
-    let conflict = reader.policies(&target).first().filter(|(first, _)| **first != *id).map(|(first, _)| Note {
-        warning: true,
-        reason: "TargetShared",
-        message: format!("{first} follows {target}, too: both have its weights, so let their hosts or paths differ"),
-    });
-    Ok(Found {
-        versions: steps(&shares, &backend, (stable, canary)),
-        resolved: Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
-        notes: conflict.into_iter().collect(),
-    })
-}
-
-fn steps(shares: &Shares, backend: &Backend, (stable, canary): (&str, &str)) -> Vec<Version> {
     let pods = |hash: &str| backend.of(hash);
     let (first, second) = (pods(&shares.stable), pods(&shares.canary));
     let (a, b) = shares.weights.unwrap_or((first.len() as u32, second.len() as u32));
@@ -139,20 +171,19 @@ fn steps(shares: &Shares, backend: &Backend, (stable, canary): (&str, &str)) -> 
     };
     // Pods of neither hash are what an earlier, unfinished update left: better they than nobody.
     let first = if first.is_empty() && second.is_empty() { backend.merged().1 } else { first };
-    vec![version(stable, a, &shares.stable, first), version(canary, b, &shares.canary, second)]
+    let mut versions = vec![version(stable, a, &shares.stable, first), version(canary, b, &shares.canary, second)];
+    for (index, other) in shares.others.iter().enumerate() {
+        let name = given.get(index + 2).map_or_else(|| format!("experiment-{}", index + 1), |name| (*name).to_owned());
+        versions.push(version(&name, other.weight, &other.hash, pods(&other.hash)));
+    }
+    versions
 }
 
-/// A Rollout with a Service for each version: what one of them has not yet, the other may have.
-fn with_canary_service(
-    reader: &Reader<'_>,
-    id: &Id,
-    (spec, rollout): (&SplitSpec, &RolloutSpec),
-    backend: Backend,
-) -> Backend {
+/// A Rollout with a Service for each version: what one of them has not yet, another may have.
+fn with_services(reader: &Reader<'_>, id: &Id, (spec, others): (&SplitSpec, &[&str]), backend: Backend) -> Backend {
     let given = spec.versions.iter().filter_map(|version| version.service.as_deref());
-    let others = given.chain(rollout.canary_service());
     let mut all = backend;
-    for other in others {
+    for other in given.chain(others.iter().copied()) {
         let Ok(found) = lookup(reader, id, spec, (other, spec.port)) else { continue };
         for group in found.groups {
             if !all.groups.iter().any(|known| known.revision == group.revision) {

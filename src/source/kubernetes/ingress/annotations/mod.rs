@@ -173,6 +173,20 @@ pub enum Protocol {
 /// The status of redirects to https: the default of `http-redirect-code`.
 pub const TO_HTTPS: StatusCode = StatusCode::PERMANENT_REDIRECT;
 
+/// Whether an annotation counts on a canary, or would if it were honoured: ingress-nginx looks at no others there.
+pub fn counts_on_canary(name: &str) -> bool {
+    let starts = ["canary", "affinity-canary-behavior", "service-upstream", "upstream-hash-by"];
+    starts.iter().any(|start| name.starts_with(start))
+}
+
+/// Names, without `prefix`, of annotations that ask for something.
+pub fn asking<'a>(annotations: &'a BTreeMap<String, String>, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    let own = annotations
+        .iter()
+        .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?.strip_prefix('/')?, value)));
+    own.filter(|(name, value)| asks(name, value)).map(|(name, _)| name)
+}
+
 /// What annotations with `prefix` ask for, and what there is to say about them.
 pub fn parse(annotations: &BTreeMap<String, String>, prefix: &str) -> (Settings, Vec<Finding>) {
     let mut reader = Reader::new(annotations, prefix);
@@ -189,6 +203,7 @@ pub fn parse(annotations: &BTreeMap<String, String>, prefix: &str) -> (Settings,
         custom_headers: reader.text("custom-headers").map(Arc::from),
         access: access::access(&mut reader),
     };
+    reader.differing();
     (settings, reader.findings)
 }
 

@@ -85,6 +85,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Tells of all else that does less than in ingress-nginx, or something else. To be called last.
+    pub fn differing(&mut self) {
+        for name in self.names().filter(|name| self.asks(name)).collect::<Vec<_>>() {
+            let message = match table::find(name).map(|entry| entry.verdict) {
+                Some(Verdict::Partial(how)) => format!("partly: {how}"),
+                Some(Verdict::Ignored(why)) => format!("without effect: {why}"),
+                Some(Verdict::Supported | Verdict::Refused(_)) | None => continue,
+            };
+            if !self.findings.iter().any(|finding| finding.annotation == name) {
+                self.tell(name, Severity::Info, message);
+            }
+        }
+    }
+
     /// Whether the value asks for anything: `false`, `0` and `off` do not, nor what is ingress-nginx's default anyway.
     pub fn asks(&self, name: &str) -> bool {
         self.text(name).is_some_and(|text| asks(name, text))

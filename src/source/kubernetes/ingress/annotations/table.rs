@@ -166,10 +166,10 @@ pub const TABLE: &[Entry] = &[
     part("proxy-send-timeout", "between pieces of bodies the longer one of read and send counts, for both directions"),
     part(
         "proxy-next-upstream",
-        "error, timeout (to connect) and off; answers of backends are not tried again, nor is anything that is not idempotent",
+        "error, timeout (to connect), off, and the statuses from http_403 to http_504; not invalid_header, nor non_idempotent, and no more than a fifth of the requests is repeated",
     ),
     yes("proxy-next-upstream-tries"),
-    part("proxy-next-upstream-timeout", "proxy-read-timeout limits all tries together"),
+    part("proxy-next-upstream-timeout", "not looked at: proxy-read-timeout limits all tries together"),
     // Backends.
     part(
         "backend-protocol",
@@ -181,7 +181,7 @@ pub const TABLE: &[Entry] = &[
     yes("x-forwarded-prefix"),
     part(
         "custom-headers",
-        "all headers of the ConfigMap are added: there is no global-allowed-response-headers to filter them",
+        "all headers of the ConfigMap are set but those that frame a message: there is no global-allowed-response-headers; a ConfigMap of another namespace needs a ReferenceGrant there",
     ),
     no("upstream-hash-by", HASH),
     no("upstream-hash-by-subset", HASH),

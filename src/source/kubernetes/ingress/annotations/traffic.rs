@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::reader::Reader;
 use super::{Protocol, Severity, Traffic};
 use crate::model::{Balance, Retry, RetryOn, Timeouts};
@@ -60,21 +62,55 @@ fn retry(reader: &mut Reader<'_>) -> Retry {
         let message = "proxy-read-timeout limits all tries together: set that";
         reader.tell("proxy-next-upstream-timeout", Severity::Warning, message);
     }
-    let causes = reader.text("proxy-next-upstream").unwrap_or("error timeout");
+    match causes(reader) {
+        Some(on) => Retry { attempts, on, ..Retry::default() },
+        None => Retry { attempts: 0, on: Vec::new(), ..Retry::default() },
+    }
+}
+
+/// The causes of `proxy-next-upstream`; none if it is off. As in nginx, what is not idempotent goes to another endpoint only if
+/// none has begun with it.
+fn causes(reader: &mut Reader<'_>) -> Option<Vec<RetryOn>> {
+    const NAME: &str = "proxy-next-upstream";
+    let causes = reader.text(NAME).unwrap_or("error timeout");
     let mut on = Vec::new();
     for cause in causes.split_ascii_whitespace() {
         match cause {
             "error" => on.extend([RetryOn::Connect, RetryOn::Refused, RetryOn::Reset]),
-            "timeout" if !on.contains(&RetryOn::Connect) => on.push(RetryOn::Connect),
-            "timeout" => {}
-            "off" => return Retry { attempts: 0, on: Vec::new(), ..Retry::default() },
-            other => {
-                let message = format!("\"{other}\" is not a cause for another try: error, timeout and off are");
-                reader.tell("proxy-next-upstream", Severity::Warning, message);
+            "timeout" => on.push(RetryOn::Connect),
+            "off" => return None,
+            "non_idempotent" => {
+                let message = "non_idempotent is not done: a request that is not idempotent is never sent twice";
+                reader.tell(NAME, Severity::Warning, message);
             }
+            "invalid_header" => {
+                let message = "invalid_header is no cause for another try: such an answer becomes 502";
+                reader.tell(NAME, Severity::Warning, message);
+            }
+            other => match status(other) {
+                Some(status) => on.push(RetryOn::Status(status)),
+                None => {
+                    let message =
+                        format!("\"{other}\" is not a cause for another try: error, timeout, http_503 and off are");
+                    reader.tell(NAME, Severity::Warning, message);
+                }
+            },
         }
     }
-    Retry { attempts, on, ..Retry::default() }
+    let mut once = Vec::new();
+    on.into_iter().for_each(|cause| {
+        if !once.contains(&cause) {
+            once.push(cause)
+        }
+    });
+    Some(once)
+}
+
+/// The statuses that nginx knows as causes (`ngx_http_proxy_next_upstream_masks`).
+fn status(cause: &str) -> Option<StatusCode> {
+    let number = cause.strip_prefix("http_")?.parse().ok()?;
+    let known = matches!(number, 403 | 404 | 429 | 500 | 502 | 503 | 504);
+    StatusCode::from_u16(number).ok().filter(|_| known)
 }
 
 fn protocol(reader: &mut Reader<'_>) -> Option<Protocol> {

@@ -1,7 +1,9 @@
 //! Ingresses in a cluster: which of them are looked at together is the index's to find.
 
 mod handover;
+mod headers;
 mod hosts;
+mod notes;
 
 use serde_json::json;
 
@@ -33,6 +35,12 @@ fn with(ingress: Made, annotation: &str, value: &str) -> Made {
 
 fn world(ingresses: &[Made]) -> World {
     World::of(&[base(), ingresses.to_vec()].concat())
+}
+
+/// The same of problems only.
+fn warned(world: &mut World, ingress: &Made) -> String {
+    let notes = world.report(ingress).notes.into_iter().filter(|note| note.warning);
+    notes.map(|note| format!("{}: {}\n", note.reason, note.message)).collect()
 }
 
 fn told(world: &mut World, ingress: &Made) -> String {

@@ -48,3 +48,53 @@ fn a_canary_is_reported_with_its_main() {
     assert_eq!(report.ingresses[0].does, ["shop.example.com paths under /: to main-svc 80%, canary-svc 20%"]);
     assert_eq!(report.ingresses[1].does, ["its backends are versions of the main Ingress's splits"]);
 }
+
+#[test]
+fn a_canary_is_judged_by_what_counts_on_one() {
+    let views = [main(), canary().with("auth-url", "https://x").with("affinity", "cookie").with("canary-weight", "5")];
+    let report = reported(&views);
+    let verdict = |name: &str| {
+        let found = report.ingresses[1].annotations.iter().find(|annotation| annotation.name == name).unwrap();
+        (found.verdict, found.reason.contains("on a canary"))
+    };
+    assert_eq!(verdict("auth-url"), ("ignored", true));
+    assert_eq!(verdict("affinity"), ("ignored", true));
+    assert_eq!(verdict("canary-weight"), ("supported", false));
+    assert!(!report.has_refusals());
+}
+
+#[test]
+fn a_canary_without_a_main_ingress_is_judged_as_one() {
+    assert!(reported(&[canary().with("auth-url", "https://x")]).has_refusals());
+}
+
+#[test]
+fn what_is_known_and_does_not_do_the_same_is_told() {
+    let told = findings(&[main().with("proxy-buffering", "on").with("enable-cors", "true").with("satisfy", "any")], 0);
+    let told: Vec<_> = told.iter().map(|finding| (finding.annotation.as_str(), finding.severity)).collect();
+    let info = Severity::Info;
+    assert_eq!(told, [("enable-cors", info), ("proxy-buffering", info), ("satisfy", info)]);
+}
+
+#[test]
+fn what_is_told_with_its_value_is_told_once() {
+    let told = findings(&[main().with("affinity", "cookie").with("affinity-mode", "balanced")], 0);
+    assert_eq!(told.iter().filter(|finding| finding.annotation == "affinity-mode").count(), 1, "{told:?}");
+}
+
+#[test]
+fn every_annotation_of_a_canary_that_does_not_count_there_is_told() {
+    let names = ["auth-url", "limit-rps", "proxy-body-size", "satisfy"];
+    let canary = names.iter().fold(canary(), |canary, name| canary.with(name, "5m"));
+    let told = findings(&[main(), canary.clone()], 1);
+    for name in names {
+        let found: Vec<_> = told.iter().filter(|finding| finding.annotation == name).collect();
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Info), "{told:?}");
+    }
+    let balance = |canary: IngressView| {
+        let told = findings(&[main(), canary], 1);
+        told.into_iter().find(|finding| finding.annotation == "load-balance").unwrap().severity
+    };
+    assert_eq!(balance(canary.clone().with("load-balance", "round_robin")), Severity::Info);
+    assert_eq!(balance(canary.with("load-balance", "ewma")), Severity::Warning);
+}

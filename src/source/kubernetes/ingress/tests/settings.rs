@@ -101,9 +101,32 @@ fn sizes_times_and_retries_are_as_given() {
     let split = split(view.with("proxy-next-upstream", "timeout http_500").with("proxy-next-upstream-tries", "2"));
     assert_eq!(split.limits.request_body, Some(8 << 20));
     assert_eq!((split.timeouts.request, split.timeouts.idle), (Duration::from_secs(5), Duration::from_secs(7)));
-    assert_eq!((split.retry.attempts, split.retry.on), (1, vec![RetryOn::Connect]));
+    assert_eq!((split.retry.attempts, split.retry.on), (1, vec![RetryOn::Connect, status(500)]));
     let unlimited = self::split(main().with("proxy-body-size", "0").with("proxy-next-upstream", "off"));
     assert_eq!((unlimited.limits.request_body, unlimited.retry.attempts), (None, 0));
+}
+
+fn status(number: u16) -> RetryOn {
+    RetryOn::Status(http::StatusCode::from_u16(number).unwrap())
+}
+
+#[test]
+fn every_status_of_nginx_is_a_cause_for_another_try() {
+    let all = "http_403 http_404 http_429 http_500 http_502 http_503 http_504";
+    let on = split(main().with("proxy-next-upstream", all)).retry.on;
+    assert_eq!(on, [403, 404, 429, 500, 502, 503, 504].map(status));
+    assert!(findings(&[main().with("proxy-next-upstream", all)], 0).iter().all(|f| f.severity == Severity::Info));
+}
+
+#[test]
+fn causes_that_cannot_be_carried_are_told_and_the_others_hold() {
+    for cause in ["non_idempotent", "invalid_header", "http_418", "sometimes"] {
+        let view = main().with("proxy-next-upstream", &format!("error {cause} http_503"));
+        let told = findings(std::slice::from_ref(&view), 0);
+        assert!(told.iter().any(|f| f.severity == Severity::Warning && f.message.contains(cause)), "{told:?}");
+        let connections = [RetryOn::Connect, RetryOn::Refused, RetryOn::Reset];
+        assert_eq!(split(view).retry.on, [&connections[..], &[status(503)]].concat());
+    }
 }
 
 #[test]
@@ -186,7 +209,7 @@ fn headers_of_a_config_map_are_added_to_answers() {
     let missing = main().with("custom-headers", "default/none");
     assert_eq!(added(missing.clone()), 0);
     let told = plan(&[missing]).translate(0, &Services::default()).findings;
-    assert!(told[0].message.contains("default/none"), "{told:?}");
+    assert!(told.iter().any(|finding| finding.message.contains("default/none")), "{told:?}");
 }
 
 struct Gone;
@@ -197,8 +220,8 @@ impl Cluster for Gone {
         Err(format!("there is no Service {backend}"))
     }
 
-    fn config_map(&self, _: &str, _: &str) -> Option<BTreeMap<String, String>> {
-        None
+    fn config_map(&self, _: &str, _: &str) -> Result<BTreeMap<String, String>, String> {
+        Err("there is none".to_owned())
     }
 }
 

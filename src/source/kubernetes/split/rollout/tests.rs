@@ -44,13 +44,19 @@ fn before_the_first_set_weight_nothing_goes_to_the_new_version() {
 #[test]
 fn an_abort_takes_all_back_to_stable() {
     let status = json!({"stableRS": "old", "currentPodHash": "new", "currentStepIndex": 3, "abort": true});
-    assert_eq!(shares(steps(), status), Shares { stable: "old".into(), canary: "new".into(), weights: Some((100, 0)) });
+    assert_eq!(
+        shares(steps(), status),
+        Shares { stable: "old".into(), canary: "new".into(), weights: Some((100, 0)), others: vec![] }
+    );
 }
 
 #[test]
 fn at_rest_there_is_one_version() {
     let status = json!({"stableRS": "same", "currentPodHash": "same", "currentStepIndex": 5});
-    assert_eq!(shares(steps(), status), Shares { stable: "same".into(), canary: "same".into(), weights: Some((1, 0)) });
+    assert_eq!(
+        shares(steps(), status),
+        Shares { stable: "same".into(), canary: "same".into(), weights: Some((1, 0)), others: vec![] }
+    );
 }
 
 #[test]
@@ -87,5 +93,59 @@ fn blue_green_sends_all_to_the_active_version() {
     let spec = json!({"strategy": {"blueGreen": {"activeService": "shop"}}});
     let selectors = json!({"activeSelector": "blue", "previewSelector": "green"});
     let status = json!({"stableRS": "blue", "currentPodHash": "green", "blueGreen": selectors});
-    assert_eq!(shares(spec, status), Shares { stable: "blue".into(), canary: "green".into(), weights: Some((1, 0)) });
+    assert_eq!(
+        shares(spec, status),
+        Shares { stable: "blue".into(), canary: "green".into(), weights: Some((1, 0)), others: vec![] }
+    );
+}
+
+#[test]
+fn experiments_have_the_weights_that_a_router_was_told() {
+    let additional = json!([{"weight": 50, "podTemplateHash": "trial", "serviceName": "trial-svc"}]);
+    let weights = json!({"canary": {"weight": 10}, "stable": {"weight": 40}, "additional": additional});
+    let status = json!({"stableRS": "old", "currentPodHash": "new", "canary": {"weights": weights}});
+    let shares = shares(steps(), status);
+    assert_eq!(shares.weights, Some((40, 10)));
+    assert_eq!(shares.others, [Share { hash: "trial".into(), weight: 50 }]);
+}
+
+/// On the way back to the stable version with `dynamicStableScale` the current version is the stable one already.
+#[test]
+fn weights_are_those_of_the_pods_that_they_name() {
+    let weights = json!({"canary": {"weight": 30, "podTemplateHash": "left"}, "stable": {"weight": 70}});
+    let status = json!({"stableRS": "old", "currentPodHash": "old", "canary": {"weights": weights}});
+    let shares = shares(steps(), status);
+    assert_eq!((&*shares.canary, shares.weights), ("left", Some((70, 30))));
+}
+
+fn spec(canary: Value) -> RolloutSpec {
+    serde_json::from_value(json!({"strategy": {"canary": canary}})).unwrap()
+}
+
+#[test]
+fn ping_and_pong_are_the_services_of_a_rollout() {
+    let spec = spec(json!({"pingPong": {"pingService": "ping", "pongService": "pong"}}));
+    assert_eq!((spec.stable_service(), spec.canary_service()), (Some("ping"), Some("pong")));
+}
+
+#[test]
+fn routers_are_named_and_settings_are_not() {
+    let routing = |routing: Value| spec(json!({"trafficRouting": routing})).routers();
+    assert_eq!(routing(json!({"nginx": {"stableIngress": "shop"}, "maxTrafficWeight": 100})), ["nginx"]);
+    assert_eq!(routing(json!({"plugins": {"argoproj-labs/gatewayAPI": {}}})), ["argoproj-labs/gatewayAPI"]);
+    assert!(routing(json!({"maxTrafficWeight": 100, "managedRoutes": [], "istio": null})).is_empty());
+}
+
+#[test]
+fn managed_routes_stand_from_their_step_until_the_rollout_is_over_or_aborted() {
+    let matched = json!([{"headerName": "x", "headerValue": {"exact": "1"}}]);
+    let route = json!({"setHeaderRoute": {"name": "a", "match": matched}});
+    let spec = spec(json!({"steps": [{"setWeight": 5}, route, {"pause": {}}]}));
+    let overrides = |status: Value| spec.managed(&serde_json::from_value(status).unwrap()).overrides.len();
+    let at = |step: usize| json!({"stableRS": "old", "currentPodHash": "new", "currentStepIndex": step});
+    assert_eq!([0, 1, 2, 3].map(|step| overrides(at(step))), [0, 1, 1, 1]);
+    let mut aborted = at(2);
+    aborted["abort"] = true.into();
+    assert_eq!(overrides(aborted), 0);
+    assert_eq!(overrides(json!({"stableRS": "new", "currentPodHash": "new", "currentStepIndex": 3})), 0);
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::source::kubernetes::tests::objects::{Made, pod, rollout, service, service_of, slice, split};
 use crate::source::kubernetes::tests::world::{World, shared};
+use crate::testing::Asked;
 
 const OLD: &str = "6d4cf56db6";
 const NEW: &str = "7c9fbd5d4f";
@@ -157,10 +158,73 @@ fn a_second_split_on_a_rollout_is_told_that_both_have_its_weights() {
     let notes = world.report(&second).notes;
     assert_eq!(notes[0].reason, "TargetShared");
     assert!(notes[0].message.contains("Split shop/shop"), "{}", notes[0].message);
+    assert_eq!(world.condition(&second, "Conflicted"), "True/TargetShared");
+    assert_eq!(world.condition(&second, "Accepted"), "True/Accepted");
     assert!(world.report(&following()).notes.is_empty());
+    assert!(world.report(&following()).conditions.iter().all(|condition| condition.kind != "Conflicted"));
     assert_eq!(world.versions("admin"), world.versions("shop"));
 }
 
 fn following_spec() -> Value {
     json!({"targetRef": {"group": "argoproj.io", "kind": "Rollout", "name": "shop"}, "paths": ["/admin"]})
+}
+
+/// A Rollout that a traffic router steers, which was told 40 for stable, 10 for the canary and 50 for an experiment.
+fn routed() -> Made {
+    let additional = json!([{"weight": 50, "podTemplateHash": "5b8f4c7d9b", "serviceName": "trial"}]);
+    let weights = json!({"stable": {"weight": 40}, "canary": {"weight": 10}, "additional": additional});
+    let status = json!({"stableRS": OLD, "currentPodHash": NEW, "canary": {"weights": weights}});
+    rollout("shop", steps(), status).with("/spec/strategy/canary/trafficRouting", json!({"nginx": {}}))
+}
+
+#[test]
+fn a_rollout_that_a_traffic_router_steers_is_followed_and_that_is_told() {
+    let mut world = world(routed());
+    assert_eq!(world.condition(&following(), "Accepted"), "True/Accepted");
+    assert_eq!(world.condition(&following(), "Conflicted"), "True/TargetRouted");
+    let notes = world.report(&following()).notes;
+    assert_eq!(notes[0].reason, "TargetRouted");
+    assert!(notes[0].message.contains("nginx"), "{}", notes[0].message);
+}
+
+#[test]
+fn experiments_have_their_share_from_their_own_service() {
+    let mut world = world(routed());
+    world.set(&service_of("trial", "5b8f4c7d9b"));
+    world.set(&slice("trial", &["10.0.2.1 trial-1"]));
+    world.set(&pod("trial-1", "5b8f4c7d9b"));
+    assert_eq!(world.versions("shop")[2], "experiment-1 5b8f4c7d9b 50 x1");
+    let shares = world.shares("a.example/", 100);
+    assert_eq!(shares, shared(&[("stable", 40), ("canary", 10), ("experiment-1", 50)]));
+}
+
+#[test]
+fn versions_are_told_apart_by_hash_whichever_of_ping_and_pong_has_them() {
+    let services = json!({"pingService": "ping", "pongService": "pong"});
+    let canary = json!({"pingPong": services, "steps": steps()});
+    for (stable, other) in [("ping", "pong"), ("pong", "ping")] {
+        let mut world = world(at_step(0).with("/spec/strategy/canary", canary.clone()));
+        world.set(&service_of(stable, OLD));
+        world.set(&slice(stable, &["10.0.0.1 old-1"]));
+        world.set(&service_of(other, NEW));
+        world.set(&slice(other, &["10.0.1.1 new-1"]));
+        assert_eq!(world.versions("shop"), [format!("stable {OLD} 80 x1"), format!("canary {NEW} 20 x1")]);
+    }
+}
+
+#[test]
+fn header_routes_lead_to_the_canary_and_what_is_not_carried_is_told() {
+    let matched = json!([{"headerName": "x-canary", "headerValue": {"exact": "yes"}}]);
+    let some = json!([{"path": {"prefix": "/a"}}]);
+    let steps = json!([
+        {"setHeaderRoute": {"name": "a", "match": matched}},
+        {"setMirrorRoute": {"name": "m", "match": some, "percentage": 5}},
+        {"pause": {}},
+    ]);
+    let status = json!({"stableRS": OLD, "currentPodHash": NEW, "currentStepIndex": 2});
+    let mut world = world(rollout("shop", steps, status));
+    assert_eq!(world.get("a.example/"), "stable");
+    assert_eq!(world.ask(&Asked::get("a.example/").header("x-canary", "yes")), "canary");
+    let notes = world.report(&following()).notes;
+    assert_eq!(notes.iter().map(|note| note.reason).collect::<Vec<_>>(), ["StepNotCarried"]);
 }
