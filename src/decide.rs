@@ -290,7 +290,8 @@ fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Opt
     moves.then(|| home.cookie(rule, version, endpoints.get(endpoint)?.address)).flatten()
 }
 
-/// Another version by weight, among those that have endpoints; without any of positive weight, the first that has one.
+/// Another version by weight, among those that have endpoints; without any that has a share now, the first
+/// of positive desired weight that has one.
 fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
     let versions = &rule.body.versions;
     let able = |i: usize| i != empty && versions[i].endpoints.iter().any(|e| !tried.contains(e.id));
@@ -300,7 +301,9 @@ fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut
     };
     let total: u64 = (0..versions.len()).filter(|i| able(*i)).map(weight).sum();
     let version = if total == 0 {
-        (0..versions.len()).find(|i| able(*i))?
+        // A weight of 0 means nothing new: that version may drain, or was never meant for everybody.
+        let wanted = |i: usize| rule.weights.desired.get(i).is_some_and(|weight| weight.get() > 0);
+        (0..versions.len()).find(|i| able(*i) && wanted(*i))?
     } else {
         let mut ticket = cursors.rng.u64(..total);
         (0..versions.len()).filter(|i| able(*i)).find(|i| {

@@ -180,6 +180,8 @@ impl Process {
         // Such a connection is in flight only once its request has been read.
         tokio::time::sleep(LAST_WORDS).await;
         idle(&self.control, deadline.min(Instant::now() + LAST_WORDS)).await;
+        // Those that were cut are in flight no more.
+        let cut = cut + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
         self.stop();
         cut
     }
@@ -198,7 +200,7 @@ impl Process {
         while self.control.connections() > 0 && Instant::now() < deadline {
             interval.tick().await;
         }
-        let cut = self.control.connections();
+        let cut = self.control.connections() + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
         self.stop();
         cut
     }

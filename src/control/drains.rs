@@ -4,6 +4,8 @@
 //! select any more, or only at weight 0, settles, drains and is forgotten; one that is wanted again takes its connections
 //! back. The guard takes no part: what it diverts drains nothing.
 
+mod broad;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,19 +13,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use broad::Broad;
+
 use super::Fleet;
 use super::events::{EventKind, Events};
-use crate::drain::{Cause, Closed, DrainState, Event, Order, Progress, Subject};
-use crate::endpoint::{Endpoint, EndpointId};
-use crate::model::{Drain, RouteKey, SocketKey};
+use crate::drain::{Cause, Closed, DrainState, Event, Named, Order, Progress, Subject};
+use crate::endpoint::{Endpoint, SiteId};
+use crate::model::{Drain, RouteKey};
 use crate::proxy::Command;
 use crate::record::DrainFigures;
 use crate::snapshot::{self, MAX_VERSIONS, Rule, RuleBody, Snapshot, Weights};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
-/// Where nobody needs a slower pace, at least ten a second are asked.
-const BRISK: Duration = Duration::from_millis(100);
 /// How long connections that were cut may take to be gone.
 const GRACE: Duration = Duration::from_secs(5);
 /// A call that is in flight when a drain begins is known as one that lives long by then.
@@ -32,19 +34,16 @@ const LATE: Duration = Duration::from_secs(1);
 /// The route that stands for those beyond the bound on series.
 const OVERFLOW: &str = "_overflow";
 
-/// A version by name.
-type Named = (RouteKey, Arc<str>);
-
 /// What drains.
 #[derive(Default)]
 pub struct Drains {
-    places: HashMap<(RouteKey, EndpointId), Place>,
+    places: HashMap<(RouteKey, SiteId), Place>,
     /// Drains that were ended while some of those who were asked had not gone yet.
     past: Vec<(Named, Arc<Progress>)>,
     /// Connections that ended in drains that are over, by version and [`Closed`]; only where any did.
     closed: BTreeMap<Named, [u64; Closed::ALL.len()]>,
     /// Drains of listeners, and of the process.
-    others: Vec<(Subject, Instant)>,
+    broad: Vec<Broad>,
     /// Versions that have lost their weight, and when their sticky clients move on.
     homes: HashMap<Named, Instant>,
     /// Versions whose sticky clients have moved on.
@@ -121,7 +120,7 @@ impl Drains {
 
     fn step(
         &mut self,
-        (route, endpoint): (&RouteKey, EndpointId),
+        (route, site): (&RouteKey, SiteId),
         (was, event): (&Standing, Event),
         generation: u64,
         now: Instant,
@@ -129,7 +128,7 @@ impl Drains {
         if event == Event::Wanted {
             return;
         }
-        let place = self.places.entry((route.clone(), endpoint)).or_insert_with(|| Place {
+        let place = self.places.entry((route.clone(), site)).or_insert_with(|| Place {
             state: DrainState::Serving,
             version: Arc::clone(&was.version),
             endpoint: Arc::clone(&was.endpoint),
@@ -144,7 +143,7 @@ impl Drains {
     }
 
     /// An endpoint is wanted: its connections stay.
-    fn keep(&mut self, route: &RouteKey, endpoint: EndpointId, fleet: &Fleet) {
+    fn keep(&mut self, route: &RouteKey, endpoint: SiteId, fleet: &Fleet) {
         let Some(place) = self.places.remove(&(route.clone(), endpoint)) else { return };
         if place.state.is_draining() {
             fleet.tell(|| Command::Recall(Subject::Place(route.clone(), endpoint)));
@@ -156,11 +155,14 @@ impl Drains {
     fn homes(&mut self, route: &RouteKey, change: Change<'_>, now: Instant) {
         let had = weighted(change.before, route);
         let has = weighted(change.after, route);
+        // Nobody knows when its versions lost their weight, such as after a restart: it is taken to be now.
+        let is_new = change.before.rules_of(route).next().is_none();
         self.homes.retain(|named, _| named.0 != *route || !has.contains(&named.1));
         self.retired.retain(|named| named.0 != *route || !has.contains(&named.1));
         for (_, rule) in change.after.rules_of(route).filter(|(_, rule)| rule.body.split.sticky.is_some()) {
             let Some(drain) = rule.body.split.drain.as_deref() else { continue };
-            for version in rule.body.versions.iter().filter(|v| had.contains(&v.name) && !has.contains(&v.name)) {
+            let lost = |name| (is_new || had.contains(name)) && !has.contains(name);
+            for version in rule.body.versions.iter().filter(|version| lost(&version.name)) {
                 self.homes
                     .insert((route.clone(), Arc::clone(&version.name)), now + settle(route, drain) + drain.timeout);
             }
@@ -195,11 +197,10 @@ impl Drains {
             let remaining = place.progress.remaining();
             if remaining > 0 && !std::mem::replace(&mut place.told, true) {
                 let message = format!(
-                    "{} drains, because {}: {remaining} long-lived connections, asked within {:?}, cut after {:?}",
+                    "{} drains, because {}: {}",
                     place.endpoint.address,
                     cause.as_str(),
-                    place.drain.spread,
-                    place.drain.timeout,
+                    what_follows(&place.progress, (place.drain.spread, place.drain.timeout)),
                 );
                 events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
             }
@@ -221,18 +222,16 @@ impl Drains {
         for (named, progress) in self.past.extract_if(.., |(_, progress)| progress.remaining() == 0) {
             add_up(&mut self.closed, named, &progress);
         }
-        for (subject, _) in self.others.extract_if(.., |(_, until)| now >= *until) {
-            fleet.tell(|| Command::Recall(subject.clone()));
-        }
+        self.tick_broad(fleet, events, now);
     }
 
-    fn end(&mut self, route: &RouteKey, endpoint: EndpointId, fleet: &Fleet) {
+    fn end(&mut self, route: &RouteKey, endpoint: SiteId, fleet: &Fleet) {
         let Some(place) = self.places.remove(&(route.clone(), endpoint)) else { return };
         fleet.tell(|| Command::Recall(Subject::Place(route.clone(), endpoint)));
         self.past.push(((route.clone(), place.version), place.progress));
     }
 
-    fn forget_quiet(&mut self, route: &RouteKey, endpoint: EndpointId, fleet: &Fleet) {
+    fn forget_quiet(&mut self, route: &RouteKey, endpoint: SiteId, fleet: &Fleet) {
         if self.places.get(&(route.clone(), endpoint)).is_some_and(|place| place.quiet) {
             self.end(route, endpoint, fleet);
         }
@@ -255,46 +254,11 @@ impl Drains {
                 close_code: Some(place.drain.close_code),
                 deadline,
                 progress: Arc::clone(&place.progress),
+                parts: None,
+                evict: Some(place.endpoint.id),
             };
             fleet.tell(|| Command::Drain(order.clone()));
         }
-    }
-
-    /// Lets the connections of listeners go that are not configured any more.
-    pub fn listeners(&mut self, gone: Vec<SocketKey>, fleet: &Fleet, now: Instant) {
-        let Drain { timeout, spread, .. } = Drain::default();
-        for listener in gone {
-            self.all(Subject::Listener(listener), Cause::Listener, (spread, timeout), fleet, now);
-        }
-    }
-
-    /// Lets all connections go within `timeout`, because the process ends.
-    pub fn shutdown(&mut self, timeout: Duration, fleet: &Fleet, now: Instant) {
-        // What does not end when it is asked is cut by the end of the process, which counts it.
-        self.all(Subject::All, Cause::Shutdown, (timeout / 2, timeout + GRACE), fleet, now);
-    }
-
-    fn all(
-        &mut self,
-        subject: Subject,
-        cause: Cause,
-        (spread, timeout): (Duration, Duration),
-        fleet: &Fleet,
-        now: Instant,
-    ) {
-        let order = Order {
-            subject: subject.clone(),
-            cause,
-            generation: u64::MAX,
-            since: now,
-            spread,
-            slowest: BRISK,
-            close_code: None,
-            deadline: now + timeout,
-            progress: Arc::default(),
-        };
-        fleet.tell(|| Command::Drain(order.clone()));
-        self.others.push((subject, now + timeout + GRACE));
     }
 
     /// What `/metrics` and the status say, by version.
@@ -323,6 +287,14 @@ impl Drains {
                 figures.left = figures.left.max(deadline.saturating_duration_since(now));
             }
         }
+        for (deadline, (named, progress)) in self.broad.iter().flat_map(Broad::parts) {
+            let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
+            count(figures, &progress);
+            figures.remaining += progress.remaining();
+            if progress.remaining() > 0 {
+                figures.left = figures.left.max(deadline.saturating_duration_since(now));
+            }
+        }
         for (named, progress) in &self.past {
             count(figures.entry(named.clone()).or_insert_with(|| entry(named)), progress);
         }
@@ -335,15 +307,25 @@ impl Drains {
     }
 }
 
+/// What becomes of the connections of a drain that begins.
+fn what_follows(progress: &Progress, (spread, timeout): (Duration, Duration)) -> String {
+    let (remaining, oldest) = (progress.remaining(), progress.oldest().as_secs());
+    format!(
+        "{remaining} long-lived connections, the oldest open for {oldest} s, asked within {spread:?}, cut after {timeout:?}"
+    )
+}
+
+/// What became of them.
+fn how_it_went(progress: &Progress, since: Instant, now: Instant) -> String {
+    let [finished, asked, forced] = Closed::ALL.map(|how| progress.closed(how));
+    let took = now.saturating_duration_since(since).as_secs_f64();
+    format!("has drained in {took:.1} s: {finished} ended by themselves, {asked} when asked, {forced} were cut")
+}
+
 impl Place {
     fn tell_end(&self, route: &RouteKey, events: &Events, now: Instant) {
         let DrainState::Draining { since, .. } = self.state else { return };
-        let [finished, asked, forced] = Closed::ALL.map(|how| self.progress.closed(how));
-        let message = format!(
-            "{} has drained in {:.1} s: {finished} ended by themselves, {asked} when asked, {forced} were cut",
-            self.endpoint.address,
-            now.saturating_duration_since(since).as_secs_f64(),
-        );
+        let message = format!("{} {}", self.endpoint.address, how_it_went(&self.progress, since, now));
         events.tell(EventKind::DrainEnded, &route.to_string(), &self.version, message);
     }
 }
@@ -399,14 +381,14 @@ fn changed<'s>(before: &'s Snapshot, after: &'s Snapshot) -> BTreeSet<&'s RouteK
     routes
 }
 
-fn standings(snapshot: &Snapshot, route: &RouteKey) -> HashMap<EndpointId, Standing> {
-    let mut standings: HashMap<EndpointId, Standing> = HashMap::new();
+fn standings(snapshot: &Snapshot, route: &RouteKey) -> HashMap<SiteId, Standing> {
+    let mut standings: HashMap<SiteId, Standing> = HashMap::new();
     for (_, rule) in snapshot.rules_of(route) {
         let drain = rule.body.split.drain();
         for (index, version) in rule.body.versions.iter().enumerate() {
             let wanted = has_weight(&rule.weights, index);
             for endpoint in &version.endpoints {
-                let standing = standings.entry(endpoint.id).or_insert_with(|| Standing {
+                let standing = standings.entry(endpoint.site).or_insert_with(|| Standing {
                     version: Arc::clone(&version.name),
                     endpoint: Arc::clone(endpoint),
                     drain,

@@ -244,7 +244,12 @@ impl Control {
     pub fn drain_all(&self, timeout: Duration) {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        state.drains.shutdown(timeout, &state.fleet, Instant::now());
+        state.drains.shutdown(timeout, &self.served.load(), &state.fleet, Instant::now());
+    }
+
+    /// Long-lived connections that were cut since [`Control::drain_all`].
+    pub fn cut_at_the_end(&self) -> u64 {
+        lock(&self.state).drains.cut_at_the_end()
     }
 
     /// Whether an endpoint has nothing left and gets nothing new: `pod` is its pod, or its address.
@@ -356,7 +361,7 @@ impl Control {
         // Workers find a listener's routes in the snapshot, so that one comes first.
         let gone = state.fleet.listen(&model.listeners, bound);
         let now = Instant::now();
-        state.drains.listeners(gone, &state.fleet, now);
+        state.drains.listeners(gone, &previous, &state.fleet, now);
         state.model = model;
         look(state, &previous, &snapshot, now);
         for rule in &snapshot.rules[changes.now] {

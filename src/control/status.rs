@@ -218,7 +218,7 @@ impl Control {
         let recent = state.history.recent(version.id);
         let drain = drains.iter().find(|drain| drain.route == rule.body.route && drain.version == version.name);
         let elsewhere = state.elsewhere.sum(Instant::now(), &rule.body.route, &version.name);
-        let drains_here = drain.filter(|drain| drain.draining > 0);
+        let drains_here = drain.filter(|drain| drain.draining > 0 || drain.remaining > 0);
         let drain_replicas = elsewhere.replicas + usize::from(drains_here.is_some());
         let some = |value: f64| (recent.requests > 0).then_some(value);
         VersionStatus {

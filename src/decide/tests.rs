@@ -183,8 +183,15 @@ fn siblings_are_chosen_by_weight() {
 }
 
 #[test]
-fn without_a_sibling_of_positive_weight_the_first_that_has_endpoints_takes_it() {
+fn a_version_whose_weight_is_0_is_no_sibling_even_where_there_is_no_other() {
     let mut worker = Worker::of(split(&[("a", 0), ("b", 0), ("c", 1)]).empty(0).empty(2));
+    assert!(matches!(worker.outcome(&asked()), Outcome::Reject(Refusal::NoEndpoint { version: 2, .. })));
+}
+
+#[test]
+fn without_a_sibling_that_has_a_share_the_first_that_was_meant_to_have_one_takes_it() {
+    let mut worker = Worker::of(split(&[("a", 0), ("b", 1), ("c", 1)]).empty(2));
+    divert(&mut worker.snapshot, 0, 1);
     let decision = worker.decision(&asked());
     assert_eq!((decision.version, decision.why), (1, Why::Sibling));
 }
@@ -231,7 +238,8 @@ fn an_override_to_a_version_without_endpoints_goes_to_a_sibling() {
 
 #[test]
 fn a_newcomer_served_by_a_sibling_is_still_given_its_cookie() {
-    let mut worker = Worker::of(split(&[("stable", 0), ("canary", 1)]).empty(1).by_sticky_cookie(StickyMode::Share));
+    let mut worker =
+        Worker::of(split(&[("stable", 1), ("canary", 1_000_000)]).empty(1).by_sticky_cookie(StickyMode::Share));
     let decision = worker.decision(&asked());
     assert_eq!((decision.version, decision.why), (0, Why::Sibling));
     assert!(decision.cookie.is_some());
@@ -241,10 +249,11 @@ fn a_newcomer_served_by_a_sibling_is_still_given_its_cookie() {
 
 #[test]
 fn another_try_stays_in_the_version_while_it_has_another_endpoint() {
-    let mut worker = Worker::of(split(&[("stable", 1), ("canary", 0)]));
+    let mut worker = Worker::of(split(&[("stable", 1), ("canary", 1)]));
     let journey = worker.journey(&asked());
-    assert_eq!(journey[..2], [(0, Why::Weight), (0, Why::Weight)]);
-    assert_eq!(journey[2..], [(1, Why::Sibling), (1, Why::Sibling)]);
+    let first = journey[0].0;
+    assert_eq!(journey[..2], [(first, Why::Weight); 2]);
+    assert_eq!(journey[2..], [(1 - first, Why::Sibling); 2]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod registry;
 mod state;
 mod strain;
 
-pub use order::{Closed, Order, Progress, Subject};
+pub use order::{Closed, Named, Order, Parts, Progress, Subject};
 pub use pace::Pace;
 pub use registry::{Asked, Registered, Registry, Resident};
 pub use state::{Cause, DrainState, Event};

@@ -1,5 +1,6 @@
 //! What control tells the workers: whose connections are to end, how fast, and by when.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,27 +10,28 @@ use tokio::time::Instant;
 use super::registry::Resident;
 use super::state::Cause;
 use super::strain::Strain;
-use crate::endpoint::EndpointId;
+use crate::endpoint::{EndpointId, SiteId};
 use crate::model::{RouteKey, SocketKey};
 
 /// Whose connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// Those of a route at an endpoint.
-    Place(RouteKey, EndpointId),
-    /// Those that came on a listener.
-    Listener(SocketKey),
-    /// All.
-    All,
+    Place(RouteKey, SiteId),
+    /// Those that came on a listener; of a route, if there is one.
+    Listener(SocketKey, Option<RouteKey>),
+    /// All; of a route, if there is one.
+    All(Option<RouteKey>),
 }
 
 impl Subject {
     /// Whether a connection is meant.
     pub fn means(&self, resident: &Resident) -> bool {
+        let of = |route: &Option<RouteKey>| route.as_ref().is_none_or(|route| resident.route == *route);
         match self {
-            Self::Place(route, endpoint) => resident.endpoint == *endpoint && resident.route == *route,
-            Self::Listener(listener) => resident.listener == *listener,
-            Self::All => true,
+            Self::Place(route, site) => resident.site == *site && resident.route == *route,
+            Self::Listener(listener, route) => resident.listener == *listener && of(route),
+            Self::All(route) => of(route),
         }
     }
 }
@@ -63,12 +65,38 @@ pub struct Progress {
     remaining: AtomicI64,
     closed: [AtomicU64; Closed::ALL.len()],
     strain: Mutex<Strain>,
+    /// How long the oldest had been open when it began, milliseconds.
+    oldest: AtomicU64,
+}
+
+/// A version by name.
+pub type Named = (RouteKey, Arc<str>);
+
+/// How far a drain of several versions is, version by version.
+#[derive(Debug, Default)]
+pub struct Parts(Mutex<BTreeMap<Named, Arc<Progress>>>);
+
+impl Parts {
+    /// That of a version.
+    pub fn of(&self, resident: &Resident) -> Arc<Progress> {
+        let named = (resident.route.clone(), Arc::clone(&resident.version));
+        Arc::clone(self.lock().entry(named).or_default())
+    }
+
+    /// Those that have, or had, any connection.
+    pub fn all(&self) -> Vec<(Named, Arc<Progress>)> {
+        self.lock().iter().map(|(named, progress)| (named.clone(), Arc::clone(progress))).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Named, Arc<Progress>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Progress {
-    /// A worker has counted what it has.
-    pub fn begin(&self, connections: usize) {
-        self.remaining.fetch_add(i64::try_from(connections).unwrap_or(i64::MAX), Relaxed);
+    /// A worker has counted what it has, and says for how long the oldest has been open.
+    pub fn begin(&self, oldest: Duration) {
+        self.oldest.fetch_max(u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX), Relaxed);
         self.begun.fetch_add(1, Relaxed);
     }
 
@@ -100,6 +128,11 @@ impl Progress {
 
     fn strain(&self) -> MutexGuard<'_, Strain> {
         self.strain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long the oldest had been open when it began.
+    pub fn oldest(&self) -> Duration {
+        Duration::from_millis(self.oldest.load(Relaxed))
     }
 
     /// Connections that are left.
@@ -139,6 +172,10 @@ pub struct Order {
     pub deadline: Instant,
     /// How far it is.
     pub progress: Arc<Progress>,
+    /// The same by version, where it is about several.
+    pub parts: Option<Arc<Parts>>,
+    /// An endpoint to which no idle connections are kept.
+    pub evict: Option<EndpointId>,
 }
 
 /// The last ones are asked this long before the deadline, or a tenth of the time that a drain takes if that is less.

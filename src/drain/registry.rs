@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::order::{Closed, Order, Progress, Subject};
 use super::pace::Pace;
-use crate::endpoint::{EndpointId, VersionId};
+use crate::endpoint::SiteId;
 use crate::model::{RouteKey, SocketKey};
 use crate::record::StreamProtocol;
 
@@ -21,9 +22,9 @@ pub struct Resident {
     /// Its route.
     pub route: RouteKey,
     /// Its version.
-    pub version: VersionId,
+    pub version: Arc<str>,
     /// Where it goes.
-    pub endpoint: EndpointId,
+    pub site: SiteId,
     /// Where its client came in.
     pub listener: SocketKey,
     /// What is spoken on it.
@@ -43,23 +44,34 @@ pub enum Asked {
 
 struct Entry {
     resident: Resident,
+    /// When it was opened.
+    since: Instant,
     /// Grows when something moves on it.
     activity: Cell<u32>,
     /// What that was at the last look, and when it was last seen to have grown.
     noticed: Cell<(u32, Instant)>,
     asked: Cell<Option<Asked>>,
-    progress: RefCell<Option<Rc<Share>>>,
+    progress: RefCell<Option<Share>>,
     waker: RefCell<Option<Waker>>,
     gone: Cell<bool>,
 }
 
-/// A drain's count, shared by the connections that belong to it on this worker.
-struct Share(std::sync::Arc<Progress>);
+/// Where the connections of a drain on this worker are counted.
+struct Share {
+    whole: Arc<Progress>,
+    part: Option<Arc<Progress>>,
+}
+
+impl Share {
+    fn each(&self, count: impl Fn(&Progress)) {
+        count(&self.whole);
+        self.part.iter().for_each(|part| count(part));
+    }
+}
 
 /// A drain at work.
 struct Drain {
     order: Order,
-    share: Rc<Share>,
     pace: Pace,
     /// Those to be asked, in this order.
     queue: VecDeque<Rc<Entry>>,
@@ -79,19 +91,21 @@ pub struct Registry {
 impl Registry {
     /// Takes up a connection, for as long as the answer lives.
     pub fn register(self: &Rc<Self>, resident: Resident) -> Registered {
+        let now = Instant::now();
         let entry = Rc::new(Entry {
             resident,
+            since: now,
             activity: Cell::new(0),
-            noticed: Cell::new((0, Instant::now())),
+            noticed: Cell::new((0, now)),
             asked: Cell::new(None),
             progress: RefCell::default(),
             waker: RefCell::default(),
             gone: Cell::new(false),
         });
         // It was decided before a drain began, and comes to it late.
-        if let Some(drain) = self.drains.borrow_mut().iter_mut().find(|drain| drain.order.means(&entry.resident)) {
-            drain.order.progress.join();
-            drain.take(&entry, Instant::now());
+        // The last one that means it would have taken it from those before.
+        if let Some(drain) = self.drains.borrow_mut().iter_mut().rfind(|drain| drain.order.means(&entry.resident)) {
+            drain.take(&entry, now);
             drain.joined = true;
         }
         let key = self.entries.borrow_mut().insert(Rc::clone(&entry));
@@ -121,12 +135,13 @@ impl Registry {
         let meant =
             entries.iter().map(|(_, entry)| entry).filter(|entry| order.means(&entry.resident) && is_free(entry));
         let (asked, mut waiting): (Vec<_>, Vec<_>) = meant.cloned().partition(|entry| entry.asked.get().is_some());
-        waiting.sort_by_key(|entry| entry.idle_since(now));
+        waiting.sort_by_key(|entry| (entry.idle_since(now), entry.since));
         let pace = Pace::new(waiting.len(), (order.patience(now), order.slowest), now, rng);
-        order.progress.begin(asked.len() + waiting.len());
-        let share = Rc::new(Share(std::sync::Arc::clone(&order.progress)));
-        let mut drain = Drain { order, share, pace, queue: VecDeque::new(), joined: false, asked: Vec::new() };
+        let age = |entry: &Rc<Entry>| now.saturating_duration_since(entry.since);
+        let oldest = asked.iter().chain(&waiting).map(age).max().unwrap_or_default();
+        let mut drain = Drain { order, pace, queue: VecDeque::new(), joined: false, asked: Vec::new() };
         asked.iter().chain(&waiting).for_each(|entry| drain.take(entry, now));
+        drain.order.progress.begin(oldest);
         drains.push(drain);
     }
 
@@ -134,8 +149,9 @@ impl Registry {
     pub fn recall(&self, subject: &Subject) {
         for drain in self.drains.borrow_mut().extract_if(.., |drain| drain.order.subject == *subject) {
             for entry in drain.queue.iter().filter(|entry| !entry.gone.get() && drain.has(entry)) {
-                entry.progress.take();
-                drain.order.progress.keep();
+                if let Some(share) = entry.progress.take() {
+                    share.each(Progress::keep);
+                }
             }
         }
     }
@@ -178,8 +194,11 @@ impl Order {
 
 impl Drain {
     fn take(&mut self, entry: &Rc<Entry>, now: Instant) {
-        if let Some(former) = entry.progress.replace(Some(Rc::clone(&self.share))) {
-            former.0.keep();
+        let part = self.order.parts.as_ref().map(|parts| parts.of(&entry.resident));
+        let share = Share { whole: Arc::clone(&self.order.progress), part };
+        share.each(Progress::join);
+        if let Some(former) = entry.progress.replace(Some(share)) {
+            former.each(Progress::keep);
         }
         match entry.asked.get() {
             None => self.queue.push_back(Rc::clone(entry)),
@@ -189,7 +208,7 @@ impl Drain {
 
     /// Whether a connection belongs to it still.
     fn has(&self, entry: &Entry) -> bool {
-        entry.progress.borrow().as_ref().is_some_and(|share| Rc::ptr_eq(share, &self.share))
+        entry.is_counted_by(&self.order.progress)
     }
 
     fn tick(&mut self, now: Instant, rng: &mut fastrand::Rng) {
@@ -235,15 +254,18 @@ impl Drain {
         if !self.joined && self.pace.takes(self.queue.len()) <= left {
             return;
         }
-        let Self { queue, share, .. } = self;
-        let is_here = |entry: &Rc<Entry>| entry.progress.borrow().as_ref().is_some_and(|of| Rc::ptr_eq(of, share));
-        queue.retain(|entry| !entry.gone.get() && is_here(entry));
+        let Self { queue, order, .. } = self;
+        queue.retain(|entry| !entry.gone.get() && entry.is_counted_by(&order.progress));
         let time = if std::mem::take(&mut self.joined) { self.order.patience(now) } else { left };
         self.pace.hasten(self.queue.len(), time, now, rng);
     }
 }
 
 impl Entry {
+    fn is_counted_by(&self, progress: &Arc<Progress>) -> bool {
+        self.progress.borrow().as_ref().is_some_and(|share| Arc::ptr_eq(&share.whole, progress))
+    }
+
     fn ask(&self, asked: Asked) {
         self.asked.set(Some(asked));
         if let Some(waker) = &*self.waker.borrow() {
@@ -297,11 +319,12 @@ impl Drop for Registered {
         self.entry.gone.set(true);
         self.registry.entries.borrow_mut().try_remove(self.key);
         if let Some(share) = self.entry.progress.take() {
-            share.0.close(match self.entry.asked.get() {
+            let how = match self.entry.asked.get() {
                 None => Closed::Finished,
                 Some(Asked::ToEnd(_)) => Closed::Asked,
                 Some(Asked::Cut) => Closed::Forced,
-            });
+            };
+            share.each(|progress| progress.close(how));
         }
     }
 }

@@ -51,10 +51,16 @@ pub struct SplitId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EndpointId(pub u32);
 
+/// Where an endpoint is, however it is spoken to: the number of the first endpoint that was known there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SiteId(pub u32);
+
 /// A place where a version runs, with what is known about it right now.
 pub struct Endpoint {
     /// Identity in the process.
     pub id: EndpointId,
+    /// Where it is: the same for endpoints that differ in how they are spoken to alone.
+    pub site: SiteId,
     /// Address to connect to.
     pub address: SocketAddr,
     /// Name it was given by.
@@ -86,6 +92,7 @@ impl Endpoint {
         };
         Self {
             id,
+            site: SiteId(id.0),
             address,
             host,
             pod: None,
@@ -97,6 +104,11 @@ impl Endpoint {
             residents: OnceLock::new(),
             token,
         }
+    }
+
+    /// The same, where another one is, or was.
+    pub fn at(self, site: SiteId) -> Self {
+        Self { site, ..self }
     }
 
     /// The same, run by a pod.

@@ -179,8 +179,8 @@ impl Exchange {
     pub fn resident(&self, protocol: StreamProtocol) -> Registered {
         self.worker.registry.register(Resident {
             route: self.decision.rule(&self.snapshot).body.route.clone(),
-            version: self.decision.version(&self.snapshot).id,
-            endpoint: self.decision.endpoint(&self.snapshot).id,
+            version: Arc::clone(&self.decision.version(&self.snapshot).name),
+            site: self.decision.endpoint(&self.snapshot).site,
             listener: self.listener.clone(),
             protocol,
             generation: self.snapshot.generation,

@@ -254,8 +254,8 @@ impl Worker {
 
     /// Begins a drain: idle connections to what drains are closed, the long-lived ones are asked in their turn.
     fn drain(&self, order: Order) {
-        if let Subject::Place(_, endpoint) = &order.subject {
-            self.pool.evict(*endpoint);
+        if let Some(endpoint) = order.evict {
+            self.pool.evict(endpoint);
         }
         self.registry.begin(order, Instant::now(), &mut self.cursors.borrow_mut().rng);
     }

@@ -121,19 +121,18 @@ impl Interner {
     /// The endpoint at this address that is spoken to in this way.
     pub fn endpoint(&mut self, endpoint: &model::Endpoint, transport: &Arc<Transport>) -> Arc<Endpoint> {
         let hash = at(endpoint.address, endpoint.host.as_ref());
-        let is_it = |e: &Arc<Endpoint>| {
-            e.address == endpoint.address
-                && e.host == endpoint.host
-                && e.pod == endpoint.pod
-                && e.transport == *transport
-        };
+        let is_there =
+            |e: &Arc<Endpoint>| e.address == endpoint.address && e.host == endpoint.host && e.pod == endpoint.pod;
+        let is_it = |e: &Arc<Endpoint>| is_there(e) && e.transport == *transport;
         if let Some(found) = self.endpoints.find(hash, is_it) {
             return Arc::clone(found);
         }
         let id = EndpointId(self.next_endpoint);
         self.next_endpoint += 1;
         let made = Endpoint::new(id, endpoint.address, endpoint.host.clone(), Arc::clone(transport));
-        let made = Arc::new(made.run_by(endpoint.pod.clone()));
+        // New certificates, or another protocol, make it no other place: what drains is the place.
+        let site = self.endpoints.find(hash, is_there).map_or(made.site, |known| known.site);
+        let made = Arc::new(made.run_by(endpoint.pod.clone()).at(site));
         self.endpoints.insert_unique(hash, Arc::clone(&made), |known| at(known.address, known.host.as_ref()));
         made
     }

@@ -225,7 +225,28 @@ async fn the_clients_of_a_listener_that_goes_are_asked() {
     let (mut goes, _) = websocket_h1(proxy.address("other"), None).await;
     proxy.apply(&format!("listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n{split}"));
     assert_eq!(close_code(&mut goes).await, 1012);
+    assert!(within(goes.next()).await.is_none());
+    let asked = [("version", "old"), ("reason", "asked")];
+    wait_until("it is counted", async || proxy.metric("weir_drain_closed_total", &asked).await == 1.0).await;
     answers(&mut stays).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_end_of_the_process_cuts_was_asked_and_is_counted() {
+    let (endless, new) = (mocks::keeps_websockets::start().await, echo("new").await);
+    let split = shop([(&quoted(endless.address()), 1), (&quoted(new.address()), 0)], "");
+    let proxy = Proxy::start(&format!("shutdown: {{delay: 0s, timeout: 1s}}\n{split}")).await;
+    let (mut first, _) = websocket_h1(proxy.http(), None).await;
+    let (cut, ()) = within(async { tokio::join!(proxy.end(), silent_end(first.get_mut())) }).await;
+    assert_eq!(cut, 1);
+}
+
+/// Reads a Close frame, and does not answer it until the connection ends.
+async fn silent_end(stream: &mut tokio::net::TcpStream) {
+    let mut got = Vec::new();
+    // It is cut, perhaps with a reset.
+    _ = within(stream.read_to_end(&mut got)).await;
+    assert_eq!(got, [0x88, 2, 0x03, 0xe9]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::model::{Model, Split};
+use crate::drain::Resident;
+use crate::model::{Model, Split, Transport, UpstreamProtocol};
 use crate::proxy::WorkerHandle;
 use crate::snapshot::{Interner, WeightSource, compile};
 use crate::testing::{model, route, split};
@@ -22,8 +23,8 @@ struct World {
 /// What the worker was told.
 #[derive(Debug, PartialEq)]
 enum Told {
-    Drain(EndpointId, Cause),
-    Recall(EndpointId),
+    Drain(SiteId, Cause),
+    Recall(SiteId),
 }
 
 impl World {
@@ -67,7 +68,7 @@ impl World {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Drain(Order { subject: Subject::Place(_, endpoint), cause, progress, .. }) => {
-                    progress.begin(connections);
+                    began(&progress, connections);
                     told.push(Told::Drain(endpoint, cause));
                 }
                 Command::Recall(Subject::Place(_, endpoint)) => told.push(Told::Recall(endpoint)),
@@ -80,9 +81,15 @@ impl World {
         told
     }
 
-    fn endpoint(&self, version: usize, index: usize) -> EndpointId {
-        self.served.rules[0].body.versions[version].endpoints[index].id
+    fn endpoint(&self, version: usize, index: usize) -> SiteId {
+        self.served.rules[0].body.versions[version].endpoints[index].site
     }
+}
+
+/// The worker has counted so many.
+fn began(progress: &Progress, connections: usize) {
+    (0..connections).for_each(|_| progress.join());
+    progress.begin(Duration::ZERO);
 }
 
 fn halves() -> Split {
@@ -171,7 +178,7 @@ fn what_arrives_in_parts_drains_nothing_that_is_wanted_in_the_end() {
         promoted.versions[0].endpoints = start.versions[1].endpoints.clone();
         world.serve(promoted);
         world.pass(30);
-        let stable: Vec<EndpointId> = world.served.rules[0].body.versions[0].endpoints.iter().map(|e| e.id).collect();
+        let stable: Vec<SiteId> = world.served.rules[0].body.versions[0].endpoints.iter().map(|e| e.site).collect();
         let told = world.told(1);
         assert!(
             !told.iter().any(|told| matches!(told, Told::Drain(endpoint, _) if stable.contains(endpoint))),
@@ -280,7 +287,7 @@ fn the_end_of_a_drain_is_an_event_with_its_figures_where_anybody_noticed() {
     let mut progress = Vec::new();
     while let Ok(command) = world.commands.try_recv() {
         if let Command::Drain(order) = command {
-            order.progress.begin(usize::from(progress.is_empty()));
+            began(&order.progress, usize::from(progress.is_empty()));
             progress.push(order.progress);
         }
     }
@@ -302,7 +309,7 @@ fn who_was_asked_counts_when_it_goes_also_after_the_drain_was_taken_back() {
     let mut progress = Vec::new();
     while let Ok(command) = world.commands.try_recv() {
         if let Command::Drain(order) = command {
-            order.progress.begin(1);
+            began(&order.progress, 1);
             progress.push(order.progress);
         }
     }
@@ -339,7 +346,7 @@ fn a_drain_waits_for_what_is_in_flight_and_is_over_meanwhile() {
     assert!(world.drains.figures(world.now).iter().all(|figures| figures.draining == 0));
     drop(handshake);
     world.pass(1);
-    assert_eq!(world.told(0), [Told::Recall(endpoint.id)]);
+    assert_eq!(world.told(0), [Told::Recall(endpoint.site)]);
 }
 
 #[test]
@@ -355,5 +362,104 @@ fn what_came_to_a_drained_endpoint_since_drains_when_it_goes() {
     gone.versions[0].endpoints.clear();
     world.serve(gone);
     let again = world.told(1);
-    assert!(again.contains(&Told::Drain(endpoint.id, Cause::Removed)), "{again:?}");
+    assert!(again.contains(&Told::Drain(endpoint.site, Cause::Removed)), "{again:?}");
+}
+
+/// The same endpoints, spoken to in another way.
+fn respoken(mut split: Split, version: usize) -> Split {
+    let transport = Transport { protocol: UpstreamProtocol::Http2, ..Transport::default() };
+    split.versions[version].transport = Arc::new(transport);
+    split
+}
+
+#[test]
+fn another_transport_makes_an_endpoint_no_other_place() {
+    let mut world = World::new(halves());
+    let (site, id) = (world.endpoint(0, 0), world.served.rules[0].body.versions[0].endpoints[0].id);
+    world.serve(respoken(halves(), 0));
+    assert_eq!(world.told(1), []);
+    assert_eq!(world.endpoint(0, 0), site);
+    assert_ne!(world.served.rules[0].body.versions[0].endpoints[0].id, id);
+    // Its connections are of the same place when it drains.
+    world.serve(respoken(turned(), 0));
+    assert!(world.told(1).contains(&Told::Drain(site, Cause::Weight)));
+}
+
+#[test]
+fn endpoints_that_swap_versions_which_are_spoken_to_differently_close_nothing() {
+    let both = split(&[("old", 1), ("new", 1)]);
+    let mut world = World::new(both.clone());
+    let mut swapped = respoken(both.clone(), 0);
+    swapped.versions[0].endpoints = both.versions[1].endpoints.clone();
+    swapped.versions[1].endpoints = both.versions[0].endpoints.clone();
+    world.serve(swapped);
+    assert_eq!(world.told(1), []);
+}
+
+/// Orders of a broad drain: whom they are for, how long they take and how fast.
+fn orders(world: &mut World) -> Vec<Order> {
+    let mut orders = Vec::new();
+    while let Ok(command) = world.commands.try_recv() {
+        if let Command::Drain(order) = command {
+            orders.push(order);
+        }
+    }
+    orders
+}
+
+#[test]
+fn at_the_end_of_the_process_a_split_drains_as_it_says_within_the_time_there_is() {
+    let drain = Drain { timeout: SECOND * 5, spread: SECOND * 2, ..Drain::default() };
+    let mut world = World::new(Split { drain: Some(Box::new(drain)), ..halves() });
+    world.drains.shutdown(SECOND * 30, &world.served, &world.fleet, world.now);
+    let told = orders(&mut world);
+    let after = |order: &Order| order.deadline - world.now;
+    let key = route("shop", &[], halves()).key;
+    assert_eq!((&told[0].subject, after(&told[0])), (&Subject::All(None), SECOND * 30 - SECOND / 5));
+    assert_eq!((&told[1].subject, after(&told[1]), told[1].spread), (&Subject::All(Some(key)), SECOND * 5, SECOND * 2));
+    world.drains.shutdown(SECOND * 2, &world.served, &world.fleet, world.now);
+    assert!(orders(&mut world).iter().all(|order| after_at_most(order, world.now, SECOND * 2)));
+}
+
+fn after_at_most(order: &Order, now: Instant, most: Duration) -> bool {
+    order.deadline < now + most && order.last_call() < order.deadline
+}
+
+#[test]
+fn what_is_cut_because_a_listener_goes_or_the_process_ends_is_seen_by_version() {
+    let mut world = World::new(halves());
+    world.drains.shutdown(SECOND * 30, &world.served, &world.fleet, world.now);
+    let order = orders(&mut world).remove(0);
+    let named: Named = (route("shop", &[], halves()).key, "old".into());
+    let resident = Resident {
+        route: named.0.clone(),
+        version: Arc::clone(&named.1),
+        site: SiteId(0),
+        listener: crate::testing::listener("http").key(),
+        protocol: crate::record::StreamProtocol::WebSocket,
+        generation: 1,
+    };
+    let part = order.parts.unwrap().of(&resident);
+    [&part, &order.progress].iter().for_each(|progress| progress.join());
+    world.pass(1);
+    let figures = &world.drains.figures(world.now)[0];
+    assert_eq!((&figures.route, &figures.version, figures.remaining), (&named.0, &named.1, 1));
+    assert!(figures.left > SECOND * 28);
+    [&part, &order.progress].iter().for_each(|progress| progress.close(Closed::Forced));
+    world.pass(1);
+    assert_eq!(world.drains.figures(world.now)[0].closed[2], ("forced", 1));
+    assert_eq!(world.drains.cut_at_the_end(), 1);
+    let told: Vec<_> = world.events.follow().0.into_iter().map(|event| (event.kind, event.message)).collect();
+    assert_eq!(told.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [EventKind::DrainBegan, EventKind::DrainEnded]);
+    assert!(told[0].1.starts_with("the process drains, because the process ends: 1 long-lived"), "{told:?}");
+}
+
+#[test]
+fn after_a_restart_sticky_clients_of_a_version_without_weight_move_on_in_time() {
+    let drain = Drain { timeout: SECOND * 5, ..Drain::default() };
+    let sticky = turned().by_sticky_cookie(crate::model::StickyMode::Pin);
+    let mut world = World::new(Split { drain: Some(Box::new(drain)), ..sticky });
+    assert!(!world.drains.retire(world.now + SECOND * 4));
+    assert!(world.drains.retire(world.now + SECOND * 5));
+    assert_eq!(*world.drains.retired(&world.served.rules[0].body), [true, false]);
 }

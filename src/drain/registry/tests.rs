@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::*;
-use crate::drain::Cause;
+use crate::drain::{Cause, Parts};
 use crate::model::Kind;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -18,8 +18,8 @@ fn socket(port: u16) -> SocketKey {
 fn resident(name: &str, endpoint: u32) -> Resident {
     Resident {
         route: route(name),
-        version: VersionId(2),
-        endpoint: EndpointId(endpoint),
+        version: "v".into(),
+        site: SiteId(endpoint),
         listener: socket(8080),
         protocol: StreamProtocol::WebSocket,
         generation: 1,
@@ -53,6 +53,8 @@ impl World {
             close_code: None,
             deadline: self.now + Duration::from_secs(60),
             progress: Arc::default(),
+            parts: None,
+            evict: None,
         }
     }
 
@@ -77,7 +79,7 @@ fn look(one: &Registered) -> Option<Asked> {
 }
 
 fn place(name: &str, endpoint: u32) -> Subject {
-    Subject::Place(route(name), EndpointId(endpoint))
+    Subject::Place(route(name), SiteId(endpoint))
 }
 
 #[test]
@@ -234,7 +236,7 @@ fn the_end_of_the_process_takes_over_what_was_not_asked() {
     world.begin(&first);
     world.pass(3_000);
     let before = asked(&all) as u64;
-    let second = world.order(Subject::All, 1);
+    let second = world.order(Subject::All(None), 1);
     world.begin(&second);
     assert_eq!((first.progress.remaining(), second.progress.remaining()), (before, 10 - before));
     world.pass(1_100);
@@ -246,7 +248,7 @@ fn the_clients_of_a_listener_are_asked() {
     let mut world = World::new();
     let mine = world.registry.register(resident("a", 1));
     let other = world.registry.register(Resident { listener: socket(8081), ..resident("a", 1) });
-    let order = world.order(Subject::Listener(socket(8080)), 0);
+    let order = world.order(Subject::Listener(socket(8080), None), 0);
     world.begin(&order);
     world.pass(20);
     assert_eq!((look(&mine), look(&other)), (Some(Asked::ToEnd(None)), None));
@@ -352,4 +354,25 @@ fn who_comes_after_the_deadline_is_asked_before_it_is_cut() {
     assert!(late.iter().all(|one| look(one) == Some(Asked::Cut)));
     drop(late);
     assert_eq!(order.progress.closed(Closed::Forced), 3);
+}
+
+#[test]
+fn a_drain_of_several_versions_is_counted_version_by_version() {
+    let mut world = World::new();
+    let all = world.many(3, "a", 1);
+    let parts = Arc::<Parts>::default();
+    let broad = Order { parts: Some(Arc::clone(&parts)), generation: u64::MAX, ..world.order(Subject::All(None), 0) };
+    world.begin(&broad);
+    let own = Order { generation: u64::MAX, ..world.order(Subject::All(Some(route("b"))), 30) };
+    world.begin(&own);
+    // What comes late goes to the drain of its own split.
+    let late = world.many(1, "b", 1);
+    world.pass(20);
+    assert_eq!((asked(&all), asked(&late)), (3, 0));
+    let counts =
+        |parts: &Parts| parts.all().into_iter().map(|((route, _), p)| (route, p.remaining())).collect::<Vec<_>>();
+    assert_eq!(counts(&parts), [(route("a"), 3)]);
+    assert_eq!((broad.progress.remaining(), own.progress.remaining()), (3, 1));
+    drop(all);
+    assert_eq!(parts.all()[0].1.closed(Closed::Asked), 3);
 }
