@@ -313,7 +313,7 @@ fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Opt
 }
 
 /// Another version by weight, among those that have endpoints which may be used; without any that has a share now, the first
-/// of positive desired weight that has one.
+/// of positive desired weight that has one; without any of these, the first that has one.
 fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
     let versions = &rule.body.versions;
     let able = |i: usize| i != empty && balance::is_able(&versions[i].endpoints, &rule.body.split, tried);
@@ -323,9 +323,11 @@ fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut
     };
     let total: u64 = (0..versions.len()).filter(|i| able(*i)).map(weight).sum();
     let version = if total == 0 {
-        // A weight of 0 means nothing new: that version may drain, or was never meant for everybody.
+        // A weight of 0 means nothing new, since that version may drain, or was never meant for everybody; it is the last
+        // resort all the same: a request that is lost is worse.
         let wanted = |i: usize| rule.weights.desired.get(i).is_some_and(|weight| weight.get() > 0);
-        (0..versions.len()).find(|i| able(*i) && wanted(*i))?
+        let mut all = (0..versions.len()).filter(|i| able(*i));
+        all.clone().find(|i| wanted(*i)).or_else(|| all.next())?
     } else {
         let mut ticket = cursors.rng.u64(..total);
         (0..versions.len()).filter(|i| able(*i)).find(|i| {

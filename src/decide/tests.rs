@@ -184,9 +184,13 @@ fn siblings_are_chosen_by_weight() {
 }
 
 #[test]
-fn a_version_whose_weight_is_0_is_no_sibling_even_where_there_is_no_other() {
+fn a_version_whose_weight_is_0_is_a_sibling_only_where_there_is_no_other() {
     let mut worker = Worker::of(split(&[("a", 0), ("b", 0), ("c", 1)]).empty(0).empty(2));
-    assert!(matches!(worker.outcome(&asked()), Outcome::Reject(Refusal::NoEndpoint { version: 2, .. })));
+    let decision = worker.decision(&asked());
+    assert_eq!((decision.version, decision.why), (1, Why::Sibling));
+    let mut worker = Worker::of(split(&[("a", 0), ("b", 1), ("c", 1)]).empty(2));
+    let decision = worker.decision(&asked());
+    assert_eq!(decision.version, 1);
 }
 
 #[test]

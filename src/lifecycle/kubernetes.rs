@@ -73,7 +73,7 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let process = Process::start(loaded.model.clone(), &loaded.settings).await?;
     let connection = Connection::infer().await?;
     let joined = Joined::new(&process, &connection, &args.identity, loaded.settings.peers.as_ref()).await?;
-    let scope = Scope { namespaces: args.namespaces.clone() };
+    let scope = Scope { namespaces: args.namespaces.clone(), own: args.namespace.clone() };
     let options = args.options(&loaded.model);
     let mut cluster = Cluster::follow(&connection, options, &scope, loaded.model, joined.peers());
     joined.share(&process, &connection, &loaded.settings, (&args.namespace, cluster.leading())).await;

@@ -13,6 +13,7 @@ pub mod ingress;
 mod kept;
 mod named;
 mod object;
+mod refused;
 mod report;
 mod review;
 mod smi;

@@ -83,12 +83,17 @@ fn checks_that_find_every_version_unhealthy_are_not_believed_where_siblings_take
 
 #[test]
 fn a_client_that_keeps_its_version_is_served_by_a_sibling_meanwhile() {
-    let mut worker = Worker::of(split(&[("stable", 0), ("canary", 1)]).by_sticky_cookie(StickyMode::Pin));
-    let home = worker.decision(&asked());
-    assert_eq!(home.version, 1);
+    let mut worker = Worker::of(split(&[("stable", 1), ("canary", 9)]).by_sticky_cookie(StickyMode::Pin));
+    let home = std::iter::repeat_with(|| worker.decision(&asked())).find(|decision| decision.version == 1);
+    let cookie = home.and_then(|home| home.cookie).and_then(|cookie| cookie.header(false)).expect("a cookie");
+    let pair = cookie.to_str().expect("text").split(';').next().expect("a pair").to_owned();
+    let returning = asked().header("cookie", &pair);
+    assert_eq!(worker.decision(&returning).version, 1);
     falls_ill(&worker, 1);
-    let away = worker.decision(&asked());
+    let away = worker.decision(&returning);
     assert_eq!((away.version, away.why), (0, Why::Sibling));
+    gets_well(&worker, 1);
+    assert_eq!(worker.decision(&returning).version, 1);
 }
 
 #[test]

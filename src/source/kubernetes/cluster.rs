@@ -1,16 +1,18 @@
 //! A cluster that is followed: changes in, models out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::index::{Change, Difference, Index};
 use super::named::Named;
 use super::object::{Id, ObjectKind, Strings};
-use super::write::Writer;
+use super::refused::{self, Refused};
+use super::write::{Statement, Writer, sleep_until};
 use super::{Options, Scope};
 use crate::cluster::Peers;
 use crate::model::Model;
@@ -24,6 +26,11 @@ pub struct Cluster {
     changes: UnboundedReceiver<Change>,
     /// Kinds that were not told in full yet.
     missing: BTreeSet<ObjectKind>,
+    /// Kinds of which all objects were told.
+    listed: BTreeSet<ObjectKind>,
+    scope: Scope,
+    /// Services of Gateways may be there that nobody has any more.
+    leftovers: bool,
     /// What is followed by name.
     named: Named,
     /// A model was given.
@@ -35,7 +42,7 @@ pub struct Cluster {
     selector: Strings,
     peers: Arc<Peers>,
     /// Listeners that could not be bound, and why.
-    refused: HashMap<Arc<str>, String>,
+    refused: Refused,
     /// What was not told to be served here, since a listener of it is refused.
     withheld: BTreeSet<Id>,
     /// There is a model that nobody was given, although no object changed.
@@ -58,13 +65,16 @@ impl Cluster {
             index: Index::new(options, base),
             changes,
             missing: ObjectKind::ALL.iter().copied().filter(|kind| !kind.by_name()).collect(),
+            listed: BTreeSet::new(),
+            scope: scope.clone(),
+            leftovers: false,
             named: Named::new(client, scope, sender),
             begun: false,
             leading: writer.leading(),
             selector: Strings::default(),
             writer,
             peers,
-            refused: HashMap::new(),
+            refused: Refused::default(),
             withheld: BTreeSet::new(),
             stale: false,
             moved: false,
@@ -108,6 +118,7 @@ impl Cluster {
                     // The writer lives as long as the runtime.
                     Err(_) => std::future::pending().await,
                 },
+                () = sleep_until(self.refused.next()) => self.stale |= self.refused.retry(Instant::now()),
             }
             for _ in 1..AT_ONCE {
                 let Ok(change) = self.changes.try_recv() else { break };
@@ -143,6 +154,7 @@ impl Cluster {
     fn lead(&mut self) {
         if *self.leading.borrow() {
             self.index.say_all_again(|_| true);
+            self.leftovers = true;
             self.state();
         }
     }
@@ -160,6 +172,9 @@ impl Cluster {
             }
             _ => {}
         }
+        if let Change::Listed(kind) = change {
+            self.listed.insert(kind);
+        }
         self.index.apply(change);
     }
 
@@ -167,13 +182,16 @@ impl Cluster {
         self.stale = false;
         self.in_force = false;
         let mut model = self.index.model();
-        model.listeners.retain(|listener| !self.refused.contains_key(&listener.name));
+        self.refused.leave_out(&mut model.listeners);
         model
     }
 
     /// The model is in force: what it was made from may be reported as served.
     pub fn applied(&mut self) {
         self.in_force = true;
+        if self.refused.settle() {
+            self.withheld.iter().for_each(|id| self.index.say_again(id));
+        }
         self.state();
     }
 
@@ -188,9 +206,10 @@ impl Cluster {
             self.index.say_all_again(|id| id.kind == ObjectKind::Gateway);
         }
         let statements = self.index.take_statements();
+        self.leftovers |= statements.iter().any(|(id, _)| id.kind == ObjectKind::Gateway);
         let (mut set, mut gone) = (Vec::new(), Vec::new());
         for (id, statement) in &statements {
-            let refused = self.index.listeners(id).any(|name| self.refused.contains_key(name));
+            let refused = self.index.listeners(id).any(|name| self.refused.why(name).is_some());
             match statement {
                 Some(statement) if !refused => set.push(statement.applied(id)),
                 _ => gone.push(crate::cluster::hash(&id.to_string())),
@@ -203,8 +222,29 @@ impl Cluster {
         // Before anything is said: what is served here counts, too.
         self.peers.applied(set, gone);
         for (id, statement) in statements {
+            let statement = statement.map(|statement| self.with_refusals(&id, statement));
             self.writer.state(id, statement);
         }
+        self.remove_leftovers();
+    }
+
+    /// Who leads removes the Services of Gateways that nobody has any more, once all that may have them is known.
+    fn remove_leftovers(&mut self) {
+        let needed = [ObjectKind::Gateway, ObjectKind::GatewayClass, ObjectKind::Service];
+        if self.leftovers && *self.leading.borrow() && needed.iter().all(|kind| self.listed.contains(kind)) {
+            self.leftovers = false;
+            self.writer.remove(self.index.leftovers(&self.scope.namespaces));
+        }
+    }
+
+    /// A statement about an object of which listeners are refused says why.
+    fn with_refusals(&self, id: &Id, mut statement: Statement) -> Statement {
+        let why = |name: &Arc<str>| Some((name.rsplit_once('/')?.1.parse().ok()?, self.refused.why(name)?));
+        let refused: Vec<(u16, &str)> = self.index.listeners(id).filter_map(why).collect();
+        if !refused.is_empty() {
+            refused::say(Arc::make_mut(&mut statement.report), &refused);
+        }
+        statement
     }
 
     /// In what figures of a Split's versions are others than those that were told.
@@ -219,8 +259,12 @@ impl Cluster {
 
     /// A listener could not be bound; gives the model without it. Nothing else is affected.
     pub fn refuse(&mut self, listener: &str, reason: String) -> Model {
-        tracing::warn!(listener, "is not served: {reason}");
-        self.refused.insert(listener.into(), reason);
+        if self.refused.refuse(listener, reason.clone(), Instant::now()) {
+            tracing::warn!(listener, "is not served, and tried again: {reason}");
+        }
+        // What is said of its Gateway says so.
+        let ids: Vec<Id> = self.index.makers_of(listener).cloned().collect();
+        ids.iter().for_each(|id| self.index.say_again(id));
         self.current()
     }
 

@@ -6,6 +6,7 @@
 
 mod claims;
 mod figures;
+mod leftovers;
 mod objects;
 mod reader;
 mod readers;
@@ -343,6 +344,12 @@ impl Index {
     pub fn listeners(&self, id: &Id) -> impl Iterator<Item = &Arc<str>> {
         let unit = self.units.get(id);
         unit.into_iter().flat_map(|unit| unit.made.listeners.iter()).map(|listener| &listener.name)
+    }
+
+    /// The objects that make a listener.
+    pub fn makers_of(&self, listener: &str) -> impl Iterator<Item = &Id> {
+        let makes = move |unit: &&Unit| unit.made.listeners.iter().any(|made| *made.name == *listener);
+        self.units.makers().filter(makes).map(|unit| &unit.id)
     }
 
     /// What is known.

@@ -69,6 +69,8 @@ pub struct Parent {
 pub struct ListenerReport {
     /// Name.
     pub name: Arc<str>,
+    /// The port of the Gateway that it is on.
+    pub port: u16,
     /// Routes that are attached.
     pub attached_routes: usize,
     /// Kinds of routes that may attach, as group and kind.

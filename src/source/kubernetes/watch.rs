@@ -30,6 +30,20 @@ const PAGE: u32 = 50;
 pub struct Scope {
     /// Namespaces; empty: all.
     pub namespaces: Vec<String>,
+    /// That of the proxy itself: Services and their slices there are looked at in any case, by which Gateways and replicas are found.
+    pub own: String,
+}
+
+impl Scope {
+    /// The namespaces in which objects of a kind are looked at; empty: all.
+    fn of(&self, kind: ObjectKind) -> Vec<String> {
+        let mut namespaces = self.namespaces.clone();
+        let needed = matches!(kind, ObjectKind::Service | ObjectKind::Slice);
+        if needed && !namespaces.is_empty() && !namespaces.contains(&self.own) {
+            namespaces.push(self.own.clone());
+        }
+        namespaces
+    }
 }
 
 /// Follows every kind of object for as long as the channel has a reader, but for those that are read [by
@@ -71,14 +85,13 @@ async fn follow_in(
     trouble: &mut Trouble,
 ) -> Ended {
     // Several namespaces would need several watches, whose lists must not remove what another one has.
-    let namespace = match &scope.namespaces[..] {
+    let namespaces = scope.of(kind);
+    let namespace = match &namespaces[..] {
         [only] if !kind.cluster_wide() => Some(only.clone()),
         _ => None,
     };
     let wanted = move |id: &Id| {
-        kind.cluster_wide()
-            || scope.namespaces.is_empty()
-            || scope.namespaces.iter().any(|name| **name == *id.namespace)
+        kind.cluster_wide() || namespaces.is_empty() || namespaces.iter().any(|name| **name == *id.namespace)
     };
     let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
     if kind.metadata_only() {

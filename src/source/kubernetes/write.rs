@@ -60,6 +60,7 @@ impl Statement {
 enum Order {
     State(Id, Option<Statement>),
     Selector(Strings),
+    Remove(Vec<Id>),
 }
 
 /// Writes in the background for as long as it lives.
@@ -108,6 +109,11 @@ impl Writer {
     /// Whether this replica holds the Lease.
     pub fn leading(&self) -> watch::Receiver<bool> {
         self.leading.clone()
+    }
+
+    /// The Services that are to be removed, in the place of those that were.
+    pub fn remove(&self, services: Vec<Id>) {
+        let _ = self.orders.send(Order::Remove(services));
     }
 
     /// Gives the Lease up for good, so that another replica may have it at once; nothing is written any more.
@@ -224,6 +230,11 @@ impl Committer {
                     _ => _ = self.dirty.remove(&id),
                 }
             }
+            Order::Remove(services) => {
+                self.dirty.retain(|id| id.kind != ObjectKind::Service);
+                self.retries.forget(ObjectKind::Service);
+                self.dirty.extend(services);
+            }
             Order::Selector(selector) => self.hand.selector = selector,
         }
     }
@@ -274,6 +285,7 @@ impl Committer {
         let Some(Known { statement, serving }) = self.known.get(id) else {
             return match id.kind {
                 ObjectKind::Gateway => self.hand.remove_service(&super::gateway::service_name(id)).await,
+                ObjectKind::Service => self.hand.remove_service(&id.name).await,
                 _ => Outcome::default(),
             };
         };
@@ -284,7 +296,8 @@ impl Committer {
     }
 }
 
-async fn sleep_until(wake: Option<Instant>) {
+/// Waits for a moment, or for ever.
+pub async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => tokio::time::sleep_until(wake).await,
         None => std::future::pending().await,

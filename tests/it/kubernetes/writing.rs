@@ -129,3 +129,69 @@ async fn who_leads_next_makes_no_second_event_of_what_was_told() {
     wait_until("b to lead", async || holder(&server) == "b").await;
     assert_eq!(server.all("events").len(), 1);
 }
+
+/// A server with a Gateway `gw` on port 80, and the Service by which replicas are found.
+async fn with_gateway() -> ApiServer {
+    let server = ApiServer::start().await;
+    ["gatewayclasses", "gateways"].iter().for_each(|resource| server.install(resource));
+    let class = json!({"metadata": {"name": "weir"}, "spec": {"controllerName": "weir.dev/gateway-controller"}});
+    server.set("gatewayclasses", &class);
+    let spec = json!({"gatewayClassName": "weir", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]});
+    server.set("gateways", &json!({"metadata": {"name": "gw", "namespace": "shop"}, "spec": spec}));
+    let metadata = json!({"name": "weir-replicas", "namespace": "weir-system"});
+    server.set("services", &json!({"metadata": metadata, "spec": {"clusterIP": "None", "selector": {"app": "weir"}}}));
+    server
+}
+
+/// The Service of the Gateway `gw`.
+fn gateway_service(server: &ApiServer) -> Option<Value> {
+    let is_it = |object: &Value| object["metadata"]["labels"]["weir.dev/gateway"] == "shop.gw";
+    server.all("services").into_iter().find(is_it)
+}
+
+#[tokio::test]
+async fn a_port_that_cannot_be_bound_is_told_with_the_reason_and_tried_again() {
+    let server = with_gateway().await;
+    // Its own namespace, where the Service of the Gateway is, is not among those that it is to look at.
+    let weir = Binary::spawn_in_cluster("workers: 1\n", &server.kubeconfig(), &["--namespaces", "shop"]);
+    wait_until_for("the Service", RETRY, async || gateway_service(&server).is_some()).await;
+    let taken = std::net::TcpListener::bind("[::]:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut service = gateway_service(&server).unwrap();
+    service["spec"]["clusterIP"] = "10.96.0.7".into();
+    service["spec"]["ports"][0]["targetPort"] = port.into();
+    server.set("services", &service);
+    let programmed = || {
+        let status = server.get("gateways", "shop", "gw").unwrap()["status"].clone();
+        let of = |object: &Value| {
+            let conditions = object["conditions"].as_array().cloned().unwrap_or_default();
+            conditions.into_iter().find(|condition| condition["type"] == "Programmed").unwrap_or_default()
+        };
+        [of(&status), of(&status["listeners"][0])]
+    };
+    let says = |part: &str| programmed().iter().all(|said| said["message"].as_str().is_some_and(|m| m.contains(part)));
+    wait_until_for("the reason", RETRY, async || says("tries again") && says(&port.to_string())).await;
+    drop(taken);
+    wait_until_for("it to be bound", RETRY, async || programmed().iter().all(|said| said["status"] == "True")).await;
+    assert_eq!(weir.stderr().matches("is not served, and tried again").count(), 1, "it is said once");
+}
+
+#[tokio::test]
+async fn services_of_gateways_that_went_while_nobody_ran_are_removed_and_no_others() {
+    let server = with_gateway().await;
+    let service = |name: &str, label: &str| {
+        let metadata = json!({"name": name, "namespace": "weir-system", "labels": {"weir.dev/gateway": label}});
+        json!({"metadata": metadata, "spec": {"clusterIP": "10.96.0.9", "ports": [{"port": 80, "targetPort": 20_001}]}})
+    };
+    server.set("services", &service("gw-shop-gone-01234567", "shop.gone"));
+    server.set("services", &json!({"metadata": {"name": "other", "namespace": "weir-system"}, "spec": {}}));
+    let _weir = replica(&server, "a", "");
+    let is_there = |name: &str| server.get("services", "weir-system", name).is_some();
+    wait_until_for("it to be removed", RETRY, async || !is_there("gw-shop-gone-01234567")).await;
+    wait_until_for("the Service of gw", RETRY, async || gateway_service(&server).is_some()).await;
+    assert!(is_there("other") && is_there("weir-replicas"));
+    // Another controller gets the Gateway.
+    server.set("gatewayclasses", &json!({"metadata": {"name": "theirs"}, "spec": {"controllerName": "example.com/x"}}));
+    server.change("gateways", "shop", "gw", "/spec/gatewayClassName", json!("theirs"));
+    wait_until_for("it to be removed", RETRY, async || gateway_service(&server).is_none()).await;
+}

@@ -70,6 +70,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         let kinds = listener.kinds.iter().map(|kind| json!({"group": GROUP, "kind": kind}));
         reports.push(ListenerReport {
             name: listener.wire.name.into(),
+            port: listener.wire.port,
             attached_routes: 0,
             supported_kinds: kinds.collect(),
             conditions: listener.conditions,

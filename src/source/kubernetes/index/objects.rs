@@ -49,6 +49,11 @@ impl Objects {
         self.malformed.get(id).map(String::as_str)
     }
 
+    /// Those of a kind that cannot be understood.
+    pub fn malformed_ids(&self, kind: ObjectKind) -> impl Iterator<Item = Id> {
+        self.malformed.keys().filter(move |id| id.kind == kind).cloned()
+    }
+
     /// Whether the server has said of an object that is asked for by name what it is, or that it is not there.
     pub fn is_told(&self, id: &Id) -> bool {
         self.all.contains_key(id) || self.malformed.contains_key(id) || self.absent.contains(id)

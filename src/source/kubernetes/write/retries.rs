@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::object::Id;
+use super::super::object::{Id, ObjectKind};
 
 /// The wait after the first failure; it doubles with each one that follows.
 const FIRST: Duration = Duration::from_secs(2);
@@ -35,6 +35,11 @@ impl Retries {
     /// It has succeeded, or nothing is to be written about the object any more.
     pub fn over(&mut self, id: &Id) {
         self.0.remove(id);
+    }
+
+    /// The same of all objects of a kind.
+    pub fn forget(&mut self, kind: ObjectKind) {
+        self.0.retain(|id, _| id.kind != kind);
     }
 
     /// Nothing is to be written here any more.

@@ -29,8 +29,16 @@ pub fn status(kind: ObjectKind, report: &Report, before: &Value, moment: Moment<
 }
 
 /// Types of conditions that are ours on the objects that we serve.
-const OURS: [&str; 7] =
-    ["Accepted", "Programmed", "ResolvedRefs", "Conflicted", "PartiallyInvalid", "Draining", "Drained"];
+const OURS: [&str; 8] = [
+    "Accepted",
+    "Programmed",
+    "ResolvedRefs",
+    "Conflicted",
+    "PartiallyInvalid",
+    "InsecureFrontendValidationMode",
+    "Draining",
+    "Drained",
+];
 
 /// The conditions that a list is to have: those of types that are not ours stay as they are, in their places.
 fn conditions(wanted: &[Condition], before: &Value, moment: Moment<'_>) -> Value {

@@ -48,6 +48,7 @@ fn a_route_says_so_to_every_parent_that_takes_it() {
 fn a_gateway_is_programmed_where_nothing_else_is_in_the_way_and_nobody_lags() {
     let listener = |condition| ListenerReport {
         name: "http".into(),
+        port: 80,
         attached_routes: 0,
         supported_kinds: vec![],
         conditions: vec![condition],

@@ -1,5 +1,4 @@
 use super::*;
-use crate::source::kubernetes::object::ObjectKind;
 
 fn shop() -> Id {
     Id::new(ObjectKind::Ingress, "default", "shop")
