@@ -113,10 +113,8 @@ impl Decision {
     pub fn has_other(&self, snapshot: &Snapshot, tried: &Tried) -> bool {
         let rule = self.rule(snapshot);
         let siblings = rule.body.split.on_empty == OnEmpty::Sibling;
-        let wanted = |version: &usize| rule.weights.desired.get(*version).is_some_and(|weight| weight.get() > 0);
-        let mut versions = (0..rule.body.versions.len()).filter(wanted);
         self.reaches(snapshot, self.version, tried)
-            || siblings && versions.any(|version| self.reaches(snapshot, version, tried))
+            || siblings && (0..rule.body.versions.len()).any(|version| self.reaches(snapshot, version, tried))
     }
 
     /// Whether a version has an endpoint other than this one that is well and was not tried.

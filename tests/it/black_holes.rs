@@ -51,8 +51,8 @@ async fn canary(scheme: &str, more: &str) -> (Proxy, weir::echo::Echo, DropsPack
     let (stable, canary) = (echo("stable").await, DropsPackets::start().await);
     let yaml = format!(
         "workers: 1\nsplits:\n  - name: shop\n    versions:\n      \
-         - {{name: stable, weight: 1, endpoints: [\"{scheme}://{}\"]}}\n      \
-         - {{name: canary, weight: 999999, endpoints: [\"{scheme}://{}\"]}}\n{more}",
+         - {{name: stable, weight: 0, endpoints: [\"{scheme}://{}\"]}}\n      \
+         - {{name: canary, weight: 1, endpoints: [\"{scheme}://{}\"]}}\n{more}",
         stable.address(),
         canary.address(),
     );

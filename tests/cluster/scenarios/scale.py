@@ -32,7 +32,7 @@ def run(scenario):
     if resident > MOST_MEMORY or cores > MOST_CORES:
         raise AssertionError(f"{made} routes: {resident:.0f} MiB resident, {own:.0f} MiB its own, {cores:.3f} cores")
     return (
-        f"{made} HTTPRoutes, Services, EndpointSlices and pods: {resident:.0f} MiB resident, {own:.0f} MiB of them its own; "
+        f"{made} HTTPRoutes, Services, EndpointSlices and pods: {resident:.1f} MiB resident, {own:.1f} MiB of them its own; "
         f"{cores:.3f} cores over {SECONDS} s with {churned} changes"
     )
 
