@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use http::HeaderName;
 
-use super::Field;
 use super::room::Room;
+use super::{Field, FieldSet};
 use crate::head::Fields;
 
 /// A place in a section's bytes.
@@ -90,15 +90,15 @@ impl<'n> From<&'n str> for Name<'n> {
 pub struct FieldSection {
     bytes: Vec<u8>,
     lines: Vec<Line>,
-    /// Which known fields there are, or were.
-    known: u64,
+    /// Which fields there are, or were.
+    known: FieldSet,
 }
 
 /// Lines that are added to many sections as they are.
 pub struct Block {
     bytes: Box<[u8]>,
     lines: Box<[Line]>,
-    known: u64,
+    known: FieldSet,
 }
 
 impl Block {
@@ -118,7 +118,7 @@ impl FieldSection {
     /// An empty section, with room from the thread's pool.
     pub fn new() -> Self {
         let Room { bytes, lines } = Room::take();
-        Self { bytes, lines, known: 0 }
+        Self { bytes, lines, known: FieldSet::default() }
     }
 
     /// A section of the bytes of a head, without lines so far.
@@ -142,7 +142,7 @@ impl FieldSection {
 
     /// The same for a line whose field is known.
     pub fn line_of(&mut self, field: Field, name: Span, value: Span, end: usize) {
-        self.known |= field.bit();
+        self.known.add(field);
         self.lines.push(Line { field, name, value, end: end as u32, sensitive: false });
     }
 
@@ -192,7 +192,12 @@ impl FieldSection {
 
     /// False: there is no such field.
     fn may_have(&self, name: Name<'_>) -> bool {
-        name.field == Field::Other || self.known & name.field.bit() != 0
+        self.known.contains(name.field)
+    }
+
+    /// False: there is none of these fields.
+    pub fn may_have_any(&self, fields: FieldSet) -> bool {
+        self.known.meets(fields)
     }
 
     /// The first value of a field.
@@ -225,7 +230,19 @@ impl FieldSection {
         if self.may_have(name) {
             let bytes = &self.bytes;
             self.lines.retain(|line| !is(bytes, line, name));
-            self.known &= !name.field.bit();
+            self.known.remove(FieldSet::of(&[name.field]));
+        }
+    }
+
+    /// Removes every line of these fields; of the other names, those of which `other` says so.
+    pub fn remove_all(&mut self, out: FieldSet, other: impl Fn(&[u8]) -> bool) {
+        if self.known.meets(out.and(FieldSet::of(&[Field::Other]))) {
+            let bytes = &self.bytes;
+            self.lines.retain(|line| match line.field {
+                Field::Other => !other(&bytes[line.name.range()]),
+                field => !out.contains(field),
+            });
+            self.known.remove(out);
         }
     }
 
@@ -270,7 +287,7 @@ impl FieldSection {
         bytes.extend_from_slice(b"\r\n");
         let (name, end) = (Span::new(start, start + name.len()), bytes.len());
         let value = Span::new(name.end() + 2, end - 2);
-        self.known |= field.bit();
+        self.known.add(field);
         self.lines.push(Line { field, name, value, end: end as u32, sensitive });
     }
 
@@ -279,7 +296,7 @@ impl FieldSection {
         let start = self.bytes.len() as u32;
         let moved = |span: Span| Span { start: span.start + start, end: span.end + start };
         self.bytes.extend_from_slice(&block.bytes);
-        self.known |= block.known;
+        self.known = self.known.and(block.known);
         self.lines.extend(block.lines.iter().map(|line| Line {
             field: line.field,
             name: moved(line.name),

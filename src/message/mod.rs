@@ -9,7 +9,7 @@ mod fields;
 mod room;
 
 pub use buffer::{Buffer, LARGE, SMALL, halve};
-pub use field::Field;
+pub use field::{Field, FieldSet};
 pub use fields::{Block, FieldSection, Name, Span};
 
 use http::{Method, StatusCode, Version};

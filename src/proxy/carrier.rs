@@ -27,11 +27,9 @@ pub struct Errand {
     pub info: Rc<ConnectionInfo>,
     /// Who is given back once the request has ended.
     pub sender: Sender,
-    /// The head.
-    pub request: Request,
 }
 
-/// A client, as long as its request is carried.
+/// A client with its request, as long as that is carried.
 pub enum Sender {
     /// On HTTP/1.0 or 1.1.
     Http1(Box<Http1Client>),
@@ -40,6 +38,13 @@ pub enum Sender {
 }
 
 impl Sender {
+    fn take_request(&mut self) -> Option<Request> {
+        match self {
+            Self::Http1(client) => client.request.take(),
+            Self::Http2(client) => client.request.take(),
+        }
+    }
+
     fn client(&mut self) -> Client<'_> {
         match self {
             Self::Http1(client) => Client::Http1(client),
@@ -87,8 +92,10 @@ impl Carrier {
 async fn work(desk: Rc<Desk>) {
     loop {
         let next = poll_fn(|_| desk.asked.take().map_or(Poll::Pending, Poll::Ready));
-        let Errand { worker, info, mut sender, mut request } = next.await;
-        exchange::exchange(&worker, &info, sender.client(), &mut request).await;
+        let Errand { worker, info, mut sender } = next.await;
+        if let Some(mut request) = sender.take_request() {
+            exchange::exchange(&worker, &info, sender.client(), &mut request).await;
+        }
         desk.done.set(Some(sender));
     }
 }

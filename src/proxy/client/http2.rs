@@ -16,7 +16,7 @@ use super::http1::HEAD_TIMEOUT;
 use super::{Client, LONGEST_HEAD, refuse};
 use crate::http2::{Arrived, Limits, Reason, Role};
 use crate::io::{self, Alarm, Closing, Driver, Http2, Session, Watch, Wire};
-use crate::message::{Broken, Field, Response, Size};
+use crate::message::{Broken, Field, Request, Response, Size};
 
 /// What a client may do.
 const LIMITS: Limits =
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Http2Client {
     /// It, with its bodies.
     pub body: Http2,
+    /// The request, which nobody carries yet.
+    pub request: Option<Request>,
     /// The answer is to be a head alone.
     pub head_request: bool,
 }
@@ -81,14 +83,14 @@ impl Callers {
         let Arrived { key, request } = arrived;
         let (worker, info) = (Rc::clone(&self.worker), Rc::clone(&self.info));
         let head_request = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
-        let mut client = Http2Client { body: Http2::new(session.clone(), key), head_request };
-        let Some(request) = request else {
+        let mut client = Http2Client { body: Http2::new(session.clone(), key), request, head_request };
+        if client.request.is_none() {
             tokio::task::spawn_local(async move {
                 refuse(&worker, &info, &mut Client::Http2(&mut client), Fault::HeadTooLarge).await;
             });
             return;
-        };
-        let carrying = carry(Errand { worker, info, sender: Sender::Http2(Box::new(client)), request });
+        }
+        let carrying = carry(Errand { worker, info, sender: Sender::Http2(Box::new(client)) });
         tokio::task::spawn_local(async move {
             carrying.await;
         });
