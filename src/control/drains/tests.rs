@@ -4,7 +4,7 @@ use super::*;
 use crate::drain::Resident;
 use crate::model::{Model, Split, Transport, UpstreamProtocol};
 use crate::proxy::WorkerHandle;
-use crate::snapshot::{Interner, WeightSource, compile};
+use crate::snapshot::{Interner, WeightSource, Weights, compile};
 use crate::testing::{model, route, split};
 
 const SECOND: Duration = Duration::from_secs(1);
