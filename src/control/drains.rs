@@ -193,7 +193,7 @@ impl Drains {
                     "{} drains, because {}: {}",
                     place.endpoint.address,
                     cause.as_str(),
-                    what_follows(&place.progress, (place.drain.spread, place.drain.timeout)),
+                    what_follows(&place.progress, (place.drain.spread, place.drain.timeout), now),
                 );
                 events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
             }
@@ -263,6 +263,7 @@ impl Drains {
             draining: 0,
             remaining: 0,
             left: Duration::ZERO,
+            oldest: Duration::ZERO,
             closed: Closed::ALL.map(|how| (how.as_str(), 0)),
         };
         for (named, sums) in &self.closed {
@@ -276,14 +277,14 @@ impl Drains {
             count(figures, &place.progress);
             if !place.quiet {
                 figures.draining += 1;
-                figures.remaining += place.progress.remaining();
+                remain(figures, &place.progress, now);
                 figures.left = figures.left.max(deadline.saturating_duration_since(now));
             }
         }
         for (deadline, (named, progress)) in self.broad.iter().flat_map(Broad::parts) {
             let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
             count(figures, &progress);
-            figures.remaining += progress.remaining();
+            remain(figures, &progress, now);
             if progress.remaining() > 0 {
                 figures.left = figures.left.max(deadline.saturating_duration_since(now));
             }
@@ -301,8 +302,8 @@ impl Drains {
 }
 
 /// What becomes of the connections of a drain that begins.
-fn what_follows(progress: &Progress, (spread, timeout): (Duration, Duration)) -> String {
-    let (remaining, oldest) = (progress.remaining(), progress.oldest().as_secs());
+fn what_follows(progress: &Progress, (spread, timeout): (Duration, Duration), now: Instant) -> String {
+    let (remaining, oldest) = (progress.remaining(), progress.oldest(now).unwrap_or_default().as_secs());
     format!(
         "{remaining} long-lived connections, the oldest open for {oldest} s, asked within {spread:?}, cut after {timeout:?}"
     )
@@ -321,6 +322,11 @@ impl Place {
         let message = format!("{} {}", self.endpoint.address, how_it_went(&self.progress, since, now));
         events.tell(EventKind::DrainEnded, &route.to_string(), &self.version, message);
     }
+}
+
+fn remain(figures: &mut DrainFigures, progress: &Progress, now: Instant) {
+    figures.remaining += progress.remaining();
+    figures.oldest = figures.oldest.max(progress.oldest(now).unwrap_or_default());
 }
 
 fn count(figures: &mut DrainFigures, progress: &Progress) {
