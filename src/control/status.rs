@@ -250,7 +250,7 @@ impl Control {
             draining,
             drain_seconds: (drain_replicas > 0)
                 .then(|| drains_here.map_or(elsewhere.left, |here| here.left.max(elsewhere.left)).as_secs_f64()),
-            drain_oldest_seconds: (draining > 0).then(|| oldest.as_secs_f64()),
+            drain_oldest_seconds: (draining > 0).then_some(oldest.as_secs_f64()),
             drain_replicas,
             endpoints: version.endpoints.len(),
             ready: version.ready(),
