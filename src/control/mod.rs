@@ -3,6 +3,7 @@
 
 mod analysis;
 mod capacity;
+mod census;
 mod drains;
 mod elsewhere;
 mod events;
@@ -23,6 +24,7 @@ mod status;
 mod trips;
 
 pub use analysis::{Analysis, NotFound, Outcome};
+pub use census::{Connections, Idle};
 pub use events::{Event, EventKind, Events};
 pub use fleet::Fleet;
 pub use gate::Gate;
@@ -277,8 +279,8 @@ impl Control {
         }
     }
 
-    /// Connections of clients that are open.
-    pub fn connections(&self) -> usize {
+    /// How many connections of clients are open.
+    pub fn connection_count(&self) -> usize {
         lock(&self.state).fleet.connections()
     }
 
