@@ -24,7 +24,7 @@ use crate::endpoint::{Endpoint, SiteId};
 use crate::model::{Drain, RouteKey};
 use crate::proxy::Command;
 use crate::record::DrainFigures;
-use crate::snapshot::{MAX_VERSIONS, RuleBody, Snapshot};
+use crate::snapshot::{MAX_VERSIONS, PerVersion, RuleBody, Snapshot};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -171,7 +171,7 @@ impl Drains {
     }
 
     /// The versions of a rule whose sticky clients have moved on.
-    pub fn retired(&self, body: &RuleBody) -> Box<[bool]> {
+    pub fn retired(&self, body: &RuleBody) -> PerVersion<bool> {
         let gone = |name: &Arc<str>| {
             !self.retired.is_empty() && self.retired.contains(&(body.route.clone(), Arc::clone(name)))
         };
