@@ -82,7 +82,7 @@ pub fn tee(exchange: &Exchange, request: &Request, target: &Target) -> Option<Bo
                 path: request.fields.bytes_at(target.path).into(),
                 host: request.fields.bytes_at(target.host).into(),
                 fields,
-                timeouts: rule.split.timeouts,
+                timeouts: *rule.split.timeouts,
             })
         })
         .collect();
@@ -262,6 +262,11 @@ impl Source for Teed<'_, '_> {
             tee.see(&self.client.data().0[..count]);
         }
         self.client.consume(count);
+    }
+
+    fn has_ended(&self) -> bool {
+        // Who copies has to hear of the end.
+        self.tee.is_none() && self.client.has_ended()
     }
 
     fn trailers(&mut self) -> Option<FieldSection> {

@@ -60,6 +60,7 @@ impl Exchange {
                     Some(moved) => moved,
                     None => {
                         outbound.settles();
+                        request.is_settled();
                         self.arrived_at_last();
                         return Ok(answer);
                     }
@@ -93,7 +94,7 @@ impl Exchange {
     fn limits(&self, split: &Split) -> Limits {
         Limits {
             begun: self.begun,
-            timeouts: split.timeouts,
+            timeouts: *split.timeouts,
             // A gRPC stream may be silent for as long as it likes, both ways: its deadlines are its own.
             unlimited: self.manner.grpc,
             attempt: None,
@@ -125,7 +126,7 @@ impl Exchange {
             return None;
         }
         let rescue = self.half(limits, RescueOn::Timeout);
-        let per_try = retry.per_try.filter(|_| limits.left > 0 || rescue.is_some());
+        let per_try = retry.per_try.filter(|_| rescue.is_some() || self.follows(limits.left));
         let given = per_try.map(|limit| TryLimit { begun: Instant::now(), limit, fault: Fault::TryTimeout });
         given.into_iter().chain(rescue).min_by_key(|attempt| attempt.limit)
     }

@@ -231,6 +231,50 @@ async fn the_clients_of_a_listener_that_goes_are_asked() {
     answers(&mut stays).await;
 }
 
+/// Connections of clients that idle between requests, as the admin API tells them: listener, protocol, version, endpoint
+/// and how many.
+async fn idle(proxy: &Proxy) -> Vec<(String, String, String, String, u64)> {
+    let all: Vec<serde_json::Value> =
+        serde_json::from_slice(&get(proxy.admin(), "/api/v1/connections").await.body).unwrap();
+    let text = |one: &serde_json::Value, name: &str| one[name].as_str().unwrap().to_owned();
+    let idles = all.iter().filter(|one| ["http1", "http2"].contains(&one["protocol"].as_str().unwrap()));
+    let tell = |one: &serde_json::Value| {
+        let [listener, protocol, version, endpoint] =
+            ["listener", "protocol", "version", "endpoint"].map(|name| text(one, name));
+        assert!(one["oldestSeconds"].as_f64().unwrap() >= 0.0);
+        (listener, protocol, version, endpoint, one["connections"].as_u64().unwrap())
+    };
+    idles.map(tell).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_has_clients_that_idle_and_a_listener_that_goes_asks_them() {
+    let [old, _] = two().await;
+    let split = shop([(&quoted(old.address()), 1), ("", 0)], AT_ONCE);
+    let listeners = "listeners: [{name: http, address: \"127.0.0.1:0\"}, {name: other, address: \"127.0.0.1:0\"}]\n";
+    let proxy = Proxy::start(&format!("{listeners}{split}")).await;
+    let ask = || request("GET", "/").body(nothing()).unwrap();
+    let ask_2 = request("GET", "http://shop.example/").body(nothing()).unwrap();
+    let (mut stays, mut first, mut second) =
+        (h1(proxy.http()).await, h1(proxy.address("other")).await, h2(proxy.address("other")).await);
+    assert_eq!(ask_h1(&mut stays, ask()).await.status, 200);
+    assert_eq!(ask_h1(&mut first, ask()).await.status, 200);
+    assert_eq!(ask_h2(&mut second, ask_2).await.status, 200);
+    let (version, endpoint) = ("old".to_owned(), old.address().to_string());
+    let of = |listener: &str, protocol: &str| {
+        (listener.to_owned(), protocol.to_owned(), version.clone(), endpoint.clone(), 1)
+    };
+    let expected = [of("http", "http1"), of("other", "http1"), of("other", "http2")];
+    wait_until("all of them idle", async || idle(&proxy).await == expected).await;
+    proxy.apply(&format!("listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n{split}"));
+    wait_until("those of the listener are closed", async || first.is_closed() && second.is_closed()).await;
+    let asked = [("route", ""), ("reason", "asked")];
+    wait_until("they are counted", async || proxy.metric("weir_drain_closed_total", &asked).await == 2.0).await;
+    assert_eq!(idle(&proxy).await, [of("http", "http1")]);
+    assert_eq!(ask_h1(&mut stays, ask()).await.status, 200);
+    assert_eq!(proxy.metric("weir_drain_remaining", &[]).await, 0.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_end_of_the_process_cuts_was_asked_and_is_counted() {
     let (endless, new) = (mocks::keeps_websockets::start().await, echo("new").await);
@@ -370,60 +414,4 @@ async fn handshakes_that_are_under_way_get_a_close_frame_in_their_turn() {
         assert!(within(socket.next()).await.is_none());
     }
     closed(&proxy, "old", "asked", 20.0).await;
-}
-
-/// An endpoint that refuses every upgrade with this status.
-async fn refuses(status: &'static str) -> mocks::Mock {
-    mocks::Mock::start(move |connection, _| {
-        Box::pin(async move {
-            connection.write(&format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")).await;
-            true
-        })
-    })
-    .await
-}
-
-/// How many of 60 WebSockets are asked within the two seconds after their clients found out how the target answers.
-async fn asked_while_the_target_answers(status: &'static str) -> usize {
-    let (old, target) = (echo("old").await, refuses(status).await);
-    let (old, new) = (quoted(old.address()), quoted(target.address()));
-    let slowly = "    drain: {timeout: 60s, spread: 6s}\n";
-    let proxy = Proxy::start(&shop([(&old, 1), (&new, 0)], slowly)).await;
-    let http = proxy.http();
-    let mut sockets = Vec::new();
-    for _ in 0..60 {
-        sockets.push(websocket_h1(http, None).await.0);
-    }
-    proxy.apply(&shop([(&old, 0), (&new, 1)], slowly));
-    // Clients that are turned away come again and again.
-    let again = tokio::spawn(async move {
-        loop {
-            let stream = tokio::net::TcpStream::connect(http).await.unwrap();
-            let answer = tokio_tungstenite::client_async(format!("ws://{http}/chat"), stream).await;
-            assert!(answer.is_err());
-            tokio::task::yield_now().await;
-        }
-    });
-    let looks = sockets.into_iter().map(async |mut socket| {
-        let within_two = tokio::time::timeout(Duration::from_secs(2), socket.next()).await;
-        usize::from(within_two.is_ok())
-    });
-    let asked = futures_util::future::join_all(looks).await.into_iter().sum();
-    assert!(!again.is_finished());
-    again.abort();
-    asked
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_asked_while_the_target_turns_upgrades_away() {
-    for status in ["503 Service Unavailable", "429 Too Many Requests", "500 Internal Server Error"] {
-        let asked = asked_while_the_target_answers(status).await;
-        assert!(asked <= 5, "{status}: {asked}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn refusals_that_are_about_the_request_pause_nothing() {
-    let asked = asked_while_the_target_answers("403 Forbidden").await;
-    assert!((10..=25).contains(&asked), "{asked}");
 }

@@ -1,4 +1,4 @@
-//! Clients on HTTP/2: a task for the connection, and one for each request.
+//! Clients on HTTP/2: a task for the connection, and one for each request while it is under way.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -8,15 +8,16 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
-use super::super::carrier::{Errand, Sender, carry};
+use super::super::courier::{self, Errand};
 use super::super::exchange::ConnectionInfo;
 use super::super::fault::Fault;
 use super::super::worker::Worker;
 use super::http1::HEAD_TIMEOUT;
 use super::{Client, LONGEST_HEAD, refuse};
+use crate::drain::Visiting;
 use crate::http2::{Arrived, Limits, Reason, Role};
-use crate::io::{self, Alarm, Closing, Driver, Http2, Session, Watch, Wire};
-use crate::message::{Broken, Field, Request, Response, Size};
+use crate::io::{self, Alarm, Driver, Http2, Session, Wire};
+use crate::message::{Broken, Field, Response, Size};
 
 /// What a client may do.
 const LIMITS: Limits =
@@ -29,39 +30,38 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Http2Client {
     /// It, with its bodies.
     pub body: Http2,
-    /// The request, which nobody carries yet.
-    pub request: Option<Request>,
     /// The answer is to be a head alone.
     pub head_request: bool,
+    /// Its deadlines.
+    pub alarm: Alarm,
 }
 
 /// Serves a connection to its end.
-pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, closing: Rc<Closing>) {
+pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, visiting: Visiting) {
     let driver = Driver::new(wire, Role::Server, LIMITS, (SILENCE, PATIENCE));
-    let watches = [Watch::new(closing), Watch::new(worker.refusing())];
     let opening = Some((Instant::now() + HEAD_TIMEOUT, Alarm::default()));
-    let mut serving = Serving { callers: Callers { worker, info }, driver, watches, opening };
+    let mut serving = Serving { callers: Callers { worker, info }, driver, visiting, opening };
     poll_fn(|context| serving.poll(context)).await;
 }
 
 struct Serving {
     callers: Callers,
     driver: Driver,
-    /// The listener goes; the process refuses what is new.
-    watches: [Watch; 2],
+    visiting: Visiting,
     /// When the client's first settings must have come; none: they have.
     opening: Option<(Instant, Alarm)>,
 }
 
 impl Serving {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.watches.iter_mut().any(|watch| watch.is_closed(context)) {
+        if self.visiting.asked(context) {
             self.driver.session().leave();
         }
         let callers = &self.callers;
         if self.driver.poll(&mut |session, arrived| callers.begin(session, arrived), context).is_ready() {
             return Poll::Ready(());
         }
+        self.visiting.idles(self.driver.session().look(|connection| connection.streams() == 0));
         if let Some((deadline, alarm)) = &mut self.opening {
             if !self.driver.session().look(|connection| connection.peer.told) {
                 return alarm.poll(*deadline, context);
@@ -83,17 +83,15 @@ impl Callers {
         let Arrived { key, request } = arrived;
         let (worker, info) = (Rc::clone(&self.worker), Rc::clone(&self.info));
         let head_request = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
-        let mut client = Http2Client { body: Http2::new(session.clone(), key), request, head_request };
-        if client.request.is_none() {
+        let body = Http2::new(session.clone(), key);
+        let mut client = Http2Client { body, head_request, alarm: Alarm::default() };
+        let Some(request) = request else {
             tokio::task::spawn_local(async move {
                 refuse(&worker, &info, &mut Client::Http2(&mut client), Fault::HeadTooLarge).await;
             });
             return;
-        }
-        let carrying = carry(Errand { worker, info, sender: Sender::Http2(Box::new(client)) });
-        tokio::task::spawn_local(async move {
-            carrying.await;
-        });
+        };
+        courier::send(Errand { worker, info, client, request });
     }
 }
 
