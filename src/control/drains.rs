@@ -33,7 +33,7 @@ use crate::drain::{Cause, Closed, DrainState, Event, Named, Progress, Subject};
 use crate::endpoint::{Endpoint, SiteId};
 use crate::model::{Drain, RouteKey};
 use crate::proxy::Command;
-use crate::snapshot::{RuleBody, Snapshot};
+use crate::snapshot::{PerVersion, RuleBody, Snapshot};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -164,7 +164,7 @@ impl Drains {
     }
 
     /// The versions of a rule whose sticky clients have moved on.
-    pub fn retired(&self, body: &RuleBody) -> Box<[bool]> {
+    pub fn retired(&self, body: &RuleBody) -> PerVersion<bool> {
         self.homes.retired(body)
     }
 

@@ -62,7 +62,7 @@ use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
-use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, changed, compile};
+use crate::snapshot::{CompileError, Interner, PerVersion, Rule, Snapshot, WeightSource, Weights, changed, compile};
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -506,7 +506,7 @@ impl Control {
 
 impl State {
     /// The weights of a rule before the gate looks at them.
-    fn asked(&self, rule: &Rule) -> Box<[u32]> {
+    fn asked(&self, rule: &Rule) -> PerVersion<u32> {
         let id = rule.body.split_id;
         match (self.warming.get(&id), self.ramps.get(&id)) {
             (Some(warming), _) => warming.held.clone(),

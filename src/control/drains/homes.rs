@@ -11,7 +11,7 @@ use super::standing::weighted;
 use super::{Change, settle};
 use crate::drain::{Cause, DrainState, Event, Named, Terms};
 use crate::model::RouteKey;
-use crate::snapshot::{RuleBody, Snapshot};
+use crate::snapshot::{PerVersion, RuleBody, Snapshot};
 
 /// Versions on their way out. Those that are closed have no sticky clients any more.
 #[derive(Default)]
@@ -63,7 +63,7 @@ impl Homes {
     }
 
     /// The versions of a rule whose sticky clients have moved on.
-    pub fn retired(&self, body: &RuleBody) -> Box<[bool]> {
+    pub fn retired(&self, body: &RuleBody) -> PerVersion<bool> {
         let gone = |name: &Arc<str>| {
             let home = || self.0.get(&(body.route.clone(), Arc::clone(name)));
             !self.0.is_empty() && home().is_some_and(|home| home.state == DrainState::Closed)

@@ -144,7 +144,7 @@ fn a_version_that_loses_its_weight_drains_all_its_endpoints() {
 fn a_version_that_never_had_weight_does_not_drain() {
     let mut world = World::new(halves());
     let mut changed = halves();
-    changed.retry.attempts = 7;
+    Arc::make_mut(&mut changed.retry).attempts = 7;
     world.serve(changed);
     assert_eq!(world.told(1), []);
 }

@@ -13,7 +13,8 @@ use super::object::{Id, Object, ObjectKind};
 use super::report::{Note, Report};
 use super::{gateway, split};
 use crate::model::{
-    Attachment, HostPattern, Kind, Match, PathMatch, Retry, Route, RouteKey, Rule, Timeouts, Transport, Version, Weight,
+    Attachment, HostPattern, Kind, Match, Retry, Route, RouteKey, Rule, Timeouts, Transport, Version, Weight,
+    shared_matches,
 };
 
 /// The versions of the API that are understood; an object looks the same in all of them but for how a weight is written.
@@ -91,10 +92,8 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     }
     let port = reader.service(&id.namespace, &service).and_then(|service| service.ports.first().map(|port| port.port));
     let versions = shares.iter().map(|share| version(reader, &id.namespace, share, port, &mut notes)).collect();
-    let everything =
-        Match { path: PathMatch::Prefix("/".into()), method: None, headers: Vec::new(), query: Vec::new() };
     let rule = Rule {
-        matches: vec![everything],
+        matches: shared_matches(vec![Match::everything()]),
         filters: Vec::new(),
         split: Arc::new(gateway::plain_split(versions, Timeouts::default(), Retry::default())),
     };

@@ -189,7 +189,7 @@ impl Cluster for Lookup<'_, '_> {
 impl Lookup<'_, '_> {
     fn cluster_ip(&self, backend: &BackendRef, port: u16) -> Vec<Endpoint> {
         let service = self.reader.service(&backend.namespace, &backend.service);
-        let address = service.and_then(|service| service.cluster_ip.as_deref()?.parse().ok());
+        let address = service.and_then(|service| service.cluster_ip);
         address.into_iter().map(|ip| Endpoint { address: SocketAddr::new(ip, port), host: None, pod: None }).collect()
     }
 }
