@@ -98,6 +98,8 @@ pub struct Connection {
     waiting: Vec<Waker>,
     pub(super) arrived: VecDeque<Arrived>,
     dead: bool,
+    /// How the other side has broken the protocol.
+    violated: Option<&'static str>,
 }
 
 impl Connection {
@@ -129,6 +131,7 @@ impl Connection {
             waiting: Vec::new(),
             arrived: VecDeque::new(),
             dead: false,
+            violated: None,
         }
     }
 
@@ -141,6 +144,7 @@ impl Connection {
         let received = self.take_frames(bytes, out);
         if let Err(failure) = &received {
             frame::go_away(out, self.last_seen, failure.reason);
+            self.violated = Some(failure.message);
         }
         received
     }
@@ -242,7 +246,8 @@ impl Connection {
     /// It has ended: so have its streams, but for what of them has come whole.
     pub fn end(&mut self) {
         self.dead = true;
-        self.streams.iter_mut().for_each(|stream| stream.cut(Cut::Closed));
+        let cut = self.violated.map_or(Cut::Closed, Cut::Violated);
+        self.streams.iter_mut().for_each(|stream| stream.cut(cut));
         self.wake_waiting();
     }
 

@@ -26,6 +26,8 @@ pub enum Cut {
     Refused,
     /// With its connection.
     Closed,
+    /// With its connection, on which came what is not the protocol.
+    Violated(&'static str),
     /// What came on it was not the protocol.
     Malformed(&'static str),
 }
@@ -36,6 +38,7 @@ impl From<Cut> for Broken {
             Cut::Reset(reason) => Self::Reset(reason.to_string().into()),
             Cut::Refused => Self::Refused,
             Cut::Closed => Self::Closed,
+            Cut::Violated(message) => Self::Violated(message),
             Cut::Malformed(message) => Self::Malformed(message),
         }
     }

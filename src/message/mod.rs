@@ -80,6 +80,9 @@ pub enum Broken {
     /// What came is not the protocol.
     #[error("{0}")]
     Malformed(&'static str),
+    /// What came with others on its connection is not the protocol: it may have been well itself.
+    #[error("the other side broke the protocol: {0}")]
+    Violated(&'static str),
     /// Not begun, says the other side (RFC 9113 section 8.7).
     #[error("the other side refused to begin")]
     Refused,
