@@ -24,11 +24,11 @@ impl Ends {
         if id.kind != ObjectKind::ReplicaSet {
             return;
         }
-        let before = match object.and_then(|object| end_of(id, object)) {
-            Some(end) => self.sets.insert(id.clone(), end).map_or(true, |before| before != end),
+        let moved = match object.and_then(|object| end_of(id, object)) {
+            Some(end) => self.sets.insert(id.clone(), end).is_none_or(|before| before != end),
             None => self.sets.remove(id).is_some(),
         };
-        self.moved |= before;
+        self.moved |= moved;
     }
 
     /// Whether anything has changed since [`Ends::pods`] was last asked.
