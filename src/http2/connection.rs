@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 
 use super::calm::Calm;
 use super::hpack::{Decoder, Encoder, TABLE};
+use super::runs::Runs;
 use super::settings::{Limits, Peer};
 use super::stream::{Cut, Key, Streams};
 use super::window::{self, ReceiveWindow, SendWindow};
@@ -77,6 +78,7 @@ pub struct Connection {
     pub peer: Peer,
     pub(super) streams: Streams,
     pub(super) decoder: Decoder,
+    pub(super) runs: Runs,
     pub(super) encoder: Encoder,
     pub(super) send_window: SendWindow,
     pub(super) receive_window: ReceiveWindow,
@@ -115,6 +117,7 @@ impl Connection {
             streams: Streams::default(),
             // As large a table as everybody may have without being told.
             decoder: Decoder::new(TABLE),
+            runs: Runs::default(),
             encoder: Encoder::new(),
             send_window: SendWindow::new(window::AT_FIRST),
             receive_window: ReceiveWindow::new(limits.connection_window),
@@ -202,7 +205,9 @@ impl Connection {
     }
 
     pub(super) fn wake_waiting(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
+        if !self.waiting.is_empty() {
+            self.waiting.drain(..).for_each(Waker::wake);
+        }
     }
 
     /// Lets no more streams begin: says so, and a round trip later which one was the last (RFC 9113 section 6.8).

@@ -10,7 +10,7 @@ mod room;
 
 pub use buffer::{Buffer, LARGE, SMALL, halve};
 pub use field::Field;
-pub use fields::{Block, FieldSection, Name, Span};
+pub use fields::{Block, FieldSection, Line, Mark, Name, Span};
 
 use http::{Method, StatusCode, Version};
 use thiserror::Error;
