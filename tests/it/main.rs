@@ -38,6 +38,7 @@ mod load;
 mod malformed;
 mod mirrors;
 mod mocks;
+mod pauses;
 mod peers;
 mod proxy_protocol;
 mod reload;
