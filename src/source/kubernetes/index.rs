@@ -5,6 +5,7 @@
 //! to say what depends on what. Everything here is synchronous and knows no server.
 
 mod claims;
+mod ends;
 mod figures;
 mod leftovers;
 mod objects;
@@ -22,6 +23,7 @@ pub use figures::Difference;
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
+use ends::Ends;
 use readers::{Readers, TopicKey};
 use units::{Unit, Units};
 
@@ -71,6 +73,8 @@ pub struct Index {
     /// Units by what their routes take.
     claims: Readers,
     dirty: BTreeSet<Id>,
+    /// ReplicaSets that are scaled down soon.
+    ends: Ends,
     listing: HashMap<ObjectKind, BTreeSet<Id>>,
     /// Units whose report changed, or whose object did, since it was last taken.
     reported: BTreeSet<Id>,
@@ -96,6 +100,7 @@ impl Index {
             readers: Readers::default(),
             claims: Readers::default(),
             dirty: BTreeSet::new(),
+            ends: Ends::default(),
             listing: HashMap::new(),
             reported: BTreeSet::new(),
             attached: HashMap::new(),
@@ -113,6 +118,7 @@ impl Index {
                 if let Some(seen) = self.listing.get_mut(&id.kind) {
                     seen.insert(id.clone());
                 }
+                self.ends.look(&id, Some(&object));
                 let touched = self.objects.set(id.clone(), object);
                 self.touch(&id, touched);
             }
@@ -121,6 +127,7 @@ impl Index {
                 if let Some(seen) = self.listing.get_mut(&id.kind) {
                     seen.insert(id.clone());
                 }
+                self.ends.look(&id, None);
                 let touched = self.objects.malformed(id.clone(), message);
                 self.touch(&id, touched);
             }
@@ -139,6 +146,7 @@ impl Index {
     }
 
     fn remove(&mut self, id: &Id) {
+        self.ends.look(id, None);
         let touched = self.objects.remove(id);
         self.touch(id, touched);
     }
@@ -172,7 +180,7 @@ impl Index {
 
     /// Whether anything has changed since the last model.
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.ends.is_moved()
     }
 
     /// Translates what changed, and gives the model of all.
@@ -188,6 +196,7 @@ impl Index {
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.leaving = self.objects.leaving();
+        model.ending = self.ends.pods(&self.objects);
         model.routes.extend(self.units.routes().cloned());
         model
     }
