@@ -60,7 +60,6 @@ impl Exchange {
                     Some(moved) => moved,
                     None => {
                         outbound.settles();
-                        request.is_settled();
                         self.arrived_at_last();
                         return Ok(answer);
                     }
