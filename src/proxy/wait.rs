@@ -174,7 +174,7 @@ fn deadline(outbound: &mut Outbound, limits: Limits) -> (Instant, Late) {
         false => (answer, Late::Answer),
     };
     match limits.attempt.map(|attempt| (since.max(attempt.begun) + attempt.limit, attempt)) {
-        Some((end, attempt)) if end < deadline => (end, Late::Attempt(attempt)),
+        Some((end, attempt)) if end <= deadline => (end, Late::Attempt(attempt)),
         _ => (deadline, late),
     }
 }
