@@ -31,6 +31,9 @@ pub struct Told {
     /// EndpointSlices.
     #[serde(default)]
     pub ports: Value,
+    /// HTTPRouteGroups of versions that had no spec.
+    #[serde(default)]
+    pub matches: Value,
 }
 
 #[derive(Deserialize)]
