@@ -16,9 +16,10 @@ use std::sync::Arc;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use self::convert::{parsed, service, slice, status_text, text};
-pub use self::kind::ObjectKind;
+pub use self::kind::{ObjectKind, Watched};
 pub use self::strings::Strings;
 pub use self::told::Told;
 use super::translate::is_unit;
@@ -186,7 +187,7 @@ impl Object {
     ///
     /// Says what of it cannot be understood.
     pub fn new(kind: ObjectKind, object: Told) -> Result<(Id, Self), (Id, String)> {
-        let Told { metadata, spec, status, data, endpoints, ports } = object;
+        let Told { metadata, spec, status, data, endpoints, ports, matches } = object;
         let namespace: Arc<str> = metadata.namespace.as_deref().unwrap_or_default().into();
         let id = Id { kind, namespace, name: metadata.name.as_deref().unwrap_or_default().into() };
         let told = status_text(kind, &status);
@@ -196,6 +197,7 @@ impl Object {
             ObjectKind::Secret => parsed(data).map(Body::Secret),
             ObjectKind::ConfigMap => parsed(data).map(Body::ConfigMap),
             _ if kind.metadata_only() => Ok(Body::None),
+            ObjectKind::HttpRouteGroup if spec.is_null() => Ok(Body::Text(text(&json!({"matches": matches})))),
             _ => Ok(Body::Text(text(&spec))),
         };
         match body {
