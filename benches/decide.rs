@@ -16,8 +16,8 @@ use weir::decide::{Cursors, Decision, Outcome, decide};
 use weir::head::RequestHead;
 use weir::model::{
     Attachment, Balance, ClientId, Endpoint, EndpointPolicy, HostPattern, Kind, Limits, Listener, Match, Model,
-    OnEmpty, Order, Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Split, Sticky, StickyMode,
-    StickyTo, Timeouts, Transport, ValueMatch, Version, Weight,
+    OnEmpty, Order, Override, OverrideMatch, PathMatch, Retry, Route, RouteKey, Rule, Shared as _, Split, Sticky,
+    StickyMode, StickyTo, Timeouts, Transport, ValueMatch, Version, Weight,
 };
 use weir::snapshot::{Interner, Snapshot, compile};
 
@@ -149,12 +149,12 @@ fn split(weights: &[i64]) -> Split {
         on_empty: OnEmpty::Sibling,
         ramp: Duration::ZERO,
         balance: Balance::RoundRobin,
-        endpoints: EndpointPolicy::shared(),
-        timeouts: Timeouts::default(),
-        retry: Retry::default(),
+        endpoints: EndpointPolicy::default().shared(),
+        timeouts: Timeouts::default().shared(),
+        retry: Retry::default().shared(),
         rescue: None,
         guard: None,
-        limits: Limits::default(),
+        limits: Limits::default().shared(),
         mirrors: Vec::new(),
         drain: None,
     }
@@ -169,7 +169,7 @@ fn route(index: usize, host: Option<String>, path: &str, split: Split) -> Route 
             listeners: None,
             hosts: host.iter().map(|host| HostPattern::parse(host).expect("a host")).collect(),
         }],
-        rules: vec![Rule { matches: vec![condition], filters: vec![], split: Arc::new(split) }],
+        rules: vec![Rule { matches: [condition].into(), filters: vec![], split: Arc::new(split) }],
     }
 }
 

@@ -197,10 +197,11 @@ impl Process {
         self.control.drain_all(timeout);
         let deadline = Instant::now() + timeout;
         let mut interval = tokio::time::interval(LOOK);
-        while self.control.connections() > 0 && Instant::now() < deadline {
+        while self.control.connection_count() > 0 && Instant::now() < deadline {
             interval.tick().await;
         }
-        let cut = self.control.connections() + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
+        let cut =
+            self.control.connection_count() + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
         self.stop();
         cut
     }

@@ -9,8 +9,8 @@ use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use crate::head::RequestHead;
 use crate::model::{
     Attachment, Balance, ClientId, Endpoint, EndpointPolicy, HostPattern, Kind, Limits, Listener, Match, Model,
-    OnEmpty, Order, Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Split, Sticky,
-    StickyMode, StickyTo, Timeouts, Transport, ValueMatch, Version, Weight,
+    OnEmpty, Order, Override, OverrideMatch, PathMatch, Pattern, Retry, Route, RouteKey, Rule, Shared as _, Split,
+    Sticky, StickyMode, StickyTo, Timeouts, Transport, ValueMatch, Version, Weight,
 };
 use crate::snapshot::{Interner, Snapshot, WeightSource, Weights, compile};
 
@@ -137,12 +137,12 @@ pub fn split(versions: &[(&str, i64)]) -> Split {
         on_empty: OnEmpty::Sibling,
         ramp: std::time::Duration::ZERO,
         balance: Balance::RoundRobin,
-        endpoints: EndpointPolicy::shared(),
-        timeouts: Timeouts::default(),
-        retry: Retry::default(),
+        endpoints: EndpointPolicy::default().shared(),
+        timeouts: Timeouts::default().shared(),
+        retry: Retry::default().shared(),
         rescue: None,
         guard: None,
-        limits: Limits::default(),
+        limits: Limits::default().shared(),
         mirrors: Vec::new(),
         drain: None,
     }
@@ -210,7 +210,7 @@ pub fn key(name: &str) -> RouteKey {
 
 /// A route for hosts, with one rule that takes every path.
 pub fn route(name: &str, hosts: &[&str], split: Split) -> Route {
-    let rule = Rule { matches: vec![on(prefix("/"))], filters: Vec::new(), split: Arc::new(split) };
+    let rule = Rule { matches: [on(prefix("/"))].into(), filters: Vec::new(), split: Arc::new(split) };
     let attachment = Attachment { listeners: None, hosts: hosts.iter().map(|h| host(h)).collect() };
     Route { key: key(name), part: 0, attachments: vec![attachment], rules: vec![rule] }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::client::Target;
-use crate::control::{SplitStatus, Status, VersionStatus};
+use crate::control::{Idle, SplitStatus, Status, VersionStatus};
 
 /// How often `--watch` looks.
 const WATCH: Duration = Duration::from_secs(1);
@@ -73,9 +73,12 @@ pub fn table(status: &Status) -> String {
             let Some(seconds) = version.drain_seconds else { continue };
             let (name, left) = (name(split), version.draining);
             let place = on_replicas(version.drain_replicas);
+            let oldest = version
+                .drain_oldest_seconds
+                .map_or_else(String::new, |age| format!(", the oldest open for {age:.0} s"));
             _ = writeln!(
                 text,
-                "{name}/{}: drains: {left} connections left{place}, cut in {seconds:.0} s",
+                "{name}/{}: drains: {left} connections left{place}{oldest}, cut in {seconds:.0} s",
                 version.name
             );
         }
@@ -99,6 +102,12 @@ pub fn table(status: &Status) -> String {
                 version.name
             );
         }
+    }
+    for Idle { listener, protocol, connections, oldest_seconds } in &status.idle {
+        _ = writeln!(
+            text,
+            "listener {listener}: {connections} connections of {protocol} idle, the oldest open for {oldest_seconds:.0} s"
+        );
     }
     text
 }

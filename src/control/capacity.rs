@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Control, EventKind, State};
 use crate::endpoint::SplitId;
-use crate::snapshot::{Rule, Weights};
+use crate::snapshot::{PerVersion, Rule, Weights};
 
 /// What shares are expressed in where the gate changes them.
 const SCALE: f64 = 10_000.0;
@@ -46,7 +46,7 @@ impl Control {
 
     /// Holds the weights of a rule down to what its endpoints can carry; says whether that changes them.
     pub(super) fn hold_to_capacity(&self, rule: &mut Rule, state: &mut State) -> bool {
-        let limits = rule.body.split.limits;
+        let limits = *rule.body.split.limits;
         let (true, Some(limit)) = (limits.gate, limits.per_endpoint) else { return false };
         let asked = state.asked(rule);
         let load = state.loads.get(&rule.body.split_id).copied().unwrap_or(0.0);
@@ -80,7 +80,7 @@ impl Control {
 /// Weights whose shares of `load` requests in flight fit into what each version carries, and which versions got less than
 /// `asked` for. What does not fit goes to the other versions that were asked for, then to those that were not, the first one
 /// first; what fits nowhere stays where it was asked for.
-fn hold_down(asked: &[u32], capacities: &[f64], load: f64) -> (Box<[u32]>, Box<[bool]>) {
+fn hold_down(asked: &[u32], capacities: &[f64], load: f64) -> (PerVersion<u32>, PerVersion<bool>) {
     let total: f64 = asked.iter().map(|weight| f64::from(*weight)).sum();
     let unchanged = || (asked.into(), vec![false; asked.len()].into());
     if total == 0.0 || load < 1.0 {

@@ -5,8 +5,9 @@
 //! back. The guard takes no part: what it diverts drains nothing.
 
 mod broad;
+mod standing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use broad::Broad;
+use standing::{Standing, changed, standings, weighted};
 
 use super::Fleet;
 use super::events::{EventKind, Events};
@@ -22,7 +24,7 @@ use crate::endpoint::{Endpoint, SiteId};
 use crate::model::{Drain, RouteKey};
 use crate::proxy::Command;
 use crate::record::DrainFigures;
-use crate::snapshot::{self, MAX_VERSIONS, Rule, RuleBody, Snapshot, Weights};
+use crate::snapshot::{MAX_VERSIONS, PerVersion, RuleBody, Snapshot};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -66,15 +68,6 @@ struct Place {
     told: bool,
     /// Nothing is left that lives long; what is in flight still may turn out to, and is then asked.
     quiet: bool,
-}
-
-/// An endpoint of a route as a snapshot has it.
-struct Standing {
-    version: Arc<str>,
-    endpoint: Arc<Endpoint>,
-    drain: Drain,
-    /// A version of positive weight selects it.
-    wanted: bool,
 }
 
 /// What was served before, and what is from now on.
@@ -178,7 +171,7 @@ impl Drains {
     }
 
     /// The versions of a rule whose sticky clients have moved on.
-    pub fn retired(&self, body: &RuleBody) -> Box<[bool]> {
+    pub fn retired(&self, body: &RuleBody) -> PerVersion<bool> {
         let gone = |name: &Arc<str>| {
             !self.retired.is_empty() && self.retired.contains(&(body.route.clone(), Arc::clone(name)))
         };
@@ -200,7 +193,7 @@ impl Drains {
                     "{} drains, because {}: {}",
                     place.endpoint.address,
                     cause.as_str(),
-                    what_follows(&place.progress, (place.drain.spread, place.drain.timeout)),
+                    what_follows(&place.progress, (place.drain.spread, place.drain.timeout), now),
                 );
                 events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
             }
@@ -270,6 +263,7 @@ impl Drains {
             draining: 0,
             remaining: 0,
             left: Duration::ZERO,
+            oldest: Duration::ZERO,
             closed: Closed::ALL.map(|how| (how.as_str(), 0)),
         };
         for (named, sums) in &self.closed {
@@ -283,14 +277,14 @@ impl Drains {
             count(figures, &place.progress);
             if !place.quiet {
                 figures.draining += 1;
-                figures.remaining += place.progress.remaining();
+                remain(figures, &place.progress, now);
                 figures.left = figures.left.max(deadline.saturating_duration_since(now));
             }
         }
         for (deadline, (named, progress)) in self.broad.iter().flat_map(Broad::parts) {
             let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
             count(figures, &progress);
-            figures.remaining += progress.remaining();
+            remain(figures, &progress, now);
             if progress.remaining() > 0 {
                 figures.left = figures.left.max(deadline.saturating_duration_since(now));
             }
@@ -308,8 +302,8 @@ impl Drains {
 }
 
 /// What becomes of the connections of a drain that begins.
-fn what_follows(progress: &Progress, (spread, timeout): (Duration, Duration)) -> String {
-    let (remaining, oldest) = (progress.remaining(), progress.oldest().as_secs());
+fn what_follows(progress: &Progress, (spread, timeout): (Duration, Duration), now: Instant) -> String {
+    let (remaining, oldest) = (progress.remaining(), progress.oldest(now).unwrap_or_default().as_secs());
     format!(
         "{remaining} long-lived connections, the oldest open for {oldest} s, asked within {spread:?}, cut after {timeout:?}"
     )
@@ -328,6 +322,11 @@ impl Place {
         let message = format!("{} {}", self.endpoint.address, how_it_went(&self.progress, since, now));
         events.tell(EventKind::DrainEnded, &route.to_string(), &self.version, message);
     }
+}
+
+fn remain(figures: &mut DrainFigures, progress: &Progress, now: Instant) {
+    figures.remaining += progress.remaining();
+    figures.oldest = figures.oldest.max(progress.oldest(now).unwrap_or_default());
 }
 
 fn count(figures: &mut DrainFigures, progress: &Progress) {
@@ -360,63 +359,6 @@ fn event(was: &Standing, is: Option<&Standing>, leaving: &[SocketAddr], settle: 
 
 fn settle(route: &RouteKey, drain: &Drain) -> Duration {
     drain.settle.unwrap_or(if route.namespace.is_empty() { Duration::ZERO } else { SETTLE })
-}
-
-/// Routes with a rule that is not as it was.
-fn changed<'s>(before: &'s Snapshot, after: &'s Snapshot) -> BTreeSet<&'s RouteKey> {
-    let place = |rule: &'s Rule| (Arc::as_ptr(&rule.body), rule);
-    let changes = snapshot::changed(&before.rules, &after.rules, Rule::is_same);
-    let mut known: HashMap<*const RuleBody, &Rule> = before.rules[changes.before].iter().map(place).collect();
-    let mut routes = BTreeSet::new();
-    for rule in &after.rules[changes.now] {
-        let same = known.remove(&Arc::as_ptr(&rule.body)).is_some_and(|before| {
-            Arc::ptr_eq(&before.weights, &rule.weights)
-                || (before.weights.desired == rule.weights.desired && before.weights.current == rule.weights.current)
-        });
-        if !same {
-            routes.insert(&rule.body.route);
-        }
-    }
-    routes.extend(known.into_values().map(|rule| &rule.body.route));
-    routes
-}
-
-fn standings(snapshot: &Snapshot, route: &RouteKey) -> HashMap<SiteId, Standing> {
-    let mut standings: HashMap<SiteId, Standing> = HashMap::new();
-    for (_, rule) in snapshot.rules_of(route) {
-        let drain = rule.body.split.drain();
-        for (index, version) in rule.body.versions.iter().enumerate() {
-            let wanted = has_weight(&rule.weights, index);
-            for endpoint in &version.endpoints {
-                let standing = standings.entry(endpoint.site).or_insert_with(|| Standing {
-                    version: Arc::clone(&version.name),
-                    endpoint: Arc::clone(endpoint),
-                    drain,
-                    wanted,
-                });
-                if wanted && !standing.wanted {
-                    standing.version = Arc::clone(&version.name);
-                    standing.wanted = true;
-                }
-            }
-        }
-    }
-    standings
-}
-
-/// Versions of a route that have weight in any of its rules.
-fn weighted<'s>(snapshot: &'s Snapshot, route: &'s RouteKey) -> HashSet<&'s Arc<str>> {
-    let versions = |rule: &'s Rule| {
-        let versions = rule.body.versions.iter().enumerate();
-        versions.filter(|(index, _)| has_weight(&rule.weights, *index)).map(|(_, version)| &version.name)
-    };
-    snapshot.rules_of(route).flat_map(|(_, rule)| versions(rule)).collect()
-}
-
-/// A ramp that is on its way down has weight still.
-fn has_weight(weights: &Weights, version: usize) -> bool {
-    weights.desired.get(version).is_some_and(|weight| weight.get() > 0)
-        || weights.current.get(version).is_some_and(|weight| *weight > 0)
 }
 
 #[cfg(test)]

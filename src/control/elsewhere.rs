@@ -21,6 +21,7 @@ struct Told {
     at: Instant,
     connections: u64,
     left: Duration,
+    oldest: Duration,
 }
 
 /// How far the drains of a version are on several replicas together.
@@ -32,15 +33,17 @@ pub struct Sum {
     pub connections: u64,
     /// Until the last of them is cut.
     pub left: Duration,
+    /// For how long the oldest of them has been open.
+    pub oldest: Duration,
 }
 
 impl Elsewhere {
     /// A replica tells how far drains are there.
     pub fn hear(&mut self, now: Instant, replica: &str, drains: Vec<Draining>) {
         self.told.retain(|_, told| now < told.at + BELIEVED);
-        for Draining { route, version, connections, seconds } in drains {
-            let left = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-            self.told.insert((replica.to_owned(), route, version), Told { at: now, connections, left });
+        for Draining { route, version, connections, seconds, oldest } in drains {
+            let [left, oldest] = [seconds, oldest].map(|time| Duration::try_from_secs_f64(time).unwrap_or_default());
+            self.told.insert((replica.to_owned(), route, version), Told { at: now, connections, left, oldest });
         }
     }
 
@@ -57,6 +60,7 @@ impl Elsewhere {
             replicas: sum.replicas + 1,
             connections: sum.connections.saturating_add(told.connections),
             left: sum.left.max(told.left.saturating_sub(now.saturating_duration_since(told.at))),
+            oldest: sum.oldest.max(told.oldest + now.saturating_duration_since(told.at)),
         })
     }
 }

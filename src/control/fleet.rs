@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::drain::Census;
 use crate::model::{Listener, SocketKey};
 use crate::proxy::{self, BindError, Command, WorkerHandle};
 
@@ -102,6 +103,16 @@ impl Fleet {
             told
         };
         self.workers.iter().map(tell).collect()
+    }
+
+    /// What every worker is going to say of its connections.
+    pub fn count(&self) -> Vec<oneshot::Receiver<Census>> {
+        let ask = |worker: &WorkerHandle| {
+            let (done, counted) = oneshot::channel();
+            let _ = worker.commands.send(Command::Count(done));
+            counted
+        };
+        self.workers.iter().map(ask).collect()
     }
 
     /// Where a listener really listens.

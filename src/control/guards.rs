@@ -13,7 +13,7 @@ use crate::record::{BOUNDS_MICROS, Recorder};
 use crate::rollout::evidence::Latencies;
 use crate::rollout::guard::{Guard, Observation, State};
 use crate::rollout::shared::{Counts, Evidence, Finding};
-use crate::snapshot::{RuleBody, Snapshot, VersionKey};
+use crate::snapshot::{PerVersion, RuleBody, Snapshot, VersionKey};
 
 /// Bounds of the recorder's histograms, seconds.
 static BOUNDS: LazyLock<Vec<f64>> = LazyLock::new(|| BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6).collect());
@@ -221,8 +221,8 @@ fn observation<'c>(counts: &Counts, buckets: &'c [u64]) -> Observation<'c> {
 
 /// Which versions of a rule are to get nothing: tripped, and there is somewhere to go (interface: a guard diverts only to
 /// a ready stable of positive desired weight).
-pub fn diverted(body: &RuleBody, stable_weight: u32, trips: &Trips) -> Box<[bool]> {
-    let mut diverted = vec![false; body.versions.len()];
+pub fn diverted(body: &RuleBody, stable_weight: u32, trips: &Trips) -> PerVersion<bool> {
+    let mut diverted = PerVersion::all(false, body.versions.len());
     let able = stable_weight > 0 && body.versions.first().is_some_and(|stable| !stable.is_empty());
     let diverts = body.split.guard.as_ref().is_some_and(|policy| policy.action == GuardAction::Divert);
     if able && diverts {
@@ -230,7 +230,7 @@ pub fn diverted(body: &RuleBody, stable_weight: u32, trips: &Trips) -> Box<[bool
             *diverted = trips.get(&key_of(body, version)).trip.is_some();
         }
     }
-    diverted.into()
+    diverted
 }
 
 /// The identity of a version of a rule.

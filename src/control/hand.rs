@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::events::lock;
 use super::{Control, WeightsError, join, look, settle};
 use crate::model::{Model, RouteKey, Weight};
-use crate::snapshot::{WeightSource, Weights};
+use crate::snapshot::{PerVersion, WeightSource, Weights};
 
 /// Weights set by hand.
 pub struct Hand {
@@ -50,7 +50,7 @@ impl Control {
         state.hand.insert(route.clone(), Hand { weights: weights.clone(), configured });
         let mut snapshot = (*previous).clone();
         for rule in snapshot.rules.iter_mut().filter(|rule| rule.body.route == route) {
-            let desired: Box<[Weight]> = weights.clone().into();
+            let desired: PerVersion<Weight> = weights.clone().into();
             rule.weights = Arc::new(Weights::new(state.interner.epoch(), desired, WeightSource::Hand));
             let before = previous.rules.iter().find(|before| before.body.split_id == rule.body.split_id);
             settle(rule, before, state);

@@ -3,6 +3,7 @@
 
 mod analysis;
 mod capacity;
+mod census;
 mod drains;
 mod elsewhere;
 mod events;
@@ -24,6 +25,7 @@ mod status;
 mod trips;
 
 pub use analysis::{Analysis, NotFound, Outcome};
+pub use census::{Connections, Idle};
 pub use events::{Event, EventKind, Events};
 pub use fleet::Fleet;
 pub use gate::Gate;
@@ -62,7 +64,7 @@ use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
 use crate::proxy::BindError;
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
-use crate::snapshot::{CompileError, Interner, Rule, Snapshot, WeightSource, Weights, changed, compile};
+use crate::snapshot::{CompileError, Interner, PerVersion, Rule, Snapshot, WeightSource, Weights, changed, compile};
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -282,8 +284,8 @@ impl Control {
         }
     }
 
-    /// Connections of clients that are open.
-    pub fn connections(&self) -> usize {
+    /// How many connections of clients are open.
+    pub fn connection_count(&self) -> usize {
         lock(&self.state).fleet.connections()
     }
 
@@ -507,7 +509,7 @@ impl Control {
 
 impl State {
     /// The weights of a rule before the gate looks at them.
-    fn asked(&self, rule: &Rule) -> Box<[u32]> {
+    fn asked(&self, rule: &Rule) -> PerVersion<u32> {
         let id = rule.body.split_id;
         match (self.warming.get(&id), self.ramps.get(&id)) {
             (Some(warming), _) => warming.held.clone(),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Control, EventKind, State, settle};
 use crate::endpoint::{Endpoint, SplitId};
 use crate::proxy::{Command, Warming as Order};
-use crate::snapshot::{Rule, Weights};
+use crate::snapshot::{PerVersion, Rule, Weights};
 
 /// How long a change of weights waits for connections.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ pub type Waiting = HashMap<SplitId, Warming>;
 /// A change of weights that waits.
 pub struct Warming {
     /// What the weights were, in the order of the versions as they are now.
-    pub held: Box<[u32]>,
+    pub held: PerVersion<u32>,
     until: Instant,
     /// Workers that are not ready.
     left: Arc<AtomicUsize>,
@@ -62,7 +62,7 @@ pub fn warm(rule: &mut Rule, before: &Rule, state: &mut State) {
 }
 
 /// The weights that were in effect, by the names of the versions.
-fn held(rule: &Rule, before: &Rule) -> Box<[u32]> {
+fn held(rule: &Rule, before: &Rule) -> PerVersion<u32> {
     let was = |name: &Arc<str>| before.body.versions.iter().position(|version| version.name == *name);
     let weight = |name| was(name).and_then(|i| before.weights.current.get(i).copied()).unwrap_or(0);
     rule.body.versions.iter().map(|version| weight(&version.name)).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::Weight;
+use crate::snapshot::PerVersion;
 
 /// What shares are expressed in while a ramp is on its way.
 const SCALE: f64 = 10_000.0;
@@ -27,7 +28,7 @@ impl Ramp {
     }
 
     /// The weights at `now`.
-    pub fn weights(&self, now: Instant) -> Box<[u32]> {
+    pub fn weights(&self, now: Instant) -> PerVersion<u32> {
         if self.finished(now) {
             return self.desired.clone().into();
         }

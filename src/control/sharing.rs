@@ -114,6 +114,7 @@ impl Control {
             version: figures.version.to_string(),
             connections: figures.remaining,
             seconds: figures.left.as_secs_f64(),
+            oldest: figures.oldest.as_secs_f64(),
         };
         figures.into_iter().filter(|figures| figures.draining > 0).map(told).collect()
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::events::lock;
-use super::{Control, Point, State};
+use super::{Control, Idle, Point, State};
 use crate::model::{Kind, Route, RouteKey};
 use crate::record::{Classification, DrainFigures, Totals};
 use crate::snapshot::{Rule, Snapshot};
@@ -23,6 +23,9 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// All splits, in the order of the configuration.
     pub splits: Vec<SplitStatus>,
+    /// Connections of clients that idle between requests, by listener and protocol; as far as it was looked.
+    #[serde(default)]
+    pub idle: Vec<Idle>,
 }
 
 /// A split.
@@ -87,6 +90,9 @@ pub struct VersionStatus {
     /// Until the last of those is cut, seconds; none: nothing drains.
     #[serde(default)]
     pub drain_seconds: Option<f64>,
+    /// For how long the oldest of those has been open, seconds; none: nothing is left.
+    #[serde(default)]
+    pub drain_oldest_seconds: Option<f64>,
     /// Replicas on which it drains.
     #[serde(default)]
     pub drain_replicas: usize,
@@ -150,6 +156,7 @@ impl Control {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.started.elapsed().as_secs(),
             splits: self.splits(&snapshot, &state, |_| true),
+            idle: Vec::new(),
         }
     }
 
@@ -226,6 +233,8 @@ impl Control {
         let elsewhere = state.elsewhere.sum(Instant::now(), &rule.body.route, &version.name);
         let drains_here = drain.filter(|drain| drain.draining > 0 || drain.remaining > 0);
         let drain_replicas = elsewhere.replicas + usize::from(drains_here.is_some());
+        let draining = drain.map_or(0, |drain| drain.remaining) + elsewhere.connections;
+        let oldest = drain.map_or(elsewhere.oldest, |drain| drain.oldest.max(elsewhere.oldest));
         let some = |value: f64| (recent.requests > 0).then_some(value);
         VersionStatus {
             name: version.name.to_string(),
@@ -244,9 +253,10 @@ impl Control {
             p99: recent.durations.quantile(0.99),
             active_requests: totals.active_requests,
             connections: totals.active_streams.iter().sum(),
-            draining: drain.map_or(0, |drain| drain.remaining) + elsewhere.connections,
+            draining,
             drain_seconds: (drain_replicas > 0)
                 .then(|| drains_here.map_or(elsewhere.left, |here| here.left.max(elsewhere.left)).as_secs_f64()),
+            drain_oldest_seconds: (draining > 0).then_some(oldest.as_secs_f64()),
             drain_replicas,
             endpoints: version.endpoints.len(),
             ready: version.ready(),

@@ -53,7 +53,7 @@ fn weights_by_hand_lie_over_the_file_until_that_splits_weights_change_there() {
     control.apply(serving(shop.clone())).unwrap();
     control.set_weights("shop", &weights(&[("stable", 1), ("canary", 1)])).unwrap();
     shop.ramp = Duration::ZERO;
-    shop.retry.attempts = 3;
+    Arc::make_mut(&mut shop.retry).attempts = 3;
     control.apply(serving(shop)).unwrap();
     assert_eq!((current(&control), source(&control)), (vec![1, 1], WeightSource::Hand));
     control.apply(serving(split(&[("stable", 8), ("canary", 2)]))).unwrap();
@@ -106,7 +106,7 @@ async fn a_reload_that_keeps_the_weights_keeps_the_ramp() {
     let ramped = |canary, attempts| {
         let mut shop = split(&[("stable", 100 - canary), ("canary", canary)]);
         shop.ramp = Duration::from_secs(10);
-        shop.retry.attempts = attempts;
+        Arc::make_mut(&mut shop.retry).attempts = attempts;
         serving(shop)
     };
     control.apply(ramped(0, 1)).unwrap();

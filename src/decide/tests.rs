@@ -87,7 +87,7 @@ fn a_request_on_a_listener_that_has_gone_is_refused() {
 #[test]
 fn a_route_takes_requests_on_its_own_listeners_only() {
     let mut inner = route("inner", &[], split(&[("stable", 1)]));
-    inner.attachments[0].listeners = Some(vec!["internal".into()]);
+    inner.attachments[0].listeners = Some(["internal".into()].into());
     let mut model = model([inner]);
     model.listeners.push(listener("internal").into());
     let snapshot = compiled(&model);
@@ -439,7 +439,7 @@ fn an_explanation_advances_nothing() {
 #[test]
 fn an_explanation_names_listener_route_rule_revision_and_endpoints() {
     let mut shop = route("shop", &["shop.example.com"], split(&[("stable", 1)]).revisions(&["r1"]));
-    shop.rules[0].matches = vec![on(prefix("/api"))];
+    shop.rules[0].matches = [on(prefix("/api"))].into();
     let snapshot = compiled(&model([shop]));
     let explanation = explain(&snapshot, &Asked::get("shop.example.com/api/x").head());
     assert_eq!(explanation.listener, "http (0.0.0.0:8080)");

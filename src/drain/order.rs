@@ -1,7 +1,7 @@
 //! What control tells the workers: whose connections are to end, how fast, and by when.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::registry::Resident;
 use super::state::Cause;
 use super::strain::Strain;
+use super::visitors::Visitor;
 use crate::endpoint::{EndpointId, SiteId};
-use crate::model::{RouteKey, SocketKey};
+use crate::model::{Kind, RouteKey, SocketKey};
 
 /// Whose connections.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +33,15 @@ impl Subject {
             Self::Place(route, site) => resident.site == *site && resident.route == *route,
             Self::Listener(listener, route) => resident.listener == *listener && of(route),
             Self::All(route) => of(route),
+        }
+    }
+
+    /// Whether a client's connection is meant, whose next request may be for any route.
+    pub fn means_visitor(&self, visitor: &Visitor) -> bool {
+        match self {
+            Self::Listener(listener, None) => visitor.listener == *listener,
+            Self::All(None) => true,
+            Self::Place(..) | Self::Listener(..) | Self::All(_) => false,
         }
     }
 }
@@ -62,11 +72,17 @@ impl Closed {
 pub struct Progress {
     /// Workers that have taken the order up.
     begun: AtomicU64,
-    remaining: AtomicI64,
+    left: Mutex<Left>,
     closed: [AtomicU64; Closed::ALL.len()],
     strain: Mutex<Strain>,
-    /// How long the oldest had been open when it began, milliseconds.
-    oldest: AtomicU64,
+}
+
+/// Connections that are left.
+#[derive(Debug, Default)]
+struct Left {
+    count: u64,
+    /// How many of them were opened when.
+    opened: BTreeMap<Instant, u32>,
 }
 
 /// A version by name.
@@ -79,7 +95,16 @@ pub struct Parts(Mutex<BTreeMap<Named, Arc<Progress>>>);
 impl Parts {
     /// That of a version.
     pub fn of(&self, resident: &Resident) -> Arc<Progress> {
-        let named = (resident.route.clone(), Arc::clone(&resident.version));
+        self.named((resident.route.clone(), Arc::clone(&resident.version)))
+    }
+
+    /// That of connections which are of no version: route and version are empty.
+    pub fn of_none(&self) -> Arc<Progress> {
+        let route = RouteKey { namespace: "".into(), kind: Kind::Split, name: "".into() };
+        self.named((route, "".into()))
+    }
+
+    fn named(&self, named: Named) -> Arc<Progress> {
         Arc::clone(self.lock().entry(named).or_default())
     }
 
@@ -94,26 +119,33 @@ impl Parts {
 }
 
 impl Progress {
-    /// A worker has counted what it has, and says for how long the oldest has been open.
-    pub fn begin(&self, oldest: Duration) {
-        self.oldest.fetch_max(u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    /// A worker has counted what it has.
+    pub fn begin(&self) {
         self.begun.fetch_add(1, Relaxed);
     }
 
-    /// One more connection belongs to it.
-    pub fn join(&self) {
-        self.remaining.fetch_add(1, Relaxed);
+    /// One more connection belongs to it, opened at `since`.
+    pub fn join(&self, since: Instant) {
+        let mut left = self.left();
+        left.count += 1;
+        *left.opened.entry(since).or_default() += 1;
     }
 
-    /// A connection ended.
-    pub fn close(&self, how: Closed) {
+    /// A connection ended that was opened at `since`.
+    pub fn close(&self, how: Closed, since: Instant) {
         self.closed[how as usize].fetch_add(1, Relaxed);
-        self.remaining.fetch_sub(1, Relaxed);
+        self.keep(since);
     }
 
-    /// A connection is kept after all.
-    pub fn keep(&self) {
-        self.remaining.fetch_sub(1, Relaxed);
+    /// A connection is kept after all that was opened at `since`.
+    pub fn keep(&self, since: Instant) {
+        let mut left = self.left();
+        let Some(count) = left.opened.get_mut(&since) else { return };
+        *count -= 1;
+        if *count == 0 {
+            left.opened.remove(&since);
+        }
+        left.count -= 1;
     }
 
     /// A long-lived connection was opened where those go that are asked, or refused; on any worker.
@@ -130,14 +162,19 @@ impl Progress {
         self.strain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long the oldest had been open when it began.
-    pub fn oldest(&self) -> Duration {
-        Duration::from_millis(self.oldest.load(Relaxed))
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long the oldest has been open of the connections that are left; none: nothing is left.
+    pub fn oldest(&self, now: Instant) -> Option<Duration> {
+        let oldest = self.left().opened.first_key_value().map(|(since, _)| *since)?;
+        Some(now.saturating_duration_since(oldest))
     }
 
     /// Connections that are left.
     pub fn remaining(&self) -> u64 {
-        u64::try_from(self.remaining.load(Relaxed)).unwrap_or(0)
+        self.left().count
     }
 
     /// Connections that ended so.
@@ -147,7 +184,7 @@ impl Progress {
 
     /// Whether so many workers have counted, and nothing is left.
     pub fn is_over(&self, workers: usize) -> bool {
-        self.begun.load(Relaxed) >= workers as u64 && self.remaining.load(Relaxed) <= 0
+        self.begun.load(Relaxed) >= workers as u64 && self.remaining() == 0
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::order::{Closed, Order, Progress, Subject};
 use super::pace::Pace;
+use super::visitors::{Spoken, Visiting, Visitors};
 use crate::endpoint::SiteId;
 use crate::model::{RouteKey, SocketKey};
 use crate::record::StreamProtocol;
@@ -57,13 +58,13 @@ struct Entry {
 }
 
 /// Where the connections of a drain on this worker are counted.
-struct Share {
-    whole: Arc<Progress>,
-    part: Option<Arc<Progress>>,
+pub(super) struct Share {
+    pub(super) whole: Arc<Progress>,
+    pub(super) part: Option<Arc<Progress>>,
 }
 
 impl Share {
-    fn each(&self, count: impl Fn(&Progress)) {
+    pub(super) fn each(&self, count: impl Fn(&Progress)) {
         count(&self.whole);
         self.part.iter().for_each(|part| count(part));
     }
@@ -86,6 +87,7 @@ struct Drain {
 pub struct Registry {
     entries: RefCell<Slab<Rc<Entry>>>,
     drains: RefCell<Vec<Drain>>,
+    pub(super) visitors: Visitors,
 }
 
 impl Registry {
@@ -112,7 +114,22 @@ impl Registry {
         Registered { registry: Rc::clone(self), key, entry }
     }
 
-    /// How many there are.
+    /// Takes up a client's connection, for as long as the answer lives. One that comes while its listener or the process
+    /// drains is asked to end at once.
+    pub fn admit(self: &Rc<Self>, listener: SocketKey, spoken: Spoken) -> Visiting {
+        let (key, visitor) = self.visitors.admit(listener, spoken);
+        if self.drains.borrow().iter().any(|drain| drain.order.subject.means_visitor(&visitor)) {
+            visitor.ask();
+        }
+        Visiting::new(Rc::clone(self), (key, visitor))
+    }
+
+    /// Calls with each long-lived connection, and when it was opened.
+    pub(super) fn each(&self, mut look: impl FnMut(&Resident, Instant)) {
+        self.entries.borrow().iter().for_each(|(_, entry)| look(&entry.resident, entry.since));
+    }
+
+    /// How many live long.
     pub fn len(&self) -> usize {
         self.entries.borrow().len()
     }
@@ -137,11 +154,10 @@ impl Registry {
         let (asked, mut waiting): (Vec<_>, Vec<_>) = meant.cloned().partition(|entry| entry.asked.get().is_some());
         waiting.sort_by_key(|entry| (entry.idle_since(now), entry.since));
         let pace = Pace::new(waiting.len(), (order.patience(now), order.slowest), now, rng);
-        let age = |entry: &Rc<Entry>| now.saturating_duration_since(entry.since);
-        let oldest = asked.iter().chain(&waiting).map(age).max().unwrap_or_default();
         let mut drain = Drain { order, pace, queue: VecDeque::new(), joined: false, asked: Vec::new() };
         asked.iter().chain(&waiting).for_each(|entry| drain.take(entry, now));
-        drain.order.progress.begin(oldest);
+        self.visitors.ask(&drain.order);
+        drain.order.progress.begin();
         drains.push(drain);
     }
 
@@ -150,7 +166,7 @@ impl Registry {
         for drain in self.drains.borrow_mut().extract_if(.., |drain| drain.order.subject == *subject) {
             for entry in drain.queue.iter().filter(|entry| !entry.gone.get() && drain.has(entry)) {
                 if let Some(share) = entry.progress.take() {
-                    share.each(Progress::keep);
+                    share.each(|progress| progress.keep(entry.since));
                 }
             }
         }
@@ -196,9 +212,9 @@ impl Drain {
     fn take(&mut self, entry: &Rc<Entry>, now: Instant) {
         let part = self.order.parts.as_ref().map(|parts| parts.of(&entry.resident));
         let share = Share { whole: Arc::clone(&self.order.progress), part };
-        share.each(Progress::join);
+        share.each(|progress| progress.join(entry.since));
         if let Some(former) = entry.progress.replace(Some(share)) {
-            former.each(Progress::keep);
+            former.each(|progress| progress.keep(entry.since));
         }
         match entry.asked.get() {
             None => self.queue.push_back(Rc::clone(entry)),
@@ -324,7 +340,7 @@ impl Drop for Registered {
                 Some(Asked::ToEnd(_)) => Closed::Asked,
                 Some(Asked::Cut) => Closed::Forced,
             };
-            share.each(|progress| progress.close(how));
+            share.each(|progress| progress.close(how, self.entry.since));
         }
     }
 }

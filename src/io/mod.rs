@@ -1,7 +1,6 @@
 //! Bytes between sockets: connections with what was read ahead and what is to be written, and the pump that moves bodies.
 
 mod alarm;
-mod closing;
 mod date;
 mod http1;
 mod http2;
@@ -13,7 +12,6 @@ mod stream;
 mod wire;
 
 pub use alarm::{Alarm, trim};
-pub use closing::{Closing, Watch};
 pub use date::date;
 pub use http1::Http1;
 pub use http2::{Driver, Http2, Session};

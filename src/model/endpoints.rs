@@ -1,6 +1,6 @@
 //! How the endpoints of a version are chosen, watched, spared and warmed.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -32,14 +32,6 @@ impl Default for EndpointPolicy {
             health: None,
             prewarm: 0,
         }
-    }
-}
-
-impl EndpointPolicy {
-    /// The default, of which thousands of splits share one.
-    pub fn shared() -> Arc<Self> {
-        static DEFAULT: LazyLock<Arc<EndpointPolicy>> = LazyLock::new(Arc::default);
-        Arc::clone(&DEFAULT)
     }
 }
 

@@ -11,6 +11,7 @@ mod matching;
 mod mirror;
 mod route;
 mod settings;
+mod shared;
 mod split;
 mod weight;
 
@@ -21,6 +22,7 @@ pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMat
 pub use mirror::{Fraction, FractionError, Mirror, MirrorTarget};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{AccessLog, AccessLogFormat, Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
+pub use shared::{Shared, shared_matches};
 pub use split::{
     Balance, ClientId, CookieAttributes, Drain, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin,
     Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,

@@ -67,7 +67,7 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attachment {
     /// Listeners, by name; none: all that are not [`reserved`](super::Listener::reserved).
-    pub listeners: Option<Vec<Arc<str>>>,
+    pub listeners: Option<Arc<[Arc<str>]>>,
     /// Hosts it answers for; empty: all.
     pub hosts: Vec<HostPattern>,
 }
@@ -93,7 +93,7 @@ impl Route {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Any of these takes a request.
-    pub matches: Vec<Match>,
+    pub matches: Arc<[Match]>,
     /// Applied in order.
     pub filters: Vec<Filter>,
     /// Where requests go.

@@ -29,15 +29,15 @@ pub struct Split {
     /// How endpoints are watched, spared and warmed.
     pub endpoints: Arc<EndpointPolicy>,
     /// Time limits.
-    pub timeouts: Timeouts,
+    pub timeouts: Arc<Timeouts>,
     /// What is tried again.
-    pub retry: Retry,
+    pub retry: Arc<Retry>,
     /// Repeats what failed on one version on the first.
-    pub rescue: Option<Rescue>,
+    pub rescue: Option<Box<Rescue>>,
     /// Automatic protection against a bad version.
     pub guard: Option<Box<GuardPolicy>>,
     /// Size limits.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Copies of requests.
     pub mirrors: Vec<Mirror>,
     /// How long-lived connections are let go; none: as [`Drain::default`] says. Boxed, since few splits have one.

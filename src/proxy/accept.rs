@@ -21,8 +21,9 @@ use super::client::{self, CLIENT_IDLE, HEAD_TIMEOUT};
 use super::exchange::ConnectionInfo;
 use super::forward::Told;
 use super::worker::{Connected, Worker};
+use crate::drain::Spoken;
 use crate::http2::PREFACE;
-use crate::io::{Alarm, Closing, Probing, Stream, Wire, find_dead};
+use crate::io::{Alarm, Probing, Stream, Wire, find_dead};
 use crate::message::SMALL;
 use crate::model::{Listener, SocketKey};
 use crate::snapshot::ListenerEntry;
@@ -101,34 +102,26 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 /// A listener that a worker accepts on.
 pub struct Listening {
     stop: watch::Sender<bool>,
-    closing: Rc<Closing>,
 }
 
 impl Listening {
     /// Begins to accept.
     pub fn begin(worker: &Rc<Worker>, key: SocketKey, listener: TcpListener) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let closing = Rc::new(Closing::default());
-        tokio::task::spawn_local(run(Rc::clone(worker), key, listener, (stopped, Rc::clone(&closing))));
-        Self { stop, closing }
+        tokio::task::spawn_local(run(Rc::clone(worker), key, listener, stopped));
+        Self { stop }
     }
 
-    /// Stops accepting, and lets the connections go.
+    /// Stops accepting. The connections that there are go as the drain of the listener asks them to.
     pub fn end(self) {
-        self.closing.close();
         self.stop.send_replace(true);
     }
 }
 
 /// Accepts until `stopped`; what waits in the kernel's queue by then is still taken.
-async fn run(
-    worker: Rc<Worker>,
-    key: SocketKey,
-    listener: TcpListener,
-    (mut stopped, closing): (watch::Receiver<bool>, Rc<Closing>),
-) {
+async fn run(worker: Rc<Worker>, key: SocketKey, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
     let take = |stream: TcpStream, peer: SocketAddr| {
-        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, peer, Rc::clone(&closing)));
+        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, peer));
     };
     loop {
         tokio::select! {
@@ -162,14 +155,14 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves one connection from its first byte.
-async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer: SocketAddr, closing: Rc<Closing>) {
+async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer: SocketAddr) {
     let _connected = Connected::new(&worker);
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);
     // Boxed, so that what is only needed at first is not kept by every connection.
     let opened = Box::pin(open(&entry, stream, peer.ip())).await;
-    let Opened { wire, codec, peer, local, server_name } = match opened {
+    let Opened { wire, spoken, peer, local, server_name } = match opened {
         Ok(opened) => opened,
         Err(error) => {
             return tracing::debug!(listener = %key, %peer, %error, "a connection did not get to its first request");
@@ -177,29 +170,21 @@ async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer:
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     let peer_text = peer.to_canonical().to_string().into();
-    let info =
-        Rc::new(ConnectionInfo { listener: key, peer, peer_text, local, scheme, server_name, told: Told::default() });
+    let visiting = worker.registry.admit(key.clone(), spoken);
+    let (visitor, told) = (Rc::clone(visiting.visitor()), Told::default());
+    let info = Rc::new(ConnectionInfo { listener: key, peer, peer_text, local, scheme, server_name, told, visitor });
     drop(entry);
-    match codec {
-        Codec::Http1 => client::serve_http1(worker, info, wire, closing).await,
+    match spoken {
+        Spoken::Http1 => client::serve_http1(worker, info, wire, visiting).await,
         // Boxed, since most connections are of the other kind.
-        Codec::Http2 => Box::pin(client::serve_http2(worker, info, wire, closing)).await,
+        Spoken::Http2 => Box::pin(client::serve_http2(worker, info, wire, visiting)).await,
     }
-}
-
-/// What a client speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Codec {
-    /// HTTP/1.0 or 1.1.
-    Http1,
-    /// HTTP/2.
-    Http2,
 }
 
 /// A connection that is ready for a codec.
 struct Opened {
     wire: Wire,
-    codec: Codec,
+    spoken: Spoken,
     peer: IpAddr,
     local: SocketAddr,
     server_name: Option<Box<str>>,
@@ -217,16 +202,16 @@ async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io:
     if let Some(config) = &entry.tls {
         let stream = within(HEAD_TIMEOUT, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await?;
         let session = stream.get_ref().1;
-        let codec = if session.alpn_protocol() == Some(b"h2") { Codec::Http2 } else { Codec::Http1 };
+        let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
         let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
         let wire = Wire::new(Stream::Tls(Box::new(TlsStream::Server(stream))));
-        return Ok(Opened { wire, codec, peer, local, server_name });
+        return Ok(Opened { wire, spoken, peer, local, server_name });
     }
     let mut wire = Wire::new(Stream::Plain(stream));
     // A connection that was made ahead of its first request may wait as one between two.
     within(CLIENT_IDLE, fill(&mut wire)).await?;
-    let codec = within(HEAD_TIMEOUT, sniff(&mut wire)).await?;
-    Ok(Opened { wire, codec, peer, local, server_name: None })
+    let spoken = within(HEAD_TIMEOUT, sniff(&mut wire)).await?;
+    Ok(Opened { wire, spoken, peer, local, server_name: None })
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -243,10 +228,10 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
 }
 
 /// Reads until it is certain whether the client speaks HTTP/2 with prior knowledge.
-async fn sniff(wire: &mut Wire) -> io::Result<Codec> {
+async fn sniff(wire: &mut Wire) -> io::Result<Spoken> {
     loop {
-        if let Some(codec) = codec_of(wire.inbox.unread()) {
-            return Ok(codec);
+        if let Some(spoken) = spoken_in(wire.inbox.unread()) {
+            return Ok(spoken);
         }
         fill(wire).await?;
     }
@@ -260,12 +245,12 @@ async fn fill(wire: &mut Wire) -> io::Result<()> {
 }
 
 /// What a client speaks that begins so; none as long as it may be either.
-fn codec_of(bytes: &[u8]) -> Option<Codec> {
+fn spoken_in(bytes: &[u8]) -> Option<Spoken> {
     let compared = bytes.len().min(PREFACE.len());
     if bytes[..compared] != PREFACE[..compared] {
-        return Some(Codec::Http1);
+        return Some(Spoken::Http1);
     }
-    (compared == PREFACE.len()).then_some(Codec::Http2)
+    (compared == PREFACE.len()).then_some(Spoken::Http2)
 }
 
 #[cfg(test)]

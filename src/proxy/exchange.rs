@@ -25,7 +25,7 @@ use super::relay;
 use super::upgrade;
 use super::worker::Worker;
 use crate::decide::Decision;
-use crate::drain::{Registered, Resident};
+use crate::drain::{Registered, Resident, Visitor};
 use crate::endpoint::Clock;
 use crate::io::Alarm;
 use crate::message::{Field, FieldSection, Request};
@@ -51,6 +51,8 @@ pub struct ConnectionInfo {
     pub server_name: Option<Box<str>>,
     /// What its last request was told about where it came from.
     pub told: Told,
+    /// What the registry knows of it.
+    pub visitor: Rc<Visitor>,
 }
 
 impl ConnectionInfo {

@@ -82,7 +82,7 @@ pub fn tee(exchange: &Exchange, request: &Request, target: &Target) -> Option<Bo
                 path: request.fields.bytes_at(target.path).into(),
                 host: request.fields.bytes_at(target.host).into(),
                 fields,
-                timeouts: rule.split.timeouts,
+                timeouts: *rule.split.timeouts,
             })
         })
         .collect();

@@ -93,7 +93,7 @@ impl Exchange {
     fn limits(&self, split: &Split) -> Limits {
         Limits {
             begun: self.begun,
-            timeouts: split.timeouts,
+            timeouts: *split.timeouts,
             // A gRPC stream may be silent for as long as it likes, both ways: its deadlines are its own.
             unlimited: self.manner.grpc,
             attempt: None,

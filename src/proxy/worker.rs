@@ -22,9 +22,8 @@ use super::memo::Observer;
 use super::replay::Room;
 use super::warming::Warming;
 use crate::decide::Cursors;
-use crate::drain::{Order, Registry, Subject};
+use crate::drain::{Census, Order, Registry, Subject};
 use crate::endpoint::{Ejection, VersionId};
-use crate::io::Closing;
 use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
 use crate::snapshot::{RuleBody, Snapshot, VersionEntry};
@@ -53,7 +52,7 @@ pub enum Phase {
 pub enum Command {
     /// Accept on a socket.
     Listen(SocketKey, std::net::TcpListener),
-    /// Stop accepting, and let the connections go.
+    /// Stop accepting.
     Unlisten(SocketKey),
     /// Open connections to endpoints.
     Warm(Warming),
@@ -61,6 +60,8 @@ pub enum Command {
     Drain(Order),
     /// Ask no more of them.
     Recall(Subject),
+    /// Count the connections.
+    Count(oneshot::Sender<Census>),
     /// Something else is served than before.
     Look,
     /// Tell that all this is done.
@@ -79,15 +80,13 @@ pub struct Worker {
     pub pool: Pool,
     phases: RefCell<watch::Receiver<Phase>>,
     phase: Cell<Phase>,
-    /// Told to HTTP/2 connections once the process refuses what is new.
-    refusing: Rc<Closing>,
     in_flight: Arc<InFlight>,
     complaints: Cell<(Option<Instant>, u32)>,
     /// Who is told of every request; mostly nobody.
     pub observer: Option<Observer>,
     /// Copies of requests in flight.
     pub mirrors: Cell<usize>,
-    /// Its long-lived connections.
+    /// Its connections to clients: those that live long, and those that idle.
     pub registry: Rc<Registry>,
     /// What those keep in place of the snapshot that they were decided by.
     nothing: Served,
@@ -188,7 +187,6 @@ impl Worker {
             pool: Pool::default(),
             phase: Cell::new(now),
             phases: RefCell::new(phase),
-            refusing: Rc::default(),
             in_flight,
             complaints: Cell::new((None, 0)),
             observer,
@@ -201,6 +199,7 @@ impl Worker {
         });
         let mut listening: HashMap<SocketKey, Vec<accept::Listening>> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut refusing = false;
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -219,6 +218,8 @@ impl Worker {
                     Some(Command::Warm(order)) => _ = tokio::task::spawn_local(order.run(Rc::clone(&worker))),
                     Some(Command::Drain(order)) => worker.drain(order),
                     Some(Command::Recall(subject)) => worker.registry.recall(&subject),
+                    // Who asked may have gone.
+                    Some(Command::Count(done)) => _ = done.send(worker.registry.census()),
                     Some(Command::Look) => worker.queue.look(&worker.snapshot()),
                     // Who asked may have gone.
                     Some(Command::Tell(done)) => _ = done.send(()),
@@ -228,8 +229,8 @@ impl Worker {
                 _ = pace.tick(), if worker.registry.is_draining() => {
                     worker.registry.tick(Instant::now(), &mut worker.cursors.borrow_mut().rng);
                 }
-                _ = phases.wait_for(|phase| *phase >= Phase::Refusing), if !worker.refusing.is_closed() => {
-                    worker.refusing.close();
+                _ = phases.wait_for(|phase| *phase >= Phase::Refusing), if !refusing => {
+                    refusing = true;
                     worker.queue.dissolve();
                 }
             }
@@ -287,11 +288,6 @@ impl Worker {
             self.phase.set(*phases.borrow_and_update());
         }
         self.phase.get()
-    }
-
-    /// Told once the process refuses what is new.
-    pub fn refusing(&self) -> Rc<Closing> {
-        Rc::clone(&self.refusing)
     }
 
     /// A request begins.

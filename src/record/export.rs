@@ -54,6 +54,8 @@ pub struct DrainFigures {
     pub remaining: u64,
     /// Until what is left is cut.
     pub left: Duration,
+    /// For how long the oldest of them has been open.
+    pub oldest: Duration,
     /// Connections that have ended since the start, by how.
     pub closed: [(&'static str, u64); 3],
 }
@@ -310,11 +312,12 @@ impl Families {
     }
 
     fn drain(&mut self, figures: &DrainFigures) {
-        let labels = Labels::of(&VersionKey {
-            route: figures.route.clone(),
-            version: Arc::clone(&figures.version),
-            revision: "".into(),
-        });
+        let DrainFigures { route, version, .. } = figures;
+        let labels = match &*route.name {
+            // Connections of clients that idle are of no route.
+            "" => Labels::unrouted(""),
+            _ => Labels::of(&VersionKey { route: route.clone(), version: Arc::clone(version), revision: "".into() }),
+        };
         self.number("weir_drain_remaining", labels.with(&[]), figures.remaining as f64);
         self.number("weir_drain_deadline_seconds", labels.with(&[]), figures.left.as_secs_f64());
         for (how, count) in figures.closed {

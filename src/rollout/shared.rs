@@ -146,6 +146,9 @@ pub struct Draining {
     pub connections: u64,
     /// Until those are cut, seconds.
     pub seconds: f64,
+    /// For how long the oldest of them has been open, seconds; 0 where a replica does not say.
+    #[serde(default)]
+    pub oldest: f64,
 }
 
 #[cfg(test)]

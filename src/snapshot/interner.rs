@@ -43,9 +43,9 @@ fn at(address: SocketAddr, host: Option<&Arc<str>>) -> u64 {
 /// Gives the same id for the same thing, for as long as the process runs.
 #[derive(Default)]
 pub struct Interner {
-    versions: HashMap<VersionKey, VersionId>,
+    versions: HashMap<Box<VersionKey>, VersionId, FixedState>,
     /// What the same versions are as targets of mirrors: copies are never counted as requests.
-    mirrors: HashMap<VersionKey, VersionId>,
+    mirrors: HashMap<Box<VersionKey>, VersionId, FixedState>,
     /// Versions that were ever given an id.
     made: u32,
     forgotten: Vec<VersionId>,
@@ -70,7 +70,7 @@ impl Interner {
             return *known;
         }
         let Some(id) = self.next_version() else { return VersionId::OVERFLOW };
-        self.versions.insert(key, id);
+        self.versions.insert(Box::new(key), id);
         id
     }
 
@@ -80,7 +80,7 @@ impl Interner {
             return *known;
         }
         let Some(id) = self.next_version() else { return VersionId::OVERFLOW };
-        self.mirrors.insert(key, id);
+        self.mirrors.insert(Box::new(key), id);
         id
     }
 
@@ -206,8 +206,8 @@ fn endpoints_of(rules: &[Rule]) -> HashSet<EndpointId, FixedState> {
     versions.flat_map(|version| version.endpoints.iter().map(|endpoint| endpoint.id)).collect()
 }
 
-fn known(ids: &HashMap<VersionKey, VersionId>) -> Vec<(VersionId, VersionKey)> {
-    let mut known: Vec<_> = ids.iter().map(|(key, id)| (*id, key.clone())).collect();
+fn known(ids: &HashMap<Box<VersionKey>, VersionId, FixedState>) -> Vec<(VersionId, VersionKey)> {
+    let mut known: Vec<_> = ids.iter().map(|(key, id)| (*id, (**key).clone())).collect();
     known.sort_by_key(|(id, _)| *id);
     known
 }

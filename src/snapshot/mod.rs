@@ -8,6 +8,7 @@ mod compile;
 mod interner;
 mod listeners;
 mod mirror;
+mod per_version;
 mod salt;
 mod table;
 mod tls;
@@ -17,8 +18,9 @@ pub use changed::{Changed, changed};
 pub use compile::{CompileError, compile};
 pub use interner::{Interner, MAX_VERSIONS, VersionKey};
 pub use mirror::MirrorEntry;
+pub use per_version::PerVersion;
 pub use salt::Salt;
-pub use table::{Candidate, MatchSummary, PathRank, PathTable, Paths, RouteTable};
+pub use table::{Candidate, Candidates, MatchSummary, PathRank, PathTable, Paths, RouteTable};
 pub use weights::{WeightSource, Weights};
 
 use std::net::IpAddr;

@@ -16,9 +16,43 @@ const FEW: usize = 4;
 /// Candidates by a path. Nearly every host has one or two, for which a hash table would be ten times as large.
 pub enum Paths {
     /// Not more than a few.
-    Few(Vec<(Arc<str>, Vec<Candidate>)>),
+    Few(Vec<(Arc<str>, Candidates)>),
     /// By hash.
-    Many(Box<Map<Vec<Candidate>>>),
+    Many(Box<Map<Candidates>>),
+}
+
+/// Candidates, the highest precedence first; nearly always there is one, which lies in place.
+pub enum Candidates {
+    /// The only one.
+    One(Candidate),
+    /// Several.
+    Many(Vec<Candidate>),
+}
+
+impl Candidates {
+    fn all(&self) -> &[Candidate] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(many) => many,
+        }
+    }
+
+    fn add(self, candidate: Candidate) -> Self {
+        match self {
+            Self::One(first) => Self::Many(vec![first, candidate]),
+            Self::Many(mut many) => {
+                many.push(candidate);
+                Self::Many(many)
+            }
+        }
+    }
+
+    fn sort(&mut self) {
+        if let Self::Many(many) = self {
+            many.sort_by_key(|candidate| Reverse(candidate.summary));
+            many.shrink_to_fit();
+        }
+    }
 }
 
 impl Default for Paths {
@@ -29,39 +63,40 @@ impl Default for Paths {
 
 impl Paths {
     /// The candidates of a path.
-    pub fn get(&self, path: &str) -> Option<&Vec<Candidate>> {
+    pub fn get(&self, path: &str) -> Option<&[Candidate]> {
         match self {
-            Self::Few(few) => few.iter().find(|(known, _)| **known == *path).map(|(_, candidates)| candidates),
-            Self::Many(many) => many.get(path),
+            Self::Few(few) => few.iter().find(|(known, _)| **known == *path).map(|(_, candidates)| candidates.all()),
+            Self::Many(many) => many.get(path).map(Candidates::all),
         }
     }
 
     fn add(&mut self, path: Arc<str>, candidate: Candidate) {
         if let Self::Few(few) = self {
-            if let Some((_, candidates)) = few.iter_mut().find(|(known, _)| *known == path) {
-                return candidates.push(candidate);
+            if let Some(place) = few.iter().position(|(known, _)| *known == path) {
+                let (path, candidates) = few.swap_remove(place);
+                return few.push((path, candidates.add(candidate)));
             }
             if few.len() < FEW {
-                return few.push((path, vec![candidate]));
+                return few.push((path, Candidates::One(candidate)));
             }
             *self = Self::Many(Box::new(std::mem::take(few).into_iter().collect()));
         }
         if let Self::Many(many) = self {
-            many.entry(path).or_default().push(candidate);
+            let candidates = match many.remove(&path) {
+                Some(candidates) => candidates.add(candidate),
+                None => Candidates::One(candidate),
+            };
+            many.insert(path, candidates);
         }
     }
 
     fn sort(&mut self) {
-        let lists: Box<dyn Iterator<Item = &mut Vec<Candidate>>> = match self {
+        match self {
             Self::Few(few) => {
                 few.shrink_to_fit();
-                Box::new(few.iter_mut().map(|(_, candidates)| candidates))
+                few.iter_mut().for_each(|(_, candidates)| candidates.sort());
             }
-            Self::Many(many) => Box::new(many.values_mut()),
-        };
-        for list in lists {
-            list.sort_by_key(|candidate| Reverse(candidate.summary));
-            list.shrink_to_fit();
+            Self::Many(many) => many.values_mut().for_each(Candidates::sort),
         }
     }
 }

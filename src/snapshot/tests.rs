@@ -77,7 +77,7 @@ fn make_many_routes() -> Vec<Route> {
         let mut route = route(&format!("route-{index}"), &[name], splits[index % splits.len()].clone());
         if index % 2 == 0 {
             let mut second = route.rules[0].clone();
-            second.matches = vec![on(prefix("/api")), on(exact("/login")), on(regex("/v[0-9]+"))];
+            second.matches = [on(prefix("/api")), on(exact("/login")), on(regex("/v[0-9]+"))].into();
             second.split = Arc::new(splits[(index + 1) % splits.len()].clone());
             route.rules.push(second);
         }
@@ -154,7 +154,7 @@ fn a_route_that_is_the_same_object_keeps_its_rules_and_one_that_only_changes_wei
 #[test]
 fn listeners_with_the_same_routes_share_one_table() {
     let mut inner = route("inner", &["inner.test"], halves());
-    inner.attachments[0].listeners = Some(vec!["c".into()]);
+    inner.attachments[0].listeners = Some(["c".into()].into());
     let mut model = model([shop(halves()), inner]);
     model.listeners = ["a", "b", "c"].map(|name| Arc::new(crate::testing::listener(name))).to_vec();
     let snapshot = compiled(&model);

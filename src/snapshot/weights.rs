@@ -1,5 +1,6 @@
 //! The weights of one split as they are now: asked for, on their way, and taken back.
 
+use super::PerVersion;
 use crate::model::Weight;
 
 /// Who set the desired weights.
@@ -17,24 +18,24 @@ pub struct Weights {
     /// Differs from the epoch of any other weights of this split, so that cursors know when to begin anew.
     pub epoch: u64,
     /// What was asked for.
-    pub desired: Box<[Weight]>,
+    pub desired: PerVersion<Weight>,
     /// What new requests are divided by: the desired weights, or a step of a ramp on its way there.
-    pub current: Box<[u32]>,
+    pub current: PerVersion<u32>,
     /// Versions whose share goes to the first, because a guard tripped.
-    pub diverted: Box<[bool]>,
+    pub diverted: PerVersion<bool>,
     /// Versions that get less than was asked for, because their endpoints could not carry it.
-    pub gated: Box<[bool]>,
+    pub gated: PerVersion<bool>,
     /// Versions whose sticky clients have moved on, because they have drained.
-    pub retired: Box<[bool]>,
+    pub retired: PerVersion<bool>,
     /// Who asked.
     pub source: WeightSource,
 }
 
 impl Weights {
     /// Weights in force at once.
-    pub fn new(epoch: u64, desired: Box<[Weight]>, source: WeightSource) -> Self {
+    pub fn new(epoch: u64, desired: PerVersion<Weight>, source: WeightSource) -> Self {
         let current = desired.iter().map(|w| w.get()).collect();
-        let none: Box<[bool]> = vec![false; desired.len()].into();
+        let none = PerVersion::all(false, desired.len());
         let (diverted, gated, retired) = (none.clone(), none.clone(), none);
         Self { epoch, desired, current, diverted, gated, retired, source }
     }

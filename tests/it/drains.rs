@@ -231,6 +231,50 @@ async fn the_clients_of_a_listener_that_goes_are_asked() {
     answers(&mut stays).await;
 }
 
+/// Connections of clients that idle between requests, as the admin API tells them: listener, protocol, version, endpoint
+/// and how many.
+async fn idle(proxy: &Proxy) -> Vec<(String, String, String, String, u64)> {
+    let all: Vec<serde_json::Value> =
+        serde_json::from_slice(&get(proxy.admin(), "/api/v1/connections").await.body).unwrap();
+    let text = |one: &serde_json::Value, name: &str| one[name].as_str().unwrap().to_owned();
+    let idles = all.iter().filter(|one| ["http1", "http2"].contains(&one["protocol"].as_str().unwrap()));
+    let tell = |one: &serde_json::Value| {
+        let [listener, protocol, version, endpoint] =
+            ["listener", "protocol", "version", "endpoint"].map(|name| text(one, name));
+        assert!(one["oldestSeconds"].as_f64().unwrap() >= 0.0);
+        (listener, protocol, version, endpoint, one["connections"].as_u64().unwrap())
+    };
+    idles.map(tell).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_has_clients_that_idle_and_a_listener_that_goes_asks_them() {
+    let [old, _] = two().await;
+    let split = shop([(&quoted(old.address()), 1), ("", 0)], AT_ONCE);
+    let listeners = "listeners: [{name: http, address: \"127.0.0.1:0\"}, {name: other, address: \"127.0.0.1:0\"}]\n";
+    let proxy = Proxy::start(&format!("{listeners}{split}")).await;
+    let ask = || request("GET", "/").body(nothing()).unwrap();
+    let ask_2 = request("GET", "http://shop.example/").body(nothing()).unwrap();
+    let (mut stays, mut first, mut second) =
+        (h1(proxy.http()).await, h1(proxy.address("other")).await, h2(proxy.address("other")).await);
+    assert_eq!(ask_h1(&mut stays, ask()).await.status, 200);
+    assert_eq!(ask_h1(&mut first, ask()).await.status, 200);
+    assert_eq!(ask_h2(&mut second, ask_2).await.status, 200);
+    let (version, endpoint) = ("old".to_owned(), old.address().to_string());
+    let of = |listener: &str, protocol: &str| {
+        (listener.to_owned(), protocol.to_owned(), version.clone(), endpoint.clone(), 1)
+    };
+    let expected = [of("http", "http1"), of("other", "http1"), of("other", "http2")];
+    wait_until("all of them idle", async || idle(&proxy).await == expected).await;
+    proxy.apply(&format!("listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n{split}"));
+    wait_until("those of the listener are closed", async || first.is_closed() && second.is_closed()).await;
+    let asked = [("route", ""), ("reason", "asked")];
+    wait_until("they are counted", async || proxy.metric("weir_drain_closed_total", &asked).await == 2.0).await;
+    assert_eq!(idle(&proxy).await, [of("http", "http1")]);
+    assert_eq!(ask_h1(&mut stays, ask()).await.status, 200);
+    assert_eq!(proxy.metric("weir_drain_remaining", &[]).await, 0.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_end_of_the_process_cuts_was_asked_and_is_counted() {
     let (endless, new) = (mocks::keeps_websockets::start().await, echo("new").await);

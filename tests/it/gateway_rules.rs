@@ -13,7 +13,7 @@ use crate::support::*;
 fn retry_503(model: &mut Model, attempts: u8, backoff: Duration) {
     for rule in model.routes.iter_mut().flat_map(|route| &mut Arc::make_mut(route).rules) {
         let on = vec![RetryOn::Status(StatusCode::SERVICE_UNAVAILABLE)];
-        Arc::make_mut(&mut rule.split).retry = Retry { attempts, on, backoff, ..Retry::default() };
+        Arc::make_mut(&mut rule.split).retry = Arc::new(Retry { attempts, on, backoff, ..Retry::default() });
     }
 }
 
@@ -62,7 +62,7 @@ async fn a_wait_ends_with_the_time_of_the_request() {
     let proxy = proxy(&[echo.address()], |model| {
         retry_503(model, 3, Duration::from_secs(60));
         for rule in model.routes.iter_mut().flat_map(|route| &mut Arc::make_mut(route).rules) {
-            Arc::make_mut(&mut rule.split).timeouts.request = Duration::from_millis(200);
+            Arc::make_mut(&mut Arc::make_mut(&mut rule.split).timeouts).request = Duration::from_millis(200);
         }
     })
     .await;

@@ -29,8 +29,8 @@ async fn proxy(endpoints: &[SocketAddr], retry: Retry) -> Proxy {
     let change = |model: &mut Model| {
         for rule in model.routes.iter_mut().flat_map(|route| &mut Arc::make_mut(route).rules) {
             let split: &mut Split = Arc::make_mut(&mut rule.split);
-            split.retry = retry.clone();
-            split.timeouts.request = READ;
+            split.retry = Arc::new(retry.clone());
+            Arc::make_mut(&mut split.timeouts).request = READ;
         }
     };
     let folder = TempDir::new().unwrap();

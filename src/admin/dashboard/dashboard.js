@@ -285,7 +285,7 @@ function updateRow({ cells, badge, note }, v) {
     [out ? `${integer(v.ready)} of ${integer(v.endpoints)}` : integer(v.endpoints), !v.ready ? "fail" : out ? "low" : ""],
   ].forEach(([text, tone = ""], column) => { setText(cells[column], text); setClass(cells[column], tone); });
   cells[0].title = v.revision;
-  cells[8].title = v.drainSeconds == null ? "" : `${integer(v.draining)} connections${v.drainReplicas > 1 ? ` on ${v.drainReplicas} replicas` : ""} are asked to end; those left are cut in ${Math.ceil(v.drainSeconds)} s`;
+  cells[8].title = v.drainSeconds == null ? "" : `${integer(v.draining)} connections${v.drainReplicas > 1 ? ` on ${v.drainReplicas} replicas` : ""} are asked to end${v.drainOldestSeconds == null ? "" : `, the oldest open for ${duration(v.drainOldestSeconds)}`}; those left are cut in ${Math.ceil(v.drainSeconds)} s`;
   cells[9].title = `${integer(v.held)} wait until there is an endpoint, ${integer(v.queued)} in line for room at one`;
   cells[10].title = `${integer(v.ready)} ready, ${integer(out)} unhealthy or left out`;
   cells[4].title = `${integer(v.requests)} requests, ${integer(v.failures)} failed, ${integer(v.clientGone)} left by the client, since the start`;
@@ -319,6 +319,9 @@ function show({ splits, ...status }) {
   drawnAt = Date.now() / 1000 + clockSkew;
   const facts = { version: status.version, generation: integer(status.generation), uptime: duration(status.uptimeSeconds),
     count: integer(splits.length), total: rate(sumRates(splits.flatMap((split) => split.versions)) ?? 0) };
+  const idle = status.idle ?? [], oldest = Math.max(...idle.map((i) => i.oldestSeconds));
+  facts.idle = integer(idle.reduce((sum, i) => sum + i.connections, 0)) + (idle.length ? `, oldest ${duration(oldest)}` : "");
+  $("idle").title = idle.map((i) => `${i.listener}: ${integer(i.connections)} of ${i.protocol}, the oldest open for ${duration(i.oldestSeconds)}`).join("\n");
   for (const [id, text] of Object.entries(facts)) setText($(id), text);
   $("empty").hidden = splits.length > 0;
   $("search").hidden = splits.length <= SEARCH_ABOVE;

@@ -45,7 +45,7 @@ impl Broad {
         let route = route.as_ref().map(RouteKey::to_string).unwrap_or_default();
         if progress.remaining() > 0 && !self.told {
             self.told = true;
-            let follows = what_follows(progress, (*spread, self.timeout));
+            let follows = what_follows(progress, (*spread, self.timeout), now);
             let message = format!("{what} drains, because {}: {follows}", cause.as_str());
             events.tell(EventKind::DrainBegan, &route, "", message);
         } else if progress.remaining() == 0 && self.told {

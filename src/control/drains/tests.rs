@@ -4,7 +4,7 @@ use super::*;
 use crate::drain::Resident;
 use crate::model::{Model, Split, Transport, UpstreamProtocol};
 use crate::proxy::WorkerHandle;
-use crate::snapshot::{Interner, WeightSource, compile};
+use crate::snapshot::{Interner, WeightSource, Weights, compile};
 use crate::testing::{model, route, split};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,6 +17,8 @@ struct World {
     interner: Interner,
     served: Snapshot,
     events: Events,
+    /// When its connections were opened.
+    opened: Instant,
     now: Instant,
 }
 
@@ -38,6 +40,7 @@ impl World {
             interner: Interner::default(),
             served: Snapshot::default(),
             events: Events::default(),
+            opened: Instant::now(),
             now: Instant::now(),
         };
         world.serve(split);
@@ -68,7 +71,7 @@ impl World {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Drain(Order { subject: Subject::Place(_, endpoint), cause, progress, .. }) => {
-                    began(&progress, connections);
+                    began(&progress, connections, self.opened);
                     told.push(Told::Drain(endpoint, cause));
                 }
                 Command::Recall(Subject::Place(_, endpoint)) => told.push(Told::Recall(endpoint)),
@@ -87,9 +90,9 @@ impl World {
 }
 
 /// The worker has counted so many.
-fn began(progress: &Progress, connections: usize) {
-    (0..connections).for_each(|_| progress.join());
-    progress.begin(Duration::ZERO);
+fn began(progress: &Progress, connections: usize, opened: Instant) {
+    (0..connections).for_each(|_| progress.join(opened));
+    progress.begin();
 }
 
 fn halves() -> Split {
@@ -120,7 +123,7 @@ fn a_version_that_loses_its_weight_drains_all_its_endpoints() {
 fn a_version_that_never_had_weight_does_not_drain() {
     let mut world = World::new(halves());
     let mut changed = halves();
-    changed.retry.attempts = 7;
+    Arc::make_mut(&mut changed.retry).attempts = 7;
     world.serve(changed);
     assert_eq!(world.told(1), []);
 }
@@ -287,12 +290,12 @@ fn the_end_of_a_drain_is_an_event_with_its_figures_where_anybody_noticed() {
     let mut progress = Vec::new();
     while let Ok(command) = world.commands.try_recv() {
         if let Command::Drain(order) = command {
-            began(&order.progress, usize::from(progress.is_empty()));
+            began(&order.progress, usize::from(progress.is_empty()), world.opened);
             progress.push(order.progress);
         }
     }
     world.pass(1);
-    progress[0].close(Closed::Forced);
+    progress[0].close(Closed::Forced, world.opened);
     world.pass(1);
     let told: Vec<_> = world.events.follow().0.into_iter().map(|event| (event.kind, event.message)).collect();
     assert_eq!(told.len(), 2, "{told:?}");
@@ -309,17 +312,17 @@ fn who_was_asked_counts_when_it_goes_also_after_the_drain_was_taken_back() {
     let mut progress = Vec::new();
     while let Ok(command) = world.commands.try_recv() {
         if let Command::Drain(order) = command {
-            began(&order.progress, 1);
+            began(&order.progress, 1, world.opened);
             progress.push(order.progress);
         }
     }
     world.serve(halves());
     let asked = |world: &World| world.drains.figures(world.now).iter().map(|figures| figures.closed[1].1).sum::<u64>();
     assert_eq!(asked(&world), 0);
-    progress[0].close(Closed::Asked);
+    progress[0].close(Closed::Asked, world.opened);
     world.pass(1);
     assert_eq!(asked(&world), 1);
-    progress[1].close(Closed::Asked);
+    progress[1].close(Closed::Asked, world.opened);
     world.pass(1);
     assert_eq!(asked(&world), 2);
 }
@@ -440,12 +443,13 @@ fn what_is_cut_because_a_listener_goes_or_the_process_ends_is_seen_by_version() 
         generation: 1,
     };
     let part = order.parts.unwrap().of(&resident);
-    [&part, &order.progress].iter().for_each(|progress| progress.join());
+    [&part, &order.progress].iter().for_each(|progress| progress.join(world.opened));
     world.pass(1);
     let figures = &world.drains.figures(world.now)[0];
     assert_eq!((&figures.route, &figures.version, figures.remaining), (&named.0, &named.1, 1));
     assert!(figures.left > SECOND * 28);
-    [&part, &order.progress].iter().for_each(|progress| progress.close(Closed::Forced));
+    assert_eq!(figures.oldest, world.now - world.opened);
+    [&part, &order.progress].iter().for_each(|progress| progress.close(Closed::Forced, world.opened));
     world.pass(1);
     assert_eq!(world.drains.figures(world.now)[0].closed[2], ("forced", 1));
     assert_eq!(world.drains.cut_at_the_end(), 1);

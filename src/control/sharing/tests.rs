@@ -138,12 +138,15 @@ async fn what_drains_on_other_replicas_is_in_the_status_for_as_long_as_they_say_
     let route = elsewhere::name(&canary_key(&control).route);
     let version = status(&control).name;
     for (replica, connections, seconds) in [("b", 3, 20.0), ("c", 4, 30.0)] {
-        let told = Draining { route: route.clone(), version: version.clone(), connections, seconds };
+        let told =
+            Draining { route: route.clone(), version: version.clone(), connections, seconds, oldest: 2.0 * seconds };
         control.drains_elsewhere(replica, vec![told]);
     }
     let sum = status(&control);
     assert_eq!((sum.draining, sum.drain_replicas, sum.drain_seconds), (7, 2, Some(30.0)));
+    assert_eq!(sum.drain_oldest_seconds, Some(60.0));
     tokio::time::advance(std::time::Duration::from_secs(5)).await;
     let later = status(&control);
     assert_eq!((later.draining, later.drain_replicas, later.drain_seconds), (0, 0, None));
+    assert_eq!(later.drain_oldest_seconds, None);
 }

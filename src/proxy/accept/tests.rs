@@ -20,14 +20,14 @@ async fn connected() -> (TcpStream, Wire) {
 
 #[test]
 fn the_preface_is_http_2() {
-    assert_eq!(codec_of(PREFACE), Some(Codec::Http2));
-    assert_eq!(codec_of(&[PREFACE, b"\0\0\0\x04\0\0\0\0\0"].concat()), Some(Codec::Http2));
+    assert_eq!(spoken_in(PREFACE), Some(Spoken::Http2));
+    assert_eq!(spoken_in(&[PREFACE, b"\0\0\0\x04\0\0\0\0\0"].concat()), Some(Spoken::Http2));
 }
 
 #[test]
 fn as_long_as_the_preface_is_not_whole_nothing_is_certain() {
     for cut in 0..PREFACE.len() {
-        assert_eq!(codec_of(&PREFACE[..cut]), None, "cut at {cut}");
+        assert_eq!(spoken_in(&PREFACE[..cut]), None, "cut at {cut}");
     }
 }
 
@@ -42,15 +42,15 @@ async fn the_preface_is_found_in_pieces_of_any_size() {
                 tokio::task::yield_now().await;
             }
         };
-        let (codec, ()) = tokio::join!(sniff(&mut wire), sending);
-        assert_eq!((codec.unwrap(), wire.inbox.unread()), (Codec::Http2, PREFACE), "in pieces of {size}");
+        let (spoken, ()) = tokio::join!(sniff(&mut wire), sending);
+        assert_eq!((spoken.unwrap(), wire.inbox.unread()), (Spoken::Http2, PREFACE), "in pieces of {size}");
     }
 }
 
 #[test]
 fn a_plain_request_is_http_1() {
     for request in [REQUEST, b"GET / HTTP/1.0\r\n\r\n", b"POST /x HTTP/1.1\r\n", b"G"] {
-        assert_eq!(codec_of(request), Some(Codec::Http1));
+        assert_eq!(spoken_in(request), Some(Spoken::Http1));
     }
 }
 
@@ -59,8 +59,8 @@ fn a_request_that_begins_like_the_preface_is_told_by_its_first_other_byte() {
     for request in [&b"PUT / HTTP/1.1\r\n\r\n"[..], b"PRI /x HTTP/1.1\r\n", b"PROPFIND / HTTP/1.1\r\n"] {
         let common = request.iter().zip(PREFACE).take_while(|(a, b)| a == b).count();
         for cut in 1..=request.len() {
-            let expected = (cut > common).then_some(Codec::Http1);
-            assert_eq!(codec_of(&request[..cut]), expected, "cut at {cut}");
+            let expected = (cut > common).then_some(Spoken::Http1);
+            assert_eq!(spoken_in(&request[..cut]), expected, "cut at {cut}");
         }
     }
 }
@@ -69,9 +69,9 @@ fn a_request_that_begins_like_the_preface_is_told_by_its_first_other_byte() {
 async fn nothing_of_what_was_looked_at_is_lost_and_nothing_is_read_beyond_what_tells() {
     let (mut client, mut wire) = connected().await;
     client.write_all(b"GE").await.unwrap();
-    assert_eq!(sniff(&mut wire).await.unwrap(), Codec::Http1);
+    assert_eq!(sniff(&mut wire).await.unwrap(), Spoken::Http1);
     client.write_all(b"T / HTTP/1.1\r\n").await.unwrap();
-    assert_eq!(sniff(&mut wire).await.unwrap(), Codec::Http1);
+    assert_eq!(sniff(&mut wire).await.unwrap(), Spoken::Http1);
     assert_eq!(wire.inbox.unread(), b"GE");
 }
 
@@ -89,7 +89,7 @@ async fn a_client_that_leaves_before_it_tells_is_an_error() {
 /// Whether the codec of HTTP/1 refuses it for its version; it is the one that gets whatever is not HTTP/2.
 #[track_caller]
 fn is_of_another_version(head: &[u8]) -> bool {
-    assert_eq!(codec_of(head), Some(Codec::Http1));
+    assert_eq!(spoken_in(head), Some(Spoken::Http1));
     http1::request(head).is_err_and(|error| error == http1::HeadError::Version)
 }
 
@@ -108,7 +108,7 @@ fn a_request_line_of_another_major_version_is_refused_for_it() {
 
 #[test]
 fn the_preface_without_its_end_is_a_request_line_of_another_major_version() {
-    assert_eq!(codec_of(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n......"), Some(Codec::Http1));
+    assert_eq!(spoken_in(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n......"), Some(Spoken::Http1));
     let head = b"PRI * HTTP/2.0\r\n\r\n";
     assert_eq!(http1::request(head).err(), Some(http1::HeadError::Version));
 }
@@ -253,7 +253,7 @@ fn the_unspecified_ipv6_address_takes_ipv4_too() {
 /// What a connection holds as long as it idles; an exchange, of several kilobytes, is none of it.
 #[test]
 fn a_connection_that_idles_is_small() {
-    fn future<A, B, C, D, E, F>(_: fn(A, B, C, D, E) -> F) -> usize {
+    fn future<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
     let size = future(connection);

@@ -15,15 +15,16 @@ use super::super::exchange::ConnectionInfo;
 use super::super::fault::Fault;
 use super::super::worker::Worker;
 use super::{Client, LONGEST_HEAD, refuse};
+use crate::drain::Visiting;
 use crate::http1;
-use crate::io::{self, Alarm, Closing, Http1, Outbox, Ready, Source, Watch, Wire};
+use crate::io::{self, Alarm, Http1, Outbox, Ready, Source, Wire};
 use crate::message::{Broken, Field, Request, Response, SMALL, Size};
 
 /// How long a client may idle, before its first request and between two.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
 /// How long a request head may take from its first byte (slowloris).
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection whose listener goes may still idle: a client that is busy asks again within that time, and gets
+/// How long a connection that is asked to end may still idle: a client that is busy asks again within that time, and gets
 /// `Connection: close` with its answer instead of a reset.
 const LET_GO: Duration = Duration::from_secs(1);
 /// What of an unwanted body is read to keep the connection, bytes, and how long that may take.
@@ -71,16 +72,17 @@ enum Next {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, closing: Rc<Closing>) {
+pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, visiting: Visiting) {
     let mut client = Box::new(Http1Client::new(wire));
-    let mut waiting = Waiting { watch: Watch::new(closing), first: true, seen: 0, since: None };
+    let mut waiting = Waiting { visiting, first: true, seen: 0, since: None };
     for number in 1.. {
         if number % IN_A_ROW == 0 {
             tokio::task::yield_now().await;
         }
         match poll_fn(|context| waiting.poll(&mut client, context)).await {
             Next::Request(request) => {
-                if waiting.watch.sees_it_closed() {
+                waiting.visiting.idles(false);
+                if waiting.visiting.is_asked() {
                     client.close();
                 }
                 let (worker, info) = (Rc::clone(&worker), Rc::clone(&info));
@@ -103,7 +105,7 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, clo
 
 /// Waiting for a request.
 struct Waiting {
-    watch: Watch,
+    visiting: Visiting,
     /// The connection has had none.
     first: bool,
     /// Bytes of the head that were looked at.
@@ -128,11 +130,12 @@ impl Waiting {
             }
             let begun = self.seen > 0;
             let since = *self.since.get_or_insert_with(Instant::now);
-            let closed = self.watch.is_closed(context) && !begun;
-            let limit = match closed {
+            self.visiting.idles(!begun);
+            let asked = self.visiting.asked(context) && !begun;
+            let limit = match asked {
                 // A connection that has just been made may have its first request under way.
                 true if !self.first => LET_GO,
-                _ if begun || closed => HEAD_TIMEOUT,
+                _ if begun || asked => HEAD_TIMEOUT,
                 _ => CLIENT_IDLE,
             };
             return client.alarm.poll(since + limit, context).map(|()| Next::End);

@@ -14,8 +14,9 @@ use super::super::fault::Fault;
 use super::super::worker::Worker;
 use super::http1::HEAD_TIMEOUT;
 use super::{Client, LONGEST_HEAD, refuse};
+use crate::drain::Visiting;
 use crate::http2::{Arrived, Limits, Reason, Role};
-use crate::io::{self, Alarm, Closing, Driver, Http2, Session, Watch, Wire};
+use crate::io::{self, Alarm, Driver, Http2, Session, Wire};
 use crate::message::{Broken, Field, Response, Size};
 
 /// What a client may do.
@@ -34,32 +35,31 @@ pub struct Http2Client {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, closing: Rc<Closing>) {
+pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, visiting: Visiting) {
     let driver = Driver::new(wire, Role::Server, LIMITS, (SILENCE, PATIENCE));
-    let watches = [Watch::new(closing), Watch::new(worker.refusing())];
     let opening = Some((Instant::now() + HEAD_TIMEOUT, Alarm::default()));
-    let mut serving = Serving { callers: Callers { worker, info }, driver, watches, opening };
+    let mut serving = Serving { callers: Callers { worker, info }, driver, visiting, opening };
     poll_fn(|context| serving.poll(context)).await;
 }
 
 struct Serving {
     callers: Callers,
     driver: Driver,
-    /// The listener goes; the process refuses what is new.
-    watches: [Watch; 2],
+    visiting: Visiting,
     /// When the client's first settings must have come; none: they have.
     opening: Option<(Instant, Alarm)>,
 }
 
 impl Serving {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.watches.iter_mut().any(|watch| watch.is_closed(context)) {
+        if self.visiting.asked(context) {
             self.driver.session().leave();
         }
         let callers = &self.callers;
         if self.driver.poll(&mut |session, arrived| callers.begin(session, arrived), context).is_ready() {
             return Poll::Ready(());
         }
+        self.visiting.idles(self.driver.session().look(|connection| connection.streams() == 0));
         if let Some((deadline, alarm)) = &mut self.opening {
             if !self.driver.session().look(|connection| connection.peer.told) {
                 return alarm.poll(*deadline, context);

@@ -289,6 +289,8 @@ impl<'a> Arrived<'a> {
     ) -> Result<(), Box<Own>> {
         let mut ledger = self.account(decision.version(&self.snapshot).id);
         ledger.decided(decision.why);
+        let site = decision.endpoint(&self.snapshot).site;
+        self.connection.visitor.went_to(decision.version(&self.snapshot).id, site);
         let rule = &decision.rule(&self.snapshot).body;
         if rule.split.balance == Balance::Ewma {
             ledger.tell_latency();

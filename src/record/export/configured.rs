@@ -78,7 +78,7 @@ impl Families {
         for reason in retried(&split.retry) {
             self.number("weir_retries_total", labels.with(&[("reason", reason.as_str())]), 0.0);
         }
-        for reason in split.rescue.iter().filter(|rescue| rescue.from == version).flat_map(rescued) {
+        for reason in split.rescue.iter().filter(|rescue| rescue.from == version).flat_map(|rescue| rescued(rescue)) {
             self.number("weir_rescues_total", labels.with(&[("reason", reason.as_str())]), 0.0);
         }
     }

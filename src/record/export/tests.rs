@@ -23,7 +23,7 @@ fn exported(shop: Split, recorder: &Arc<Recorder>) -> (Registry, Arc<Snapshot>) 
 #[test]
 fn series_of_configured_versions_exist_from_the_start() {
     let rescue = Rescue { from: 1, on: vec![RescueOn::ServerError, RescueOn::Connect] };
-    let shop = Split { rescue: Some(rescue), ..split(&[("stable", 1), ("canary", 1)]) };
+    let shop = Split { rescue: Some(Box::new(rescue)), ..split(&[("stable", 1), ("canary", 1)]) };
     let (registry, _) = exported(shop, &Arc::default());
     let text = Format::Prometheus.write(&registry).unwrap();
     let count = |family: &str, has: &str| {

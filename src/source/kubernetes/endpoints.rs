@@ -157,7 +157,7 @@ pub fn backend_by(
             None => Missing::Service { namespace, name },
         }
     })?;
-    if service.kind.as_deref() == Some("ExternalName") {
+    if service.external_name {
         let (namespace, name) = of();
         return Err(Missing::ExternalName { namespace, name });
     }

@@ -5,8 +5,10 @@
 
 mod convert;
 mod kind;
+mod packed;
 mod place;
 mod strings;
+mod text;
 mod told;
 
 use std::collections::BTreeMap;
@@ -16,10 +18,10 @@ use std::sync::Arc;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
-use self::convert::{parsed, service, slice, status_text, text};
+use self::convert::{service, slice, status_text};
 pub use self::kind::{ObjectKind, Watched};
+use self::packed::Packed;
 pub use self::strings::Strings;
 pub use self::told::Told;
 use super::translate::is_unit;
@@ -80,7 +82,6 @@ pub struct Object {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rare {
     annotations: Strings,
-    owner: Option<Arc<str>>,
     status: Box<str>,
 }
 
@@ -97,8 +98,10 @@ pub enum Body {
     ConfigMap(Strings),
     /// Metadata only.
     None,
-    /// The spec, JSON.
-    Text(Box<str>),
+    /// The same, with the name of the controller that owns it.
+    Owned(Arc<str>),
+    /// The spec.
+    Text(Packed),
 }
 
 /// A Service.
@@ -109,12 +112,12 @@ pub struct Service {
     pub selector: Strings,
     /// Ports.
     pub ports: Box<[ServicePort]>,
-    /// Its own address; `None` as text for a headless Service.
-    #[serde(rename = "clusterIP")]
-    pub cluster_ip: Option<Box<str>>,
-    /// Kind of Service.
-    #[serde(rename = "type")]
-    pub kind: Option<Box<str>>,
+    /// Its own address; none for a headless Service.
+    #[serde(rename = "clusterIP", deserialize_with = "convert::address")]
+    pub cluster_ip: Option<IpAddr>,
+    /// It stands for a name outside the cluster.
+    #[serde(rename = "type", deserialize_with = "convert::is_external_name")]
+    pub external_name: bool,
     /// Addresses given by a load balancer.
     #[serde(skip)]
     pub addresses: Box<[Box<str>]>,
@@ -192,17 +195,17 @@ impl Object {
         let id = Id { kind, namespace, name: metadata.name.as_deref().unwrap_or_default().into() };
         let told = status_text(kind, &status);
         let body = match kind {
-            ObjectKind::Service => service(spec, &status).map(|service| Body::Service(Box::new(service))),
-            ObjectKind::Slice => slice(&metadata, endpoints, ports).map(|slice| Body::Slice(Box::new(slice))),
-            ObjectKind::Secret => parsed(data).map(Body::Secret),
-            ObjectKind::ConfigMap => parsed(data).map(Body::ConfigMap),
+            ObjectKind::Service => service(&spec, &status).map(|service| Body::Service(Box::new(service))),
+            ObjectKind::Slice => slice(&metadata, &endpoints, &ports).map(|slice| Body::Slice(Box::new(slice))),
+            ObjectKind::Secret => data.parsed().map(Body::Secret),
+            ObjectKind::ConfigMap => data.parsed().map(Body::ConfigMap),
             _ if kind.metadata_only() => Ok(Body::None),
-            ObjectKind::HttpRouteGroup if spec.is_null() => Ok(Body::Text(text(&json!({"matches": matches})))),
-            _ => Ok(Body::Text(text(&spec))),
+            ObjectKind::HttpRouteGroup if spec.is_null() => Ok(Body::Text(Packed::new(&matches.under("matches")))),
+            _ => Ok(Body::Text(Packed::new(&spec))),
         };
         match body {
             Ok(body) => Ok((id, Self::with_body(kind, metadata, body).with_status(told))),
-            Err(error) => Err((id, error.to_string())),
+            Err(error) => Err((id, message(&error))),
         }
     }
 
@@ -212,9 +215,12 @@ impl Object {
             map.unwrap_or_default().into_iter().filter(|(key, _)| keeps(kind, key)).collect()
         };
         let owners = metadata.owner_references.unwrap_or_default();
-        let owner = owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.name.as_str().into());
-        let owner = owner.filter(|_| matches!(kind, ObjectKind::Pod | ObjectKind::ReplicaSet));
-        let rare = Rare { annotations: kept(metadata.annotations, ObjectKind::keeps), owner, status: "".into() };
+        let owner = owners.iter().find(|owner| owner.controller == Some(true));
+        let body = match owner.filter(|_| matches!(kind, ObjectKind::Pod | ObjectKind::ReplicaSet)) {
+            Some(owner) => Body::Owned(owner.name.as_str().into()),
+            None => body,
+        };
+        let rare = Rare { annotations: kept(metadata.annotations, ObjectKind::keeps), status: "".into() };
         Self {
             uid: metadata.uid.filter(|_| is_unit(kind)).map_or_else(Arc::default, Arc::from),
             generation: metadata.generation.unwrap_or_default(),
@@ -239,7 +245,7 @@ impl Object {
 
     /// Name of the controller that owns it.
     pub fn owner(&self) -> Option<&Arc<str>> {
-        self.rare.as_ref()?.owner.as_ref()
+        if let Body::Owned(owner) = &self.body { Some(owner) } else { None }
     }
 
     /// The spec of an object that is kept as text.
@@ -249,7 +255,10 @@ impl Object {
     /// Says what of it cannot be understood, with its place.
     pub fn spec<T: DeserializeOwned>(&self) -> Result<T, String> {
         match &self.body {
-            Body::Text(spec) => serde_json::from_str(spec).map_err(|error| misfit::<T>(spec, &error)),
+            Body::Text(spec) => {
+                let spec = spec.text();
+                serde_json::from_str(&spec).map_err(|error| misfit::<T>(&spec, &error))
+            }
             _ => Err("has no spec".to_owned()),
         }
     }
@@ -265,6 +274,11 @@ impl Object {
 fn misfit<T: DeserializeOwned>(spec: &str, error: &serde_json::Error) -> String {
     let value: serde_json::Value = serde_json::from_str(spec).unwrap_or_default();
     let place = place::place("spec", &value, |value| serde_json::from_value::<T>(value.clone()).is_ok());
+    format!("{place}: {}", message(error))
+}
+
+/// What is wrong, without the place in a text that nobody has written.
+fn message(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    format!("{place}: {}", message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message))
+    message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message).to_owned()
 }

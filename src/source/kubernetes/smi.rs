@@ -18,6 +18,7 @@ use super::report::{Note, Report};
 use super::{gateway, split};
 use crate::model::{
     Attachment, HostPattern, Kind, Match, Retry, Route, RouteKey, Rule, Timeouts, Transport, Version, Weight,
+    shared_matches,
 };
 
 pub use groups::VERSIONS as GROUP_VERSIONS;
@@ -120,7 +121,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     }
     let mut notes = Vec::new();
     let rules = match spec.matches.is_empty() {
-        true => vec![rule(reader, id, vec![groups::everything()], (&service, &shares), &mut notes)],
+        true => vec![rule(reader, id, vec![Match::everything()], (&service, &shares), &mut notes)],
         false => {
             let first = of(reader, &id.namespace, &service).first().is_some_and(|(_, first, _)| *first == id);
             // Somebody has to take what nobody divides.
@@ -128,7 +129,7 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
                 (divider.is_none() && first).then(|| Share { service: Arc::clone(&service), weight: Weight::ONE });
             let matches = matches(reader, id, &spec, &mut notes);
             let divided = (!matches.is_empty()).then(|| rule(reader, id, matches, (&service, &shares), &mut notes));
-            let rest = rest.map(|rest| rule(reader, id, vec![groups::everything()], (&service, &[rest]), &mut notes));
+            let rest = rest.map(|rest| rule(reader, id, vec![Match::everything()], (&service, &[rest]), &mut notes));
             divided.into_iter().chain(rest).collect()
         }
     };
@@ -156,7 +157,7 @@ fn matches(reader: &Reader<'_>, id: &Id, spec: &Spec, notes: &mut Vec<Note>) -> 
         let message = format!("{}: until that is mended {effect}", trouble.join("; "));
         notes.push(Note { warning: true, reason: "MatchNotResolved", message });
     }
-    conditions.iter().flat_map(|condition| condition.within(&groups::everything())).collect()
+    conditions.iter().flat_map(|condition| condition.within(&Match::everything())).collect()
 }
 
 fn rule(
@@ -169,7 +170,7 @@ fn rule(
     let port = reader.service(&id.namespace, service).and_then(|service| service.ports.first().map(|port| port.port));
     let versions = shares.iter().map(|share| version(reader, &id.namespace, share, port, notes)).collect();
     let split = Arc::new(gateway::plain_split(versions, Timeouts::default(), Retry::default()));
-    Rule { matches, filters: Vec::new(), split }
+    Rule { matches: shared_matches(matches), filters: Vec::new(), split }
 }
 
 fn only(note: Note) -> Translation {

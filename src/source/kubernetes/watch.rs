@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
-use kube::core::{ApiResource, DynamicResourceScope, PartialObjectMeta, Status};
+use kube::core::{ApiResource, DynamicResourceScope, Status};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -90,7 +90,7 @@ async fn follow_in(
     let (kind, namespace) = (watched.kind, watched.namespace.as_deref());
     let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
     if kind.metadata_only() {
-        let convert = |object: PartialObjectMeta<Told>| {
+        let convert = |object: Told<true>| {
             let name = object.name_any();
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))

@@ -1,5 +1,6 @@
 """Three replicas: the figures in the status of a Split are those of all of them together."""
 
+from support.kube import is_true
 from support.load import shares
 
 from .split_kubectl import HOST, SPLIT
@@ -22,10 +23,16 @@ def run(scenario):
     # One that goes takes its own along.
     gone = weir.pods()[0]["metadata"]["name"]
     scenario.kube.delete("pods", gone, weir.namespace, grace=0)
-    scenario.wait_until(lambda: all(pod["metadata"]["name"] != gone for pod in weir.pods()), 30, f"{gone} gone")
-    scenario.kube.wait_available("weir", 60, weir.namespace)
+    scenario.wait_until(lambda: replaced(weir, gone), 60, f"another replica in the place of {gone}")
     counted(scenario, weir)
     return f"{', '.join(map(str, EACH))} requests on {len(EACH)} replicas told as their sum, and less those of one that went"
+
+
+def replaced(weir, gone):
+    """Whether another one is ready in the place of a replica."""
+    pods = weir.pods()
+    ready = [pod for pod in pods if pod["metadata"]["name"] != gone and is_true(pod["status"], "Ready")]
+    return len(ready) == len(pods) == len(EACH)
 
 
 def counted(scenario, weir):

@@ -1,6 +1,7 @@
 """The chart with some namespaces: rights in these and nowhere else are enough, and other namespaces are nobody's business."""
 
 import pathlib
+import re
 
 from support.checks import weight_in_force
 from support.kube import is_true
@@ -21,7 +22,7 @@ def run(scenario):
     text = text.replace("--namespaces=shop,web", f"--namespaces={scenario.namespace},{BESIDE}")
     scenario.kube.ensure_namespace(NAMESPACE)
     scenario.installed.add(NAMESPACE)
-    scenario.kube.apply(text, NAMESPACE)
+    install(scenario.kube, text)
     weir = Weir(scenario.kube)
     scenario.kube.wait_available("weir", 60, NAMESPACE)
     for place, host in ((scenario, HOST), (web, "web.example.com"), (other, "other.example.com")):
@@ -41,6 +42,13 @@ def run(scenario):
     if told:
         raise AssertionError(f"rights are missing: {told[0]}")
     return "two namespaces served and told with a Role in each, a third left alone, no right missing"
+
+
+def install(kube, text):
+    """Applies each object in its own namespace, as Helm does."""
+    for document in text.split("\n---\n"):
+        namespace = re.search(r"^  namespace: (\S+)$", document, re.MULTILINE)
+        kube.apply(document, namespace[1] if namespace else NAMESPACE)
 
 
 def versions(stable, canary):

@@ -18,7 +18,7 @@ pub fn check(wire: &wire::File, routes: &[Option<Route>], problems: &mut Problem
         let Some(route) = route else { continue };
         let scopes = scopes(route, &all);
         let at = Pointer::root().key("splits").index(i);
-        for (n, matched) in route.rules.iter().flat_map(|rule| &rule.matches).enumerate() {
+        for (n, matched) in route.rules.iter().flat_map(|rule| &*rule.matches).enumerate() {
             let at = place(split, &at, n);
             let text = describe(matched);
             if let Some((host, first, other)) = take(&mut taken, &scopes, &text, (i, &at)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery};
 
-use crate::model::{CheckKind, EndpointPolicy, HashKey, HealthCheck, OutlierOn, Outliers};
+use crate::model::{CheckKind, EndpointPolicy, HashKey, HealthCheck, OutlierOn, Outliers, Shared as _};
 
 use super::super::problem::{Pointer, Problems};
 use super::super::units::{Percent, Time};
@@ -38,7 +38,7 @@ pub fn policy(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Opti
         health: health?.map(Arc::new),
         prewarm: wire.prewarm.unwrap_or(default.prewarm),
     };
-    Some(if policy == EndpointPolicy::default() { EndpointPolicy::shared() } else { Arc::new(policy) })
+    Some(policy.shared())
 }
 
 fn hash_key(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Attachment, Balance, Filter, GuardAction, Kind, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule, Split,
+    Attachment, Balance, Filter, GuardAction, Kind, Match, OnEmpty, Order, PathMatch, Route, RouteKey, Rule,
+    Shared as _, Split, shared_matches,
 };
 
 use super::super::problem::{Pointer, Problems, quoted, suggestion};
@@ -31,11 +32,11 @@ pub fn route(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
     let filters = filters(wire, at, matches.as_deref(), &mut context.problems);
     let split = split(wire, scope, context);
     let key = RouteKey { namespace: "".into(), kind: Kind::Split, name: (*wire.name).into() };
-    let rule = Rule { matches: matches?, filters: filters?, split: Arc::new(split?) };
+    let rule = Rule { matches: shared_matches(matches?), filters: filters?, split: Arc::new(split?) };
     Some(Route {
         key,
         part: 0,
-        attachments: vec![Attachment { listeners: listeners?, hosts: hosts? }],
+        attachments: vec![Attachment { listeners: listeners?.map(Into::into), hosts: hosts? }],
         rules: vec![rule],
     })
 }
@@ -107,11 +108,11 @@ pub fn split(wire: &wire::Split, scope: &Scope<'_>, context: &mut Context<'_>) -
         ramp: wire.ramp.map_or(Duration::ZERO, |time| time.0),
         balance: balance(wire.balance),
         endpoints: endpoints?,
-        timeouts: timeouts?,
-        retry: retry?,
-        rescue: rescue?,
+        timeouts: timeouts?.shared(),
+        retry: retry?.shared(),
+        rescue: rescue?.map(Box::new),
         guard: guard.map(Box::new),
-        limits: limits?,
+        limits: limits?.shared(),
         mirrors: mirrors?,
         drain: drain?.map(Box::new),
     })

@@ -82,9 +82,8 @@ pub fn addresses(service: &Service) -> Vec<Value> {
         let kind = if address.parse::<std::net::IpAddr>().is_ok() { "IPAddress" } else { "Hostname" };
         serde_json::json!({"type": kind, "value": address})
     };
-    let own = service.cluster_ip.as_deref().filter(|ip| !ip.is_empty() && *ip != "None");
     match &*service.addresses {
-        [] => own.into_iter().map(typed).collect(),
+        [] => service.cluster_ip.iter().map(|own| typed(&own.to_string())).collect(),
         given => given.iter().map(|address| typed(address)).collect(),
     }
 }

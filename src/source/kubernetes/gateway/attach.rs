@@ -79,7 +79,7 @@ impl Attachable {
         hosts.retain(|host| {
             !self.others.iter().any(|other| own != Some(other) && more_specific(other, own) && covers(other, host))
         });
-        let listeners = Some(vec![listener::model_name(&self.gateway, self.port)]);
+        let listeners = Some([listener::model_name(&self.gateway, self.port)].into());
         (every || !hosts.is_empty()).then_some(Attachment { listeners, hosts })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::wire::BackendRef;
 use super::{filter, grant, said};
-use crate::model::{Rule, Split, Transport, UpstreamProtocol, Version, Weight};
+use crate::model::{Rule, Split, Transport, UpstreamProtocol, Version, Weight, shared_matches};
 use crate::source::kubernetes::endpoints::{self, PortRef};
 use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, ObjectKind};
@@ -62,7 +62,7 @@ pub fn parts(
         let matches = part.within(&rule.matches);
         let versions = each(reader, route, &backends(only, part.shares), trouble);
         let split = Arc::new(Split { versions, ..(*rule.split).clone() });
-        (!matches.is_empty()).then(|| Rule { matches, split, filters: rule.filters.clone() })
+        (!matches.is_empty()).then(|| Rule { matches: shared_matches(matches), split, filters: rule.filters.clone() })
     };
     smi::parts(reader, &route.namespace, &only.name).into_iter().filter_map(part).collect()
 }

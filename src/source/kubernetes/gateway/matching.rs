@@ -49,11 +49,6 @@ pub fn grpc(wire: &GrpcMatch) -> Result<Match, String> {
     Ok(Match { path, method: None, headers: headers(&wire.headers)?, query: Vec::new(), also: None })
 }
 
-/// The match of a rule without any.
-pub fn everything() -> Match {
-    Match { path: any_path(), method: None, headers: Vec::new(), query: Vec::new(), also: None }
-}
-
 fn any_path() -> PathMatch {
     PathMatch::Prefix("/".into())
 }

@@ -12,7 +12,7 @@ use super::wire::{self, GrpcMatch, HttpMatch, ParentRef, RouteSpec};
 use super::{GROUP, backend, filter, matching, mirror, retry, session};
 use crate::model::{
     Attachment, Balance, EndpointPolicy, Filter, HostPattern, Kind, Limits, Match, OnEmpty, Order, Retry, Route,
-    RouteKey, Rule, Split, Timeouts, Version,
+    RouteKey, Rule, Shared as _, Split, Timeouts, Version, shared_matches,
 };
 use crate::source::kubernetes::index::{Reader, Translation};
 use crate::source::kubernetes::object::{Id, Object, ObjectKind};
@@ -163,7 +163,7 @@ fn rule<M>(
     });
     let mirrors = mirror::mirrors(reader, id, &wire.filters, trouble);
     let split = Split { mirrors, ..plain_split(versions, parts.timeouts, parts.retry) };
-    Rule { matches: parts.matches, filters: parts.filters, split: Arc::new(split) }
+    Rule { matches: shared_matches(parts.matches), filters: parts.filters, split: Arc::new(split) }
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {
@@ -184,10 +184,8 @@ fn parts<M>(wire: &wire::Rule<M>, to_match: fn(&M) -> Result<Match, String>) -> 
     let results: Vec<Result<Match, String>> = wire.matches.iter().map(to_match).collect();
     let mut matches: Vec<Match> = results.iter().filter_map(|result| result.clone().ok()).collect();
     if wire.matches.is_empty() {
-        matches.push(matching::everything());
+        matches.push(Match::everything());
     }
-    // It is kept.
-    matches.shrink_to_fit();
     if let Some(error) = results.into_iter().find_map(Result::err) {
         return Err((matches, error));
     }
@@ -250,12 +248,12 @@ pub fn plain_split(versions: Vec<Version>, timeouts: Timeouts, retry: Retry) -> 
         on_empty: OnEmpty::Sibling,
         ramp: Duration::ZERO,
         balance: Balance::RoundRobin,
-        endpoints: EndpointPolicy::shared(),
-        timeouts,
-        retry,
+        endpoints: EndpointPolicy::default().shared(),
+        timeouts: timeouts.shared(),
+        retry: retry.shared(),
         rescue: None,
         guard: None,
-        limits: Limits::default(),
+        limits: Limits::default().shared(),
         mirrors: Vec::new(),
         drain: None,
     }

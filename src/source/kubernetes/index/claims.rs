@@ -24,7 +24,7 @@ pub fn of(routes: &[Arc<Route>]) -> Box<[TopicKey]> {
 fn claims(routes: &[Arc<Route>]) -> impl Iterator<Item = (TopicKey, Option<&HostPattern>, &Match)> {
     routes.iter().flat_map(|route| {
         route.attachments.iter().flat_map(scopes).flat_map(|(listener, host)| {
-            let conditions = route.rules.iter().flat_map(|rule| &rule.matches);
+            let conditions = route.rules.iter().flat_map(|rule| &*rule.matches);
             conditions.map(move |condition| (claim(listener, host, condition), host, condition))
         })
     })

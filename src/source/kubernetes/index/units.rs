@@ -14,7 +14,8 @@ use super::Translation;
 use super::readers::TopicKey;
 use crate::model::{Certificate, Listener, Route};
 
-/// Reports that were made last are shared by all that come out the same: nearly all routes of a Gateway are told the same.
+/// What was made last is shared by all that come out the same: nearly all routes of a Gateway are told the same, and are on the
+/// same listeners.
 const SHARED: usize = 16;
 
 /// A unit of translation.
@@ -63,6 +64,8 @@ pub struct Units {
     makers: BTreeSet<u32>,
     /// The last reports that were made, the newest last.
     reports: Vec<Arc<Report>>,
+    /// The same of the lists of listeners that routes are on: all routes of a Gateway are on its listeners.
+    listeners: Vec<Arc<[Arc<str>]>>,
 }
 
 impl Units {
@@ -155,19 +158,24 @@ impl Units {
     /// can tell by its address.
     pub fn kept(&mut self, made: Translation, before: Option<&Made>) -> Made {
         let Translation { routes, listeners, certificates, report } = made;
-        let same_route = |route: Arc<Route>| {
-            let known = before.and_then(|made| made.routes.iter().find(|known| **known == route));
-            known.map_or(route, Arc::clone)
+        let mut same_route = |mut route: Arc<Route>| {
+            if let Some(known) = before.and_then(|made| made.routes.iter().find(|known| **known == route)) {
+                return Arc::clone(known);
+            }
+            let attachments = Arc::get_mut(&mut route).into_iter().flat_map(|route| &mut route.attachments);
+            let lists = attachments.filter_map(|attachment| attachment.listeners.as_mut());
+            lists.for_each(|list| *list = known(&mut self.listeners, list));
+            route
         };
         let same_listener = |listener: Arc<Listener>| {
             let known = before.and_then(|made| made.listeners.iter().find(|known| **known == listener));
             known.map_or(listener, Arc::clone)
         };
         Made {
-            routes: routes.into_iter().map(same_route).collect(),
+            routes: routes.into_iter().map(&mut same_route).collect(),
             listeners: listeners.into_iter().map(same_listener).collect(),
             certificates: certificates.into(),
-            report: self.report(report),
+            report: known(&mut self.reports, &Arc::new(report)),
         }
     }
 
@@ -176,18 +184,18 @@ impl Units {
         self.all.shrink_to_fit();
         self.ranked.shrink_to_fit();
     }
+}
 
-    fn report(&mut self, report: Report) -> Arc<Report> {
-        if let Some(known) = self.reports.iter().rev().find(|known| ***known == report) {
-            return Arc::clone(known);
-        }
-        if self.reports.len() == SHARED {
-            self.reports.remove(0);
-        }
-        let report = Arc::new(report);
-        self.reports.push(Arc::clone(&report));
-        report
+/// The same as one of the last ones, or among them from now on.
+fn known<T: ?Sized + PartialEq>(last: &mut Vec<Arc<T>>, new: &Arc<T>) -> Arc<T> {
+    if let Some(known) = last.iter().rev().find(|known| **known == *new) {
+        return Arc::clone(known);
     }
+    if last.len() == SHARED {
+        last.remove(0);
+    }
+    last.push(Arc::clone(new));
+    Arc::clone(new)
 }
 
 fn hash(id: &Id) -> u64 {

@@ -8,7 +8,8 @@ use super::plan::{Arm, Location, Place, Plan};
 use super::{BackendRef, Cluster, Resolved, Translation, canary, filters};
 use crate::model::{
     Attachment, ClientId, EndpointPolicy, Filter, HeaderEdit, HostPattern, Kind, Limits, Match, OnEmpty, Order,
-    PathMatch, Pattern, Route, RouteKey, Rule, Split, Sticky, TlsClient, Transport, UpstreamProtocol, Version,
+    PathMatch, Pattern, Route, RouteKey, Rule, Shared as _, Split, Sticky, TlsClient, Transport, UpstreamProtocol,
+    Version, shared_matches,
 };
 use crate::source::file::unverified_tls;
 
@@ -139,7 +140,7 @@ impl Maker<'_> {
             let (Some(HostPattern::Exact(name)), Some(rule)) = (host, rules.first()) else { continue };
             let other = HostPattern::Exact(twin(name).into());
             if !self.plan.is_taken(&other) {
-                let matches = vec![path_only(PathMatch::Prefix("/".into()))];
+                let matches = shared_matches(vec![path_only(PathMatch::Prefix("/".into()))]);
                 let redirect = Rule { matches, filters: vec![filters::to_host(name)], split: Arc::clone(&rule.split) };
                 twins.push((vec![other], vec![redirect]));
             } else if !self.plan.hosts_of(self.ingress).contains(&other) {
@@ -165,11 +166,11 @@ impl Maker<'_> {
         let mut filters: Vec<Filter> = https.clone().into_iter().collect();
         filters.extend(filters::filters(self.settings(), pattern.as_ref(), &self.added));
         let root = self.app_root(place).map(|redirect| Rule {
-            matches: vec![path_only(PathMatch::Exact("/".into()))],
+            matches: shared_matches(vec![path_only(PathMatch::Exact("/".into()))]),
             filters: https.into_iter().chain([redirect]).collect(),
             split: Arc::clone(&split),
         });
-        root.into_iter().chain([Rule { matches: vec![path_only(path)], filters, split }]).collect()
+        root.into_iter().chain([Rule { matches: shared_matches(vec![path_only(path)]), filters, split }]).collect()
     }
 
     fn app_root(&self, place: &Place) -> Option<Filter> {
@@ -222,12 +223,12 @@ impl Maker<'_> {
             on_empty: OnEmpty::Sibling,
             ramp: std::time::Duration::ZERO,
             balance: traffic.balance,
-            endpoints: EndpointPolicy::shared(),
-            timeouts: traffic.timeouts,
-            retry: traffic.retry.clone(),
+            endpoints: EndpointPolicy::default().shared(),
+            timeouts: traffic.timeouts.shared(),
+            retry: traffic.retry.clone().shared(),
             rescue: None,
             guard: None,
-            limits: Limits { request_body: traffic.body_size, ..Limits::default() },
+            limits: Limits { request_body: traffic.body_size, ..Limits::default() }.shared(),
             mirrors: Vec::new(),
             drain: None,
         }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::class::{self, Class};
 use super::{BackendRef, Cluster, Hosts, IngressView, Plan, Port, Resolved, TlsHosts};
-use crate::model::{Certificate, Endpoint, HostPattern, Origin, Route, Rule, Split, Version};
+use crate::model::{Certificate, Endpoint, HostPattern, Origin, Route, Rule, Split, Version, shared_matches};
 use crate::source::kubernetes::endpoints::{self, Backend, PortRef};
 use crate::source::kubernetes::index::{Reader, Translation};
 use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind};
@@ -141,7 +141,8 @@ fn divide(reader: &Reader<'_>, route: &mut Route, explicit: bool, notes: &mut Ve
         };
         for part in smi::parts(reader, &origin.namespace, &origin.service) {
             let split = Arc::new(Split { versions: divided(&part.shares), ..(*rule.split).clone() });
-            let rule = Rule { matches: part.within(&rule.matches), filters: rule.filters.clone(), split };
+            let matches = shared_matches(part.within(&rule.matches));
+            let rule = Rule { matches, filters: rule.filters.clone(), split };
             route.rules.extend(Some(rule).filter(|rule| !rule.matches.is_empty()));
         }
         if let Some(shares) = smi::shares(reader, &origin.namespace, &origin.service) {
@@ -223,7 +224,7 @@ impl Cluster for Lookup<'_, '_> {
 impl Lookup<'_, '_> {
     fn cluster_ip(&self, backend: &BackendRef, port: u16) -> Vec<Endpoint> {
         let service = self.reader.service(&backend.namespace, &backend.service);
-        let address = service.and_then(|service| service.cluster_ip.as_deref()?.parse().ok());
+        let address = service.and_then(|service| service.cluster_ip);
         address.into_iter().map(|ip| Endpoint { address: SocketAddr::new(ip, port), host: None, pod: None }).collect()
     }
 }

@@ -1,39 +1,42 @@
 //! From the JSON of the API server to what is kept of it.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use kube::core::ObjectMeta;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::text::Text;
 use super::{ObjectKind, Service, Slice, SliceEndpoint};
 
-/// A value that may be absent.
-pub fn parsed<T: DeserializeOwned + Default>(value: Value) -> Result<T, serde_json::Error> {
-    if value.is_null() { Ok(T::default()) } else { serde_json::from_value(value) }
-}
-
-/// A value as text.
-pub fn text(value: &Value) -> Box<str> {
-    if value.is_null() { "{}".into() } else { value.to_string().into() }
-}
-
 /// Only what somebody else says in a status is of interest here; our own are written, never read back.
-pub fn status_text(kind: ObjectKind, value: &Value) -> Box<str> {
+pub fn status_text(kind: ObjectKind, status: &Text) -> Box<str> {
     match kind {
-        ObjectKind::Rollout if !value.is_null() => value.to_string().into(),
+        ObjectKind::Rollout if !status.is_null() => status.as_str().into(),
         _ => "".into(),
     }
 }
 
 /// A Service with what a load balancer says.
-pub fn service(spec: Value, status: &Value) -> Result<Service, serde_json::Error> {
-    let mut service: Service = parsed(spec)?;
+pub fn service(spec: &Text, status: &Text) -> serde_json::Result<Service> {
+    let mut service: Service = spec.parsed()?;
+    let status: Value = status.parsed()?;
     let addresses = status["loadBalancer"]["ingress"].as_array();
     let address = |entry: &Value| entry["ip"].as_str().or_else(|| entry["hostname"].as_str()).map(Box::from);
     service.addresses = addresses.into_iter().flatten().filter_map(address).collect();
     Ok(service)
+}
+
+/// An address; none where there is `None`, or nothing.
+pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
+    Ok(Option::<Cow<'_, str>>::deserialize(deserializer)?.and_then(|text| text.parse().ok()))
+}
+
+/// Whether a type of Service is `ExternalName`.
+pub fn is_external_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<Cow<'_, str>>::deserialize(deserializer)?.is_some_and(|kind| kind == "ExternalName"))
 }
 
 #[derive(Deserialize)]
@@ -66,8 +69,8 @@ struct WireTarget {
 }
 
 /// Conditions as their documentation reads what is absent: `ready` as true, `serving` as `ready`.
-pub fn slice(metadata: &ObjectMeta, endpoints: Value, ports: Value) -> Result<Slice, serde_json::Error> {
-    let (endpoints, ports): (Vec<WireEndpoint>, Vec<WirePort>) = (parsed(endpoints)?, parsed(ports)?);
+pub fn slice(metadata: &ObjectMeta, endpoints: &Text, ports: &Text) -> serde_json::Result<Slice> {
+    let (endpoints, ports): (Vec<WireEndpoint>, Vec<WirePort>) = (endpoints.parsed()?, ports.parsed()?);
     let labels = metadata.labels.as_ref();
     let service = labels.and_then(|labels| labels.get("kubernetes.io/service-name"));
     let endpoint = |endpoint: WireEndpoint| {

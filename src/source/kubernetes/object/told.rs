@@ -8,32 +8,33 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
 use kube::core::{ApiResource, DynamicResourceScope, ObjectMeta};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
-/// An object of any kind.
+use super::text::Text;
+
+/// An object of any kind, or its metadata alone, which is then all that the server is asked for.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Told {
+pub struct Told<const METADATA_ONLY: bool = false> {
     /// Metadata, as far as they are used.
     #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     /// What nearly every kind has.
     #[serde(default)]
-    pub spec: Value,
+    pub spec: Text,
     /// What others say.
     #[serde(default)]
-    pub status: Value,
+    pub status: Text,
     /// Secrets.
     #[serde(default)]
-    pub data: Value,
+    pub data: Text,
     /// EndpointSlices.
     #[serde(default)]
-    pub endpoints: Value,
+    pub endpoints: Text,
     /// EndpointSlices.
     #[serde(default)]
-    pub ports: Value,
+    pub ports: Text,
     /// HTTPRouteGroups of versions that had no spec.
     #[serde(default)]
-    pub matches: Value,
+    pub matches: Text,
 }
 
 #[derive(Deserialize)]
@@ -66,9 +67,13 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
     })
 }
 
-impl Resource for Told {
+impl<const METADATA_ONLY: bool> Resource for Told<METADATA_ONLY> {
     type DynamicType = ApiResource;
     type Scope = DynamicResourceScope;
+
+    fn metadata_api() -> bool {
+        METADATA_ONLY
+    }
 
     fn kind(kind: &ApiResource) -> Cow<'_, str> {
         kind.kind.as_str().into()

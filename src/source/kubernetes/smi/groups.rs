@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use serde::Deserialize;
 
-use crate::model::{HeaderMatch, Match, PathMatch, Pattern, ValueMatch};
+use crate::model::{HeaderMatch, Match, Pattern, ValueMatch};
 use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, ObjectKind};
 
@@ -23,7 +23,7 @@ pub struct Reference {
 #[derive(Debug, Default, Deserialize)]
 struct Spec {
     #[serde(default)]
-    matches: Vec<Wire>,
+    matches: Option<Vec<Wire>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,7 +79,12 @@ fn of(reader: &Reader<'_>, namespace: &Arc<str>, reference: &Reference) -> Resul
         None => format!("there is no {id}, or its CustomResourceDefinition is not installed"),
     })?;
     let spec: Spec = group.spec().map_err(|error| format!("{id} cannot be understood: {error}"))?;
-    spec.matches.iter().map(condition).collect::<Result<_, String>>().map_err(|error| format!("{id}: {error}"))
+    spec.matches
+        .iter()
+        .flatten()
+        .map(condition)
+        .collect::<Result<_, String>>()
+        .map_err(|error| format!("{id}: {error}"))
 }
 
 fn condition(wire: &Wire) -> Result<Condition, String> {
@@ -121,11 +126,6 @@ impl Condition {
         };
         methods.into_iter().map(with).collect()
     }
-}
-
-/// Every request.
-pub fn everything() -> Match {
-    Match { path: PathMatch::Prefix("/".into()), method: None, headers: Vec::new(), query: Vec::new(), also: None }
 }
 
 #[cfg(test)]

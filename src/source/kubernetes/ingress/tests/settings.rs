@@ -103,7 +103,10 @@ fn sizes_times_and_retries_are_as_given() {
     let split = split(view.with("proxy-next-upstream", "timeout http_500").with("proxy-next-upstream-tries", "2"));
     assert_eq!(split.limits.request_body, Some(8 << 20));
     assert_eq!((split.timeouts.request, split.timeouts.idle), (Duration::from_secs(5), Duration::from_secs(7)));
-    assert_eq!((split.retry.attempts, split.retry.on), (1, vec![RetryOn::Connect, RetryOn::Timeout, status(500)]));
+    assert_eq!(
+        (split.retry.attempts, split.retry.on.clone()),
+        (1, vec![RetryOn::Connect, RetryOn::Timeout, status(500)])
+    );
     assert_eq!(split.retry.per_try, Some(Duration::from_secs(5)), "each try has the time to itself");
     let unlimited = self::split(main().with("proxy-body-size", "0").with("proxy-next-upstream", "off"));
     assert_eq!((unlimited.limits.request_body, unlimited.retry.attempts), (None, 0));
@@ -128,7 +131,7 @@ fn tries_end_after_the_given_time_and_what_is_not_idempotent_is_sent_again_where
 #[test]
 fn every_status_of_nginx_is_a_cause_for_another_try() {
     let all = "http_403 http_404 http_429 http_500 http_502 http_503 http_504";
-    let on = split(main().with("proxy-next-upstream", all)).retry.on;
+    let on = split(main().with("proxy-next-upstream", all)).retry.on.clone();
     assert_eq!(on, [403, 404, 429, 500, 502, 503, 504].map(status));
     assert!(findings(&[main().with("proxy-next-upstream", all)], 0).iter().all(|f| f.severity == Severity::Info));
 }

@@ -7,7 +7,7 @@ use crate::source::kubernetes::tests::objects::object;
 fn group(body: Value) -> Result<Vec<Condition>, String> {
     let (_, object) = object(ObjectKind::HttpRouteGroup, "g", body).told().unwrap();
     let spec: Spec = object.spec().unwrap();
-    spec.matches.iter().map(condition).collect()
+    spec.matches.iter().flatten().map(condition).collect()
 }
 
 fn one(wire: Value) -> Condition {
@@ -33,14 +33,14 @@ fn every_version_of_the_api_says_the_same() {
 fn a_star_means_every_method_and_a_path_that_takes_all_is_no_condition() {
     let condition = one(json!({"name": "m", "pathRegex": ".*", "methods": ["*"]}));
     assert_eq!(condition, Condition { path: None, methods: Vec::new(), headers: Vec::new() });
-    assert_eq!(condition.within(&everything()), [everything()]);
+    assert_eq!(condition.within(&Match::everything()), [Match::everything()]);
 }
 
 #[test]
 fn each_method_is_a_match_and_those_that_the_rule_does_not_take_are_none() {
     let condition = one(json!({"name": "m", "methods": ["GET", "POST"]}));
     let methods = |known: Option<Method>| {
-        let matches = condition.within(&Match { method: known, ..everything() });
+        let matches = condition.within(&Match { method: known, ..Match::everything() });
         matches.into_iter().map(|found| found.method.unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(methods(None), [Method::GET, Method::POST]);
