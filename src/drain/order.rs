@@ -74,7 +74,10 @@ pub struct Progress {
     begun: AtomicU64,
     left: Mutex<Left>,
     closed: [AtomicU64; Closed::ALL.len()],
+    /// Of connections that are long-lived for certain.
     strain: Mutex<Strain>,
+    /// Of calls that may become streams.
+    calls: Mutex<Strain>,
 }
 
 /// Connections that are left.
@@ -150,16 +153,18 @@ impl Progress {
 
     /// A long-lived connection was opened where those go that are asked, or refused; on any worker.
     pub fn opened(&self, ok: bool, took: Duration, now: Instant) {
-        self.strain().opened(ok, took, now);
+        lock(&self.strain).opened(ok, took, now);
+    }
+
+    /// A call of gRPC was answered where those go that are asked, or refused. Nobody knows whether it was to be a stream; counted
+    /// apart, however many calls are answered they do not hide that streams are refused.
+    pub fn called(&self, ok: bool, now: Instant) {
+        lock(&self.calls).opened(ok, Duration::ZERO, now);
     }
 
     /// Whether too many of those openings fail.
     pub fn is_strained(&self, now: Instant) -> bool {
-        self.strain().is_high(now)
-    }
-
-    fn strain(&self) -> MutexGuard<'_, Strain> {
-        self.strain.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.strain).is_high(now) || lock(&self.calls).is_high(now)
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
@@ -186,6 +191,10 @@ impl Progress {
     pub fn is_over(&self, workers: usize) -> bool {
         self.begun.load(Relaxed) >= workers as u64 && self.remaining() == 0
     }
+}
+
+fn lock(strain: &Mutex<Strain>) -> MutexGuard<'_, Strain> {
+    strain.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A drain.

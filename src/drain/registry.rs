@@ -193,10 +193,21 @@ impl Registry {
 
     /// A long-lived connection that was decided at `generation` was opened on a route, or refused: what those who were asked
     /// to go find elsewhere.
-    pub fn opened(&self, (route, generation): (&RouteKey, u64), ok: bool, took: Duration) {
+    pub fn opened(&self, decided: (&RouteKey, u64), ok: bool, took: Duration) {
+        self.leaving(decided, |progress| progress.opened(ok, took, Instant::now()));
+    }
+
+    /// A call that was decided at a generation was answered on a route, or refused: it may have been a stream of one who was
+    /// asked to go.
+    pub fn called(&self, decided: (&RouteKey, u64), ok: bool) {
+        self.leaving(decided, |progress| progress.called(ok, Instant::now()));
+    }
+
+    /// Tells the drains whose connections find another place on a route.
+    fn leaving(&self, (route, generation): (&RouteKey, u64), tell: impl Fn(&Progress)) {
         for drain in self.drains.borrow().iter().filter(|drain| generation >= drain.order.generation) {
             if matches!(&drain.order.subject, Subject::Place(drained, _) if drained == route) {
-                drain.order.progress.opened(ok, took, Instant::now());
+                tell(&drain.order.progress);
             }
         }
     }
@@ -317,6 +328,16 @@ impl Registered {
     /// Whether it has been told anything.
     pub fn is_asked(&self) -> bool {
         self.entry.asked.get().is_some()
+    }
+
+    /// It was of no use: the endpoint turned it away after all. `open`: it was a stream for certain.
+    pub fn was_turned_away(&self, open: bool) {
+        let resident = &self.entry.resident;
+        let decided = (&resident.route, resident.generation);
+        match open {
+            true => self.registry.opened(decided, false, Duration::ZERO),
+            false => self.registry.called(decided, false),
+        }
     }
 
     /// What it has been told; the task is woken when that changes.

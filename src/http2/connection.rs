@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 
 use super::calm::Calm;
 use super::hpack::{Decoder, Encoder, TABLE};
+use super::runs::Runs;
 use super::settings::{Limits, Peer};
 use super::stream::{Cut, Key, Streams};
 use super::window::{self, ReceiveWindow, SendWindow};
@@ -77,6 +78,7 @@ pub struct Connection {
     pub peer: Peer,
     pub(super) streams: Streams,
     pub(super) decoder: Decoder,
+    pub(super) runs: Runs,
     pub(super) encoder: Encoder,
     pub(super) send_window: SendWindow,
     pub(super) receive_window: ReceiveWindow,
@@ -98,6 +100,8 @@ pub struct Connection {
     waiting: Vec<Waker>,
     pub(super) arrived: VecDeque<Arrived>,
     dead: bool,
+    /// How the other side has broken the protocol.
+    violated: Option<&'static str>,
 }
 
 impl Connection {
@@ -113,6 +117,7 @@ impl Connection {
             streams: Streams::default(),
             // As large a table as everybody may have without being told.
             decoder: Decoder::new(TABLE),
+            runs: Runs::default(),
             encoder: Encoder::new(),
             send_window: SendWindow::new(window::AT_FIRST),
             receive_window: ReceiveWindow::new(limits.connection_window),
@@ -129,6 +134,7 @@ impl Connection {
             waiting: Vec::new(),
             arrived: VecDeque::new(),
             dead: false,
+            violated: None,
         }
     }
 
@@ -141,6 +147,7 @@ impl Connection {
         let received = self.take_frames(bytes, out);
         if let Err(failure) = &received {
             frame::go_away(out, self.last_seen, failure.reason);
+            self.violated = Some(failure.message);
         }
         received
     }
@@ -196,7 +203,9 @@ impl Connection {
     }
 
     pub(super) fn wake_waiting(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
+        if !self.waiting.is_empty() {
+            self.waiting.drain(..).for_each(Waker::wake);
+        }
     }
 
     /// Lets no more streams begin: says so, and a round trip later which one was the last (RFC 9113 section 6.8).
@@ -242,7 +251,8 @@ impl Connection {
     /// It has ended: so have its streams, but for what of them has come whole.
     pub fn end(&mut self) {
         self.dead = true;
-        self.streams.iter_mut().for_each(|stream| stream.cut(Cut::Closed));
+        let cut = self.violated.map_or(Cut::Closed, Cut::Violated);
+        self.streams.iter_mut().for_each(|stream| stream.cut(cut));
         self.wake_waiting();
     }
 

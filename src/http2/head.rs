@@ -4,14 +4,18 @@ use http::{Method, StatusCode, Version};
 
 use super::Reason;
 use super::hpack::{Decoder, Encoder, Entry, HpackError, Pseudo};
+use super::runs::Runs;
 use crate::http1::{self, MOST_FIELDS};
-use crate::message::{Field, FieldSection, Request, Response, Size, Span, Target};
+use crate::message::{Block, Field, FieldSection, Mark, Request, Response, Size, Span, Target};
 
 /// What the length of a body says that is not the one announced (section 8.1.1).
 pub const MISMEASURED: (Reason, &str) = (Reason::PROTOCOL_ERROR, "a body of another length than announced");
 
 /// What a field costs beside its bytes in the size of a list (section 6.5.2).
 const OVERHEAD: usize = 32;
+
+/// Longest lines that are kept for other heads, bytes with what they cost beside.
+const MOST_REMEMBERED: usize = 2048;
 
 /// A head that has come: fields, and what is wrong with them.
 pub struct Head {
@@ -25,7 +29,7 @@ pub struct Head {
 }
 
 /// Where the values of pseudo-fields are, by [`Pseudo`].
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Pseudos([Option<Span>; 6]);
 
 impl Pseudos {
@@ -34,17 +38,85 @@ impl Pseudos {
     }
 }
 
+/// Lines that a head had, for another one.
+pub struct Lines {
+    block: Block,
+    pseudo: Pseudos,
+    size: usize,
+}
+
+/// A head as far as it has come.
+pub struct Point {
+    fields: Mark,
+    pseudo: Pseudos,
+    size: usize,
+}
+
 impl Head {
-    /// Decodes a block; of one that is longer than `most` bytes the rest is not kept.
+    /// A head of which nothing has come; of one that is longer than `most` bytes the rest is not kept.
+    pub fn new(most: usize) -> Self {
+        let fields = FieldSection::new();
+        Self { fields, pseudo: Pseudos::default(), past_pseudo: false, size: 0, most, ill: None }
+    }
+
+    /// Decodes its block.
     ///
     /// # Errors
     ///
     /// It cannot be decoded, nor can any other on the connection.
-    pub fn decode(decoder: &mut Decoder, block: &[u8], most: usize) -> Result<Self, HpackError> {
-        let fields = FieldSection::new();
-        let mut head = Self { fields, pseudo: Pseudos::default(), past_pseudo: false, size: 0, most, ill: None };
-        decoder.decode(block, &mut |entry: Entry<'_>| head.take(&entry))?;
-        Ok(head)
+    pub fn decode(&mut self, decoder: &mut Decoder, runs: &mut Runs, block: &[u8]) -> Result<(), HpackError> {
+        let mut rest = decoder.begin(block)?;
+        while !rest.is_empty() {
+            let run = rest.run();
+            if runs.recall(run, decoder.changes(), self) {
+                rest.skip(run.len());
+                continue;
+            }
+            let point = self.point();
+            for _ in run {
+                decoder.next(&mut rest, &mut |entry| self.take(&entry))?;
+            }
+            runs.learn(run, decoder.changes(), || self.since(&point));
+            decoder.next(&mut rest, &mut |entry| self.take(&entry))?;
+        }
+        Ok(())
+    }
+
+    fn point(&self) -> Point {
+        Point { fields: self.fields.mark(), pseudo: self.pseudo, size: self.size }
+    }
+
+    /// The lines since then, if another head may have them as they are.
+    fn since(&self, point: &Point) -> Option<Lines> {
+        let long = self.size - point.size > MOST_REMEMBERED;
+        if self.ill.is_some() || long || self.is_too_large() {
+            return None;
+        }
+        let start = point.fields.bytes();
+        let mut pseudo = Pseudos::default();
+        for ((new, now), before) in pseudo.0.iter_mut().zip(self.pseudo.0).zip(point.pseudo.0) {
+            *new = now.filter(|_| before.is_none()).map(|span| span.without(start));
+        }
+        Some(Lines { block: self.fields.since(point.fields), pseudo, size: self.size - point.size })
+    }
+
+    /// Takes lines that another head had; false where they do not fit in here, and nothing is taken.
+    pub fn add(&mut self, lines: &Lines) -> bool {
+        let Lines { block, pseudo, size } = lines;
+        let collides =
+            |(here, there): (&Option<Span>, &Option<Span>)| there.is_some() && (self.past_pseudo || here.is_some());
+        let too_large = self.size + size > self.most || self.fields.len() + block.lines() > MOST_FIELDS;
+        if too_large || self.pseudo.0.iter().zip(&pseudo.0).any(collides) {
+            return false;
+        }
+        let start = self.fields.mark().bytes();
+        self.fields.append_block(block);
+        for (here, there) in self.pseudo.0.iter_mut().zip(pseudo.0) {
+            *here = there.map(|span| span.after(start)).or(*here);
+        }
+        self.past_pseudo |= block.lines() > 0;
+        self.size += size;
+        true
     }
 
     /// Whether it is longer than is taken.
@@ -119,6 +191,7 @@ impl Head {
     /// # Errors
     ///
     /// It is malformed (section 8.1.1).
+    #[inline]
     pub fn into_request(self, last: bool) -> Result<Option<Request>, &'static str> {
         if self.is_too_large() {
             return Ok(None);
@@ -257,10 +330,11 @@ pub fn encode_request(encoder: &mut Encoder, request: &RequestHead<'_>, out: &mu
     if let Some(protocol) = request.protocol {
         encoder.pseudo(Pseudo::Protocol, protocol, out);
     }
-    for (field, name, value, sensitive) in request.fields.entries() {
-        if request.protocol.is_none() || field != Field::SecWebsocketKey {
-            encoder.field(field, name, value, sensitive, out);
-        }
+    if request.protocol.is_none() {
+        encoder.section(request.fields, out);
+    } else {
+        let kept = request.fields.entries().filter(|(field, ..)| *field != Field::SecWebsocketKey);
+        kept.for_each(|(field, name, value, sensitive)| encoder.field(field, name, value, sensitive, out));
     }
     if let Size::Known(length) = request.size {
         encode_length(encoder, length, out);
@@ -271,7 +345,7 @@ pub fn encode_request(encoder: &mut Encoder, request: &RequestHead<'_>, out: &mu
 pub fn encode_response(encoder: &mut Encoder, response: &Response, date: Option<&[u8]>, out: &mut Vec<u8>) {
     encoder.begin(out);
     encoder.pseudo(Pseudo::Status, response.status.as_str().as_bytes(), out);
-    encode_fields(encoder, &response.fields, out);
+    encoder.section(&response.fields, out);
     if let Size::Known(length) = response.size {
         encode_length(encoder, length, out);
     }

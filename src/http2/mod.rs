@@ -12,6 +12,7 @@ mod head;
 pub mod hpack;
 mod reason;
 mod receive;
+mod runs;
 mod send;
 mod settings;
 mod stream;

@@ -167,9 +167,10 @@ impl Connection {
 
     /// A whole header block. It is decoded whatever becomes of it, since all that follow depend on it.
     fn on_block(&mut self, id: u32, last: bool, block: &[u8], out: &mut Vec<u8>) -> Taken {
-        let decoded = Head::decode(&mut self.decoder, block, self.limits.head);
-        let head =
-            decoded.map_err(|_| Failure::new(Reason::COMPRESSION_ERROR, "fields that cannot be decompressed"))?;
+        let mut head = Head::new(self.limits.head);
+        if head.decode(&mut self.decoder, &mut self.runs, block).is_err() {
+            return Err(Failure::new(Reason::COMPRESSION_ERROR, "fields that cannot be decompressed"));
+        }
         if let Some(stream) = self.streams.find(id) {
             if stream.cut.is_some() {
                 return self.late(id, out);
@@ -194,6 +195,7 @@ impl Connection {
     }
 
     /// A stream that the client opens.
+    #[inline]
     fn begin(&mut self, id: u32, last: bool, head: Head, out: &mut Vec<u8>) -> Taken {
         if matches!(self.leaving, Leaving::After(after) if id > after) {
             // It has been told that it is not taken.

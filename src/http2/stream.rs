@@ -26,6 +26,8 @@ pub enum Cut {
     Refused,
     /// With its connection.
     Closed,
+    /// With its connection, on which came what is not the protocol.
+    Violated(&'static str),
     /// What came on it was not the protocol.
     Malformed(&'static str),
 }
@@ -36,6 +38,7 @@ impl From<Cut> for Broken {
             Cut::Reset(reason) => Self::Reset(reason.to_string().into()),
             Cut::Refused => Self::Refused,
             Cut::Closed => Self::Closed,
+            Cut::Violated(message) => Self::Violated(message),
             Cut::Malformed(message) => Self::Malformed(message),
         }
     }
@@ -201,11 +204,56 @@ impl Stream {
     }
 }
 
+/// Places of streams by their ids. Those that are open at a time have ids close to one another, so that nearly all are found
+/// where the last bits of the id say.
+#[derive(Default)]
+struct Places {
+    /// Id and place; id 0: there is none.
+    near: Vec<(u32, u32)>,
+    others: HashMap<u32, u32, foldhash::fast::RandomState>,
+}
+
+/// Streams that have a place by their ids.
+const NEAR: usize = 256;
+
+impl Places {
+    fn index(id: u32) -> usize {
+        (id >> 1) as usize % NEAR
+    }
+
+    fn insert(&mut self, id: u32, place: usize) {
+        if self.near.is_empty() {
+            self.near = vec![(0, 0); NEAR];
+        }
+        let near = &mut self.near[Self::index(id)];
+        if near.0 == 0 {
+            *near = (id, place as u32);
+        } else {
+            self.others.insert(id, place as u32);
+        }
+    }
+
+    fn get(&self, id: u32) -> Option<usize> {
+        match self.near.get(Self::index(id)) {
+            Some((known, place)) if *known == id => Some(*place as usize),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&id).map(|place| *place as usize),
+        }
+    }
+
+    fn remove(&mut self, id: u32) {
+        match self.near.get_mut(Self::index(id)) {
+            Some(near) if near.0 == id => *near = (0, 0),
+            _ => _ = self.others.remove(&id),
+        }
+    }
+}
+
 /// The streams that somebody holds.
 #[derive(Default)]
 pub struct Streams {
     slots: Slab<Stream>,
-    places: HashMap<u32, usize, foldhash::fast::RandomState>,
+    places: Places,
 }
 
 impl Streams {
@@ -229,7 +277,7 @@ impl Streams {
 
     /// The one of that id.
     pub fn find(&mut self, id: u32) -> Option<&mut Stream> {
-        let place = *self.places.get(&id)?;
+        let place = self.places.get(id)?;
         self.slots.get_mut(place)
     }
 
@@ -246,7 +294,7 @@ impl Streams {
     /// Lets one go.
     pub fn remove(&mut self, key: Key) -> Option<Stream> {
         self.get(key)?;
-        self.places.remove(&key.id);
+        self.places.remove(key.id);
         self.slots.try_remove(key.place)
     }
 
@@ -258,5 +306,28 @@ impl Streams {
     /// All of them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
         self.slots.iter_mut().map(|(_, stream)| stream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_found_by_their_ids_however_far_these_are_apart() {
+        let mut streams = Streams::default();
+        let ids: Vec<u32> = (0..2000).map(|n| 2 * n + 1).chain([1 << 30, (1 << 31) - 1]).collect();
+        // One stays while many come and go.
+        let first = streams.insert(Stream::new(ids[0], 0, 0));
+        for held in ids[1..].chunks(300) {
+            let keys: Vec<Key> = held.iter().map(|id| streams.insert(Stream::new(*id, 0, 0))).collect();
+            for id in &ids {
+                let found = streams.find(*id).map(|stream| stream.id);
+                assert_eq!(found, (held.contains(id) || *id == ids[0]).then_some(*id));
+            }
+            keys.into_iter().for_each(|key| assert!(streams.remove(key).is_some_and(|stream| stream.id == key.id)));
+        }
+        assert!(streams.remove(first).is_some() && streams.is_empty());
+        assert!(streams.find(0).is_none() && streams.find(1).is_none());
     }
 }

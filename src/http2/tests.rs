@@ -6,6 +6,7 @@ mod bodies;
 mod frames;
 mod heads;
 mod leaving;
+mod runs;
 
 use std::task::{Context, Poll, Waker};
 

@@ -8,7 +8,7 @@ pub use session::{Driver, Session};
 use std::task::{Context, Poll, ready};
 
 use super::{Ready, Sink, Source};
-use crate::http2::{Key, Reason, RequestHead};
+use crate::http2::{Connection, Key, Reason, RequestHead};
 use crate::message::{Broken, Buffer, FieldSection, Response};
 
 /// Room for the head of a message, bytes; more is made if it is longer.
@@ -26,6 +26,8 @@ pub struct Http2 {
     /// Nothing follows `data`.
     last: bool,
     ended: bool,
+    /// This side has sent all that it will.
+    sent: bool,
 }
 
 impl Http2 {
@@ -38,7 +40,7 @@ impl Http2 {
 
     /// A stream that is to be opened.
     pub fn unopened(session: Session) -> Self {
-        Self { session, key: None, data: Buffer::none(), start: 0, last: false, ended: false }
+        Self { session, key: None, data: Buffer::none(), start: 0, last: false, ended: false, sent: false }
     }
 
     /// The connection that it is on.
@@ -64,7 +66,7 @@ impl Http2 {
             }
             Poll::Ready(connection.open(request, last, out))
         }))?;
-        self.key = Some(key);
+        (self.key, self.sent) = (Some(key), last);
         Poll::Ready(Ok(()))
     }
 
@@ -85,7 +87,9 @@ impl Http2 {
     /// The stream has ended.
     pub fn answer(&mut self, response: &Response, date: Option<&[u8]>, last: bool) -> Result<(), Broken> {
         let Some(key) = self.key else { return Err(Broken::Closed) };
-        self.session.with(ROOM_FOR_HEAD, |connection, out| connection.answer(key, (response, date), last, out))
+        self.session.with(ROOM_FOR_HEAD, |connection, out| connection.answer(key, (response, date), last, out))?;
+        self.sent = last;
+        Ok(())
     }
 
     /// Ready once the other side has given the stream up, or gone.
@@ -141,6 +145,10 @@ impl Source for Http2 {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        self.ended || (self.last && self.data.is_empty())
+    }
+
     fn trailers(&mut self) -> Option<FieldSection> {
         self.session.look(|connection| connection.take_trailers(self.key?))
     }
@@ -149,8 +157,12 @@ impl Source for Http2 {
 impl Sink for Http2 {
     fn poll_send(&mut self, data: &[u8], last: bool, context: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
         let Some(key) = self.key else { return Poll::Ready(Err(Broken::Closed)) };
-        self.session
-            .with(data.len() + ROOM_FOR_FRAMES, |connection, out| connection.poll_send(key, (data, last), out, context))
+        let room = data.len() + ROOM_FOR_FRAMES;
+        let send =
+            |connection: &mut Connection, out: &mut Vec<u8>| connection.poll_send(key, (data, last), out, context);
+        let count = ready!(self.session.with(room, send))?;
+        self.sent = last && count == data.len();
+        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
@@ -159,8 +171,9 @@ impl Sink for Http2 {
     }
 
     fn poll_finish(&mut self, trailers: &mut Option<FieldSection>, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        let Some(key) = self.key else { return Poll::Ready(Ok(())) };
+        let Some(key) = self.key.filter(|_| !self.sent) else { return Poll::Ready(Ok(())) };
         let trailers = trailers.take();
+        self.sent = true;
         Poll::Ready(self.session.with(0, |connection, out| connection.finish(key, trailers.as_ref(), out)))
     }
 }

@@ -1,5 +1,7 @@
 //! A section of field lines: headers or trailers (RFC 9110 sections 6.3 and 6.5).
 
+mod line;
+
 use std::fmt;
 use std::io::Write as _;
 
@@ -8,55 +10,7 @@ use http::HeaderName;
 use super::Field;
 use super::room::Room;
 use crate::head::Fields;
-
-/// A place in a section's bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    /// From `start` up to `end`.
-    pub fn new(start: usize, end: usize) -> Self {
-        Self { start: start as u32, end: end as u32 }
-    }
-
-    /// Where it begins.
-    pub fn start(self) -> usize {
-        self.start as usize
-    }
-
-    /// Where it ends.
-    pub fn end(self) -> usize {
-        self.end as usize
-    }
-
-    /// Bytes.
-    pub fn len(self) -> usize {
-        (self.end - self.start) as usize
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-
-    fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
-
-/// One line, its end of line included.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    field: Field,
-    name: Span,
-    value: Span,
-    end: u32,
-    /// Never indexed by who sent it (RFC 7541 section 7.1.3).
-    sensitive: bool,
-}
+pub use line::{Line, Span};
 
 /// A name to look for.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +48,20 @@ pub struct FieldSection {
     known: u64,
 }
 
+/// How much of a section there was.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    bytes: usize,
+    lines: usize,
+}
+
+impl Mark {
+    /// Bytes.
+    pub fn bytes(self) -> usize {
+        self.bytes
+    }
+}
+
 /// Lines that are added to many sections as they are.
 pub struct Block {
     bytes: Box<[u8]>,
@@ -102,6 +70,11 @@ pub struct Block {
 }
 
 impl Block {
+    /// The number of lines.
+    pub fn lines(&self) -> usize {
+        self.lines.len()
+    }
+
     /// The first value of a field.
     pub fn first(&self, field: Field) -> Option<&[u8]> {
         self.lines.iter().find(|line| line.field == field).map(|line| &self.bytes[line.value.range()])
@@ -110,7 +83,7 @@ impl Block {
 
 impl From<&FieldSection> for Block {
     fn from(section: &FieldSection) -> Self {
-        Self { bytes: section.bytes[..].into(), lines: section.lines[..].into(), known: section.known }
+        section.since(Mark { bytes: 0, lines: 0 })
     }
 }
 
@@ -181,6 +154,11 @@ impl FieldSection {
     /// Every name and value, in order, and whether it must not be indexed by any hop (RFC 7541 section 7.1.3).
     pub fn entries(&self) -> impl Iterator<Item = (Field, &[u8], &[u8], bool)> {
         self.lines.iter().map(|line| (line.field, self.bytes_at(line.name), self.bytes_at(line.value), line.sensitive))
+    }
+
+    /// Every line, in order, as it stands in the bytes.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
     /// Every value of a field, in order.
@@ -276,17 +254,34 @@ impl FieldSection {
 
     /// Adds the lines of a block.
     pub fn append_block(&mut self, block: &Block) {
-        let start = self.bytes.len() as u32;
-        let moved = |span: Span| Span { start: span.start + start, end: span.end + start };
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(&block.bytes);
         self.known |= block.known;
         self.lines.extend(block.lines.iter().map(|line| Line {
-            field: line.field,
-            name: moved(line.name),
-            value: moved(line.value),
-            end: line.end + start,
-            sensitive: line.sensitive,
+            name: line.name.after(start),
+            value: line.value.after(start),
+            end: line.end + start as u32,
+            ..*line
         }));
+    }
+
+    /// How much there is.
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes.len(), lines: self.lines.len() }
+    }
+
+    /// What was added since, lines and bytes that belong to none.
+    pub fn since(&self, mark: Mark) -> Block {
+        let Mark { bytes: start, lines } = mark;
+        let lines = self.lines[lines..].iter().map(|line| Line {
+            name: line.name.without(start),
+            value: line.value.without(start),
+            end: line.end - start as u32,
+            ..*line
+        });
+        let lines: Box<[Line]> = lines.collect();
+        let known = lines.iter().fold(0, |known, line| known | line.field.bit());
+        Block { bytes: self.bytes[start..].into(), lines, known }
     }
 
     /// Adds a line whose value is formatted.

@@ -10,7 +10,7 @@ mod room;
 
 pub use buffer::{Buffer, LARGE, SMALL, halve};
 pub use field::Field;
-pub use fields::{Block, FieldSection, Name, Span};
+pub use fields::{Block, FieldSection, Line, Mark, Name, Span};
 
 use http::{Method, StatusCode, Version};
 use thiserror::Error;
@@ -80,6 +80,9 @@ pub enum Broken {
     /// What came is not the protocol.
     #[error("{0}")]
     Malformed(&'static str),
+    /// What came with others on its connection is not the protocol: it may have been well itself.
+    #[error("the other side broke the protocol: {0}")]
+    Violated(&'static str),
     /// Not begun, says the other side (RFC 9113 section 8.7).
     #[error("the other side refused to begin")]
     Refused,

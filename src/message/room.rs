@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use super::buffer::halve;
 use super::fields::Line;
 
-/// Room for the bytes of a section, and for its lines; what has grown is kept up to twice that.
-const BYTES: usize = 4 * 1024;
+/// Room for the bytes of a section, and for its lines; what has grown is kept up to twice that. Not a power of two: the first
+/// bytes of many would have the same few places in a processor's cache.
+const BYTES: usize = 5 * 1024;
 const LINES: usize = 32;
 /// Rooms that a thread keeps.
 const KEPT: usize = 1024;

@@ -1,5 +1,5 @@
-//! Where exchanges run. The future of one is large, so a connection has it only while it has a request; a thread keeps some
-//! that have finished, room and all, for the requests that come next.
+//! Where exchanges of HTTP/1.1 run. The future of one is large, so a connection has it only while it has a request; a thread
+//! keeps some that have finished, room and all, for the requests that come next.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::client::{Client, Http1Client, Http2Client};
+use super::client::{Client, Http1Client};
 use super::exchange::{self, ConnectionInfo};
 use super::worker::Worker;
 use crate::message::{Request, halve};
@@ -26,26 +26,9 @@ pub struct Errand {
     /// The connection that it came on.
     pub info: Rc<ConnectionInfo>,
     /// Who is given back once the request has ended.
-    pub sender: Sender,
+    pub client: Box<Http1Client>,
     /// The head.
     pub request: Request,
-}
-
-/// A client, as long as its request is carried.
-pub enum Sender {
-    /// On HTTP/1.0 or 1.1.
-    Http1(Box<Http1Client>),
-    /// On a stream of HTTP/2.
-    Http2(Box<Http2Client>),
-}
-
-impl Sender {
-    fn client(&mut self) -> Client<'_> {
-        match self {
-            Self::Http1(client) => Client::Http1(client),
-            Self::Http2(client) => Client::Http2(client),
-        }
-    }
 }
 
 /// Lets half of the carriers go that the thread keeps, those used longest ago.
@@ -74,7 +57,7 @@ struct Carrier {
 #[derive(Default)]
 struct Desk {
     asked: Cell<Option<Errand>>,
-    done: Cell<Option<Sender>>,
+    done: Cell<Option<Box<Http1Client>>>,
 }
 
 impl Carrier {
@@ -87,26 +70,26 @@ impl Carrier {
 async fn work(desk: Rc<Desk>) {
     loop {
         let next = poll_fn(|_| desk.asked.take().map_or(Poll::Pending, Poll::Ready));
-        let Errand { worker, info, mut sender, mut request } = next.await;
-        exchange::exchange(&worker, &info, sender.client(), &mut request).await;
-        desk.done.set(Some(sender));
+        let Errand { worker, info, mut client, mut request } = next.await;
+        exchange::exchange(&worker, &info, Client::Http1(&mut client), &mut request).await;
+        desk.done.set(Some(client));
     }
 }
 
 impl Future for Carrying {
-    type Output = Sender;
+    type Output = Box<Http1Client>;
 
     /// # Panics
     ///
     /// After it was ready.
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Sender> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Box<Http1Client>> {
         let Some(carrier) = &mut self.0 else { unreachable!("polled after it was ready") };
         let _ = carrier.work.as_mut().poll(context);
-        let Some(sender) = carrier.desk.done.take() else { return Poll::Pending };
+        let Some(client) = carrier.desk.done.take() else { return Poll::Pending };
         if let Some(carrier) = self.0.take() {
             keep(carrier);
         }
-        Poll::Ready(sender)
+        Poll::Ready(client)
     }
 }
 

@@ -2,13 +2,14 @@
 
 mod arrived;
 mod held;
+mod openings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Version;
 use http::uri::Scheme;
-use http::{StatusCode, Version};
 use tokio::time::Instant;
 
 use super::attempt::Outbound;
@@ -34,6 +35,7 @@ use crate::record::StreamProtocol;
 use crate::snapshot::{ListenerEntry, Snapshot};
 use crate::upstream::balance::Tried;
 use arrived::begin;
+pub use openings::is_turned_away;
 
 /// The connection that a request came on.
 pub struct ConnectionInfo {
@@ -135,8 +137,8 @@ impl Exchange {
         let failed = match self.tries(client, request, outbound, split).await {
             Ok(answer) => match upgrade::agreed(outbound, &answer) {
                 Ok(false) => {
-                    if outbound.upgrade.is_some() && is_turned_away(answer.response.status) {
-                        self.opened(false);
+                    if is_turned_away(answer.response.status) {
+                        self.turned_away(request, outbound);
                     }
                     return relay::relay(self, client, answer, outbound).await;
                 }
@@ -145,9 +147,7 @@ impl Exchange {
             },
             Err(failed) => failed,
         };
-        if outbound.upgrade.is_some() {
-            self.opened(false);
-        }
+        self.not_opened(request, outbound, failed.fault);
         if failed.fault == Fault::ClientGone {
             // Nobody is left to be told.
             return client.abort().await;
@@ -166,7 +166,10 @@ impl Exchange {
 
     /// Makes its connection known as one that lives long. What it was decided by is given up: it is not kept for as long.
     pub fn settle_in(&mut self, protocol: StreamProtocol) -> Registered {
-        self.opened(true);
+        // Calls are told of by their answers.
+        if protocol != StreamProtocol::Grpc {
+            self.opened(true);
+        }
         let registered = self.resident(protocol);
         self.leave_snapshot();
         registered
@@ -189,15 +192,6 @@ impl Exchange {
         })
     }
 
-    /// Tells drains of this route whether a long-lived connection found a place.
-    fn opened(&self, ok: bool) {
-        if self.worker.registry.is_draining() {
-            let route = &self.decision.rule(&self.snapshot).body.route;
-            let decided = (route, self.snapshot.generation);
-            self.worker.registry.opened(decided, ok, self.ledger.started().elapsed());
-        }
-    }
-
     /// What the proxy adds to the head of every answer of an endpoint.
     pub fn finish_head(&mut self, fields: &mut FieldSection) {
         let rule = self.decision.rule(&self.snapshot);
@@ -217,9 +211,4 @@ impl Exchange {
             forward::via(fields, Version::HTTP_11);
         }
     }
-}
-
-/// Whether an endpoint that answers so has no room for who comes: other refusals are about the request.
-fn is_turned_away(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }

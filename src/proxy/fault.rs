@@ -87,6 +87,8 @@ pub enum Fault {
     Vanished,
     /// The answer is no HTTP.
     Protocol,
+    /// Its connection, which others shared, ended because what came on it was no HTTP.
+    Violated,
     /// No answer in time.
     RequestTimeout,
     /// No answer within the time of a try.
@@ -133,6 +135,7 @@ impl Fault {
             Self::Reset => (Upstream, IfIdempotent, 502, Reason::Reset),
             Self::Vanished => (Upstream, IfIdempotent, 502, Reason::Reset),
             Self::Protocol => (Upstream, Never, 502, Reason::Protocol),
+            Self::Violated => (Upstream, IfIdempotent, 502, Reason::Protocol),
             Self::RequestTimeout => (Upstream, Never, 504, Reason::RequestTimeout),
             Self::TryTimeout => (Upstream, IfIdempotent, 504, Reason::TryTimeout),
             Self::IdleTimeout => (Upstream, Never, 504, Reason::IdleTimeout),
@@ -183,7 +186,7 @@ impl Fault {
         match self {
             Self::Connect | Self::ConnectTimeout | Self::Tls => Some(RetryOn::Connect),
             Self::Refused => Some(RetryOn::Refused),
-            Self::Reset | Self::Vanished => Some(RetryOn::Reset),
+            Self::Reset | Self::Vanished | Self::Violated => Some(RetryOn::Reset),
             Self::TryTimeout => Some(RetryOn::Timeout),
             _ => None,
         }
@@ -193,7 +196,7 @@ impl Fault {
     pub fn rescue_cause(self) -> Option<RescueOn> {
         match self {
             Self::Connect | Self::ConnectTimeout | Self::Tls | Self::Refused => Some(RescueOn::Connect),
-            Self::Reset | Self::Vanished | Self::Protocol => Some(RescueOn::Connect),
+            Self::Reset | Self::Vanished | Self::Protocol | Self::Violated => Some(RescueOn::Connect),
             Self::RequestTimeout | Self::TryTimeout => Some(RescueOn::Timeout),
             _ => None,
         }
@@ -228,6 +231,7 @@ impl From<&Broken> for Fault {
         match broken {
             Broken::Refused => Self::Refused,
             Broken::Malformed(_) => Self::Protocol,
+            Broken::Violated(_) => Self::Violated,
             Broken::Closed | Broken::Io(_) | Broken::Reset(_) => Self::Reset,
         }
     }

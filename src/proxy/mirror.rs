@@ -264,6 +264,11 @@ impl Source for Teed<'_, '_> {
         self.client.consume(count);
     }
 
+    fn has_ended(&self) -> bool {
+        // Who copies has to hear of the end.
+        self.tee.is_none() && self.client.has_ended()
+    }
+
     fn trailers(&mut self) -> Option<FieldSection> {
         self.client.trailers()
     }

@@ -9,6 +9,7 @@ mod attempt;
 mod budget;
 mod carrier;
 mod client;
+mod courier;
 mod exchange;
 mod fault;
 mod filter;
@@ -34,6 +35,7 @@ mod worker;
 /// needed is not kept.
 pub fn trim() {
     carrier::trim();
+    courier::trim();
     crate::io::trim();
     crate::message::trim();
 }

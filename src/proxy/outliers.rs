@@ -70,7 +70,7 @@ fn blame(fault: Fault) -> Option<(OutlierOn, &'static str)> {
         Fault::ConnectTimeout => Some((OutlierOn::Connect, "no connection was made in time")),
         Fault::Tls => Some((OutlierOn::Connect, "TLS fails")),
         Fault::Reset => Some((OutlierOn::Reset, "its connections break")),
-        Fault::Protocol => Some((OutlierOn::Reset, "its answers are no HTTP")),
+        Fault::Protocol | Fault::Violated => Some((OutlierOn::Reset, "its answers are no HTTP")),
         Fault::RequestTimeout | Fault::TryTimeout => Some((OutlierOn::Timeout, "it does not answer in time")),
         _ => None,
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::attempt::{Answer, Outbound, of_client};
 use super::client::Client;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, is_turned_away};
 use super::fault::Fault;
 use super::forward;
 use super::goodbye::Parting;
@@ -36,6 +36,7 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
     if exchange.worker.phase() >= Phase::Leaving {
         client.close();
     }
+    let turned_away = is_turned_away(response.status);
     let bodiless = Response::is_bodiless(response.status, exchange.head_request);
     if client.begin(&response, bodiless).is_err() {
         return client.abort().await;
@@ -49,6 +50,7 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
         silent: stream.is_some(),
         since: None,
         grpc_status: told,
+        turned_away,
         resident: None,
         owed: false,
         parting: if grpc { Some(Parting::grpc()) } else { stream.map(|_| parting_of(&response)) },
@@ -98,6 +100,8 @@ struct Relaying<'e> {
     /// When something last moved, as far as anybody had to wait.
     since: Option<Instant>,
     grpc_status: Option<u8>,
+    /// By its status the endpoint has no room for it.
+    turned_away: bool,
     /// Its place among the long-lived connections.
     resident: Option<Registered>,
     /// It was asked to end before its answer began, by when its client had said all: it is a call, and gets the first message.
@@ -114,10 +118,13 @@ impl Relaying<'_> {
         upstream: &mut Upstream,
         grpc: bool,
     ) -> Result<(), Fault> {
+        // Known for as long as the endpoint takes what the client says.
+        let open = grpc && self.outbound.is_open_call();
         if grpc {
             // Most calls are over at once; one that has to be waited for may be a stream.
             let first = poll_fn(|context| Poll::Ready(self.poll(exchange, client, upstream, context))).await;
             if let Poll::Ready(ended) = first {
+                exchange.called(!self.is_turned_away(&ended), open);
                 return ended;
             }
             self.resident = Some(match self.outbound.resident.take() {
@@ -126,10 +133,29 @@ impl Relaying<'_> {
                     exchange.leave_snapshot();
                     known
                 }
-                None => exchange.settle_in(StreamProtocol::Grpc),
+                None => {
+                    exchange.called(true, open);
+                    exchange.settle_in(StreamProtocol::Grpc)
+                }
             });
         }
-        poll_fn(|context| self.poll(exchange, client, upstream, context)).await
+        let ended = poll_fn(|context| self.poll(exchange, client, upstream, context)).await;
+        if let Some(resident) = self.resident.as_ref().filter(|_| grpc && self.is_turned_away(&ended)) {
+            resident.was_turned_away(open);
+        }
+        ended
+    }
+
+    /// Whether a call has ended so that a stream in its place would have found no room: without a message, with RESOURCE_EXHAUSTED,
+    /// UNAVAILABLE, or a status of HTTP that means the like, which is not the proxy's own goodbye.
+    fn is_turned_away(&self, ended: &Result<(), Fault>) -> bool {
+        if self.parting.as_ref().is_some_and(|parting| parting.messages() > 0 || parting.is_said()) {
+            return false;
+        }
+        match ended {
+            Ok(()) => self.turned_away || matches!(self.grpc_status, Some(8 | 14)),
+            Err(fault) => matches!(fault, Fault::Truncated | Fault::Protocol),
+        }
     }
 
     fn poll(

@@ -125,6 +125,10 @@ impl<S: Source> Source for Replayed<'_, S> {
         self.rest.consume(count);
     }
 
+    fn has_ended(&self) -> bool {
+        !self.kept.as_ref().is_some_and(Replay::is_behind) && self.rest.has_ended()
+    }
+
     fn trailers(&mut self) -> Option<FieldSection> {
         let come = self.rest.trailers();
         let Some(kept) = self.kept else { return come };

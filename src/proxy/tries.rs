@@ -125,7 +125,7 @@ impl Exchange {
             return None;
         }
         let rescue = self.half(limits, RescueOn::Timeout);
-        let per_try = retry.per_try.filter(|_| limits.left > 0 || rescue.is_some());
+        let per_try = retry.per_try.filter(|_| rescue.is_some() || self.follows(limits.left));
         let given = per_try.map(|limit| TryLimit { begun: Instant::now(), limit, fault: Fault::TryTimeout });
         given.into_iter().chain(rescue).min_by_key(|attempt| attempt.limit)
     }

@@ -143,6 +143,7 @@ pub async fn tunnel(exchange: &mut Exchange, client: &mut Client<'_>, answer: An
         resident,
         up: (Pump::new(None), goodbye(code)),
         down: (Pump::new(None), goodbye(code)),
+        asked: None,
         answered: None,
         idle,
         stuck: None,
@@ -166,6 +167,9 @@ fn switching(upgrade: &Upgrade, response: &mut Response) {
     }
 }
 
+/// How long the rest of a message is waited for before the goodbye goes between two of its frames.
+const A_MESSAGE: Duration = Duration::from_millis(500);
+
 /// How long both sides may take to end once the client has answered the goodbye, or gone.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -174,6 +178,8 @@ struct Open {
     resident: Registered,
     up: (Pump, Parting),
     down: (Pump, Parting),
+    /// When it was asked to end.
+    asked: Option<Instant>,
     /// When the client answered the goodbye, or went.
     answered: Option<Instant>,
     /// How long the client may take nothing of what there is for it.
@@ -193,7 +199,7 @@ impl Open {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), ()>> {
         match self.resident.asked(context) {
-            Some(Asked::ToEnd(code)) => self.down.1.ask(code),
+            Some(Asked::ToEnd(code)) => self.ask(code, alarm, context),
             Some(Asked::Cut) => return Poll::Ready(Err(())),
             None => {}
         }
@@ -228,6 +234,15 @@ impl Open {
 }
 
 impl Open {
+    /// The client is told between two messages, or two frames if the message takes long.
+    fn ask(&mut self, code: Option<u16>, alarm: &mut Alarm, context: &mut Context<'_>) {
+        self.down.1.ask(code);
+        let asked = *self.asked.get_or_insert_with(Instant::now);
+        if self.down.1.waits() && alarm.poll(asked + A_MESSAGE, context).is_ready() {
+            self.down.1.hurry();
+        }
+    }
+
     /// Whether the client has taken nothing of what there is for it for too long. Both sides may be silent for as long as they
     /// like. `still`: nothing has moved to it.
     fn is_stuck(&mut self, still: bool, alarm: &mut Alarm, context: &mut Context<'_>) -> bool {

@@ -137,8 +137,17 @@ impl Exchange {
 
     /// Whether a request whose endpoint has gone may wait for one.
     fn waits(&self, left: u8) -> bool {
+        self.may_wait(RetryOn::Reset, left)
+    }
+
+    /// Whether another try follows one that takes too long.
+    pub fn follows(&self, left: u8) -> bool {
+        self.goes_elsewhere((RetryOn::Timeout, RescueOn::Timeout), left) || self.may_wait(RetryOn::Timeout, left)
+    }
+
+    fn may_wait(&self, cause: RetryOn, left: u8) -> bool {
         let on = &self.decision.rule(&self.snapshot).body.split.retry.on;
-        left > 0 && on.contains(&RetryOn::Reset) && self.patience().is_some()
+        left > 0 && on.contains(&cause) && self.patience().is_some()
     }
 }
 
@@ -173,7 +182,12 @@ fn deadline(outbound: &mut Outbound, limits: Limits) -> (Instant, Late) {
         true => (body, Late::Body),
         false => (answer, Late::Answer),
     };
-    match limits.attempt.map(|attempt| (since.max(attempt.begun) + attempt.limit, attempt)) {
+    // What cannot be repeated any more, since too much of its body has gone, is followed by no other try.
+    match limits
+        .attempt
+        .filter(|_| outbound.is_repeatable())
+        .map(|attempt| (since.max(attempt.begun) + attempt.limit, attempt))
+    {
         Some((end, attempt)) if end <= deadline => (end, Late::Attempt(attempt)),
         _ => (deadline, late),
     }

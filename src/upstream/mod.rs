@@ -142,7 +142,7 @@ impl Source for Upstream {
     fn has_ended(&self) -> bool {
         match self {
             Self::Http1(http1) => http1.body.has_ended(),
-            Self::Http2(_) => false,
+            Self::Http2(http2) => http2.body.has_ended(),
         }
     }
 

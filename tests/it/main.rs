@@ -39,6 +39,7 @@ mod malformed;
 mod mirrors;
 mod mocks;
 mod nginx_tries;
+mod pauses;
 mod peers;
 mod proxy_protocol;
 mod reload;

@@ -195,6 +195,27 @@ async fn a_try_that_takes_too_long_is_followed_by_another() {
 }
 
 #[tokio::test]
+async fn a_try_that_nothing_can_follow_has_the_time_of_the_request() {
+    let slow = async || Echo::start(EchoOptions { latency: Duration::from_millis(400), ..Default::default() }).await;
+    let (one, two) = (slow().await.unwrap(), slow().await.unwrap());
+    let more = "    timeouts: {request: 20s}\n    retry: {attempts: 5, perTry: 50ms, bodyLimit: 10KiB}\n";
+    let retries = [("reason", "try_timeout")];
+    // There is no other endpoint, or none that was not tried.
+    let proxy = Proxy::start(&shop("http1", &[one.address()], more)).await;
+    assert_eq!(get(proxy.http(), "/").await.status, 200);
+    assert_eq!(proxy.metric("weir_retries_total", &retries).await, 0.0);
+    let proxy = Proxy::start(&shop("http1", &[one.address(), two.address()], more)).await;
+    assert_eq!(get(proxy.http(), "/").await.status, 200);
+    assert_eq!(proxy.metric("weir_retries_total", &retries).await, 1.0);
+    // Its body is not kept, or not as a whole.
+    let long = text(20_000);
+    for body in [all(long.clone()), pieces(&long, 1_000)] {
+        got(&send(proxy.http(), request("PUT", "/").body(body).unwrap()).await, &long);
+    }
+    assert_eq!(proxy.metric("weir_retries_total", &retries).await, 1.0);
+}
+
+#[tokio::test]
 async fn retries_stay_within_their_budget() {
     let (dying, well) = (mocks::resets_before_answer::start(Duration::ZERO).await, echo("v1").await);
     let more = "    retry: {budget: 0%}\n";

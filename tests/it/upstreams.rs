@@ -3,10 +3,14 @@
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
+use tokio::io::AsyncReadExt;
 
 use crate::mocks::accepts_never::AcceptsNever;
 use crate::mocks::{self, Mock};
 use crate::support::*;
+
+/// Length of what a connection of HTTP/2 begins with (RFC 9113 section 3.4).
+const PREFACE: usize = 24;
 
 /// One version `stable` with these endpoints, and more lines of the split.
 fn shop(endpoints: &[std::net::SocketAddr], more: &str) -> String {
@@ -492,6 +496,43 @@ async fn a_stream_refused_on_a_new_connection_is_tried_on_another_endpoint() {
         assert_eq!(ask(&proxy, "GET", &format!("/{n}")).await.status, 200, "request {n}");
     }
     assert!(refusing.received("refused") > 0);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_comes_what_is_no_http2_ends_with_that_reason() {
+    let garbage = Mock::accepting(|mut connection| {
+        Box::pin(async move {
+            // SETTINGS without any, which lets requests come.
+            connection.write("\0\0\0\x04\0\0\0\0\0").await;
+            let (mut received, mut at) = (Vec::new(), PREFACE);
+            loop {
+                match connection.stream.read_buf(&mut received).await {
+                    Ok(1..) => {}
+                    _ => return,
+                }
+                // Until a frame of HEADERS has come.
+                while let Some([0, high, low, kind]) = received.get(at..at + 4) {
+                    if *kind == 1 {
+                        connection.write(&"SSH-2.0-x ".repeat(20)).await;
+                    }
+                    at += 9 + usize::from(u16::from_be_bytes([*high, *low]));
+                }
+            }
+        })
+    })
+    .await;
+    let proxy = Proxy::start(&http2(&[garbage.address()])).await;
+    for method in ["GET", "POST"] {
+        let answer = ask(&proxy, method, "/").await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-weir-reason")), (502, Some("protocol_error")), "{method}");
+    }
+    // It may be asked for elsewhere, as after any other connection that breaks.
+    let well = mocks::refuses_streams::start(0, 0).await;
+    let proxy = Proxy::start(&http2(&[garbage.address(), well.address()])).await;
+    for n in 0..6 {
+        assert_eq!(ask(&proxy, "GET", &format!("/{n}")).await.status, 200, "request {n}");
+    }
+    assert!(proxy.metric("weir_retries_total", &[("reason", "protocol_error")]).await > 0.0);
 }
 
 #[tokio::test]

@@ -119,12 +119,12 @@ impl Sights {
         requests.map(|sight| sight.begun.saturating_duration_since(decided)).max().unwrap_or_default()
     }
 
-    /// The time between the last answer of `before` and the first of `after`, of what was answered within `span`; none: they
-    /// overlap, or one of them has no answer.
+    /// The time between the last answer of `before` and the first of `after` from `from` on, of what was answered before `to`;
+    /// none: they overlap, or one of them has no answer. The last answer of `before` may be older: it may have ended at once.
     pub fn gap(&self, (before, after): (&str, &str), (from, to): (Instant, Instant)) -> Option<Duration> {
-        let within = || self.all.iter().filter(|sight| sight.ended >= from && sight.ended < to);
-        let last = within().filter(|sight| version(sight) == Some(before)).map(|sight| sight.ended).max()?;
-        let first = within().filter(|sight| version(sight) == Some(after)).map(|sight| sight.ended).min()?;
+        let of = |name| self.all.iter().filter(move |sight| sight.ended < to && version(sight) == Some(name));
+        let last = of(before).map(|sight| sight.ended).max()?;
+        let first = of(after).map(|sight| sight.ended).filter(|ended| *ended >= from).min()?;
         (first > last).then(|| first - last)
     }
 

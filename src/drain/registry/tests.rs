@@ -202,6 +202,47 @@ fn nobody_is_asked_while_others_find_no_place() {
 }
 
 #[test]
+fn refused_streams_are_not_hidden_by_calls_that_are_answered() {
+    for calls in [false, true] {
+        let mut world = World::new();
+        let all = world.many(100, "a", 1);
+        let order = world.order(place("a", 1), 10);
+        world.begin(&order);
+        world.pass(2_000);
+        let before = asked(&all);
+        let refused = if calls { 0 } else { 5 };
+        (0..refused).for_each(|_| order.progress.opened(false, MILLI, world.now));
+        (0..1_000).for_each(|call| order.progress.called(!calls || call % 9 > 0, world.now));
+        world.pass(1_500);
+        assert_eq!(asked(&all), before);
+    }
+}
+
+#[test]
+fn a_call_in_eleven_that_is_refused_is_borne() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    (0..1_100).for_each(|call| order.progress.called(call % 11 > 0, world.now));
+    world.pass(2_000);
+    assert!(asked(&all) >= 19);
+}
+
+#[test]
+fn a_stream_that_is_turned_away_after_it_was_taken_up_counts() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    for _ in 0..5 {
+        world.registry.register(Resident { generation: 2, ..resident("a", 2) }).was_turned_away(true);
+    }
+    world.pass(1_500);
+    assert_eq!(asked(&all), 0);
+}
+
+#[test]
 fn openings_on_any_worker_count() {
     let (mut one, mut other) = (World::new(), World::new());
     let all = one.many(100, "a", 1);

@@ -11,13 +11,45 @@ const LONGEST_INTEGER: usize = 4;
 pub struct Decoder {
     table: Table,
     most: usize,
+    changes: u64,
+}
+
+/// What is left of a block that is being decoded.
+pub struct Rest<'b> {
+    block: Block<'b>,
+    /// Where strings are decoded to.
+    scratch: Buffer,
+}
+
+impl<'b> Rest<'b> {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.block.0.is_empty()
+    }
+
+    /// The field lines that come next and are each one byte, an index: what they mean depends on the table alone.
+    pub fn run(&self) -> &'b [u8] {
+        let block = self.block.0;
+        let length = block.iter().position(|byte| !(0x81..0xff).contains(byte)).unwrap_or(block.len());
+        &block[..length]
+    }
+
+    /// Passes over the first `count` bytes of a run.
+    pub fn skip(&mut self, count: usize) {
+        self.block.0 = self.block.0.get(count..).unwrap_or_default();
+    }
 }
 
 impl Decoder {
     /// A decoder whose peer may have a table of up to `most` bytes: our SETTINGS_HEADER_TABLE_SIZE. The table begins with
     /// [`TABLE`] bytes, as the protocol has it.
     pub fn new(most: usize) -> Self {
-        Self { table: Table::new(TABLE), most }
+        Self { table: Table::new(TABLE), most, changes: 0 }
+    }
+
+    /// How often the table has changed: while it has not, an index means what it meant.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Decodes one whole header block: `each` is called with every field line, in order. Lines before an error have been
@@ -28,20 +60,41 @@ impl Decoder {
     /// The block is not one, and no other one can be decoded: a connection error of type COMPRESSION_ERROR (RFC 9113
     /// section 4.3).
     pub fn decode(&mut self, block: &[u8], each: &mut impl FnMut(Entry<'_>)) -> Result<(), HpackError> {
+        let mut rest = self.begin(block)?;
+        while !rest.is_empty() {
+            self.next(&mut rest, each)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to decode a block: takes its table size updates.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::decode`].
+    pub fn begin<'b>(&mut self, block: &'b [u8]) -> Result<Rest<'b>, HpackError> {
         let mut block = Block(block);
-        let mut scratch = Buffer::none();
         while let Some(first @ 0x20..0x40) = block.peek() {
             self.resize(block.integer(first, 0x1f)?)?;
         }
-        while let Some(first) = block.peek() {
-            if first >= 0x80 {
-                let index = block.integer(first, 0x7f)?;
-                let (_, entry) = self.entry(index).ok_or(HpackError::Index)?;
-                each(entry);
-            } else {
-                self.literal(first, &mut block, &mut scratch, each)?;
-            }
+        Ok(Rest { block, scratch: Buffer::none() })
+    }
+
+    /// Decodes the next field line, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::decode`].
+    #[inline]
+    pub fn next(&mut self, rest: &mut Rest<'_>, each: &mut impl FnMut(Entry<'_>)) -> Result<(), HpackError> {
+        let Rest { block, scratch } = rest;
+        let Some(first) = block.peek() else { return Ok(()) };
+        if first < 0x80 {
+            return self.literal(first, block, scratch, each);
         }
+        let index = block.integer(first, 0x7f)?;
+        let (_, entry) = self.entry(index).ok_or(HpackError::Index)?;
+        each(entry);
         Ok(())
     }
 
@@ -56,6 +109,7 @@ impl Decoder {
             return Err(HpackError::Resize);
         }
         self.table.resize(size);
+        self.changes += 1;
         Ok(())
     }
 
@@ -85,6 +139,7 @@ impl Decoder {
             return Err(HpackError::Resize);
         }
         let kept = first >= 0x40;
+        self.changes += u64::from(kept);
         scratch.clear();
         let index = block.integer(first, if kept { 0x3f } else { 0x0f })?;
         let name = if index == 0 { Some(block.text(scratch)?) } else { None };

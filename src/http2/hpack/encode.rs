@@ -4,9 +4,12 @@
 //! are plain, since coding them costs more time than their bytes do, but for those that go into the table: they are sent
 //! once, in the Huffman code.
 
+mod sequence;
+
 use super::table::{FIRST, OVERHEAD, STATIC, Slot, Table};
 use super::{Key, Pseudo, TABLE, huffman};
-use crate::message::Field;
+use crate::message::{Field, FieldSection};
+use sequence::Sequence;
 
 /// Part of the table that one entry may fill.
 const SHARE: usize = 4;
@@ -117,8 +120,9 @@ struct Line<'l> {
 pub struct Encoder {
     table: Table,
     memos: [Memo; MEMOS],
-    /// The number of the newest entry, modulo 256.
-    newest: u8,
+    /// The number of the newest entry: how many there ever were.
+    newest: u64,
+    sequence: Sequence,
     /// The size to come, and the lowest one since the last block.
     next: usize,
     lowest: usize,
@@ -134,7 +138,8 @@ impl Encoder {
     /// An encoder with a table of [`TABLE`] bytes, as the protocol begins.
     pub fn new() -> Self {
         let memos = [Memo::default(); MEMOS];
-        Self { table: Table::new(TABLE), memos, newest: 0, next: TABLE, lowest: TABLE }
+        let sequence = Sequence::default();
+        Self { table: Table::new(TABLE), memos, newest: 0, sequence, next: TABLE, lowest: TABLE }
     }
 
     /// Takes the peer's SETTINGS_HEADER_TABLE_SIZE: the table has that size, or [`TABLE`] bytes if it is more, from the next
@@ -188,21 +193,50 @@ impl Encoder {
         self.missed(&Line { key, index, name: name.name().as_bytes(), value, memo, at_once: !is_path }, out);
     }
 
+    /// Adds the lines of a section; those that follow one another as in an earlier one are not looked up.
+    pub fn section(&mut self, fields: &FieldSection, out: &mut Vec<u8>) {
+        let lines = fields.lines();
+        let mut place = self.sequence.begin();
+        let mut at = 0;
+        while let Some(line) = lines.get(at) {
+            let gone = self.newest - self.table.len() as u64;
+            let known = self.sequence.follow(&mut place, (fields, at), gone);
+            if known > 0 {
+                self.sequence.write(&place, known, self.newest, out);
+                at += known;
+                continue;
+            }
+            let (name, value) = (fields.bytes_at(line.name()), fields.bytes_at(line.value()));
+            if let Some(number) = self.line(line.field(), name, value, line.is_sensitive(), out) {
+                self.sequence.surprise(&mut place, (fields, line), number);
+            }
+            at += 1;
+        }
+        self.sequence.end(&place);
+    }
+
     /// Adds a field line; its name is written in lower case. A `sensitive` one is never indexed, here and by any hop (section
     /// 7.1.3); nor are credentials and cookies.
     pub fn field(&mut self, field: Field, name: &[u8], value: &[u8], sensitive: bool, out: &mut Vec<u8>) {
+        self.line(field, name, value, sensitive, out);
+    }
+
+    /// Adds a field line; gives the number of its entry, if it has one.
+    fn line(&mut self, field: Field, name: &[u8], value: &[u8], sensitive: bool, out: &mut Vec<u8>) -> Option<u64> {
         let Known { index, habit } = FIELDS[field as usize];
         let name = if field == Field::Other { name } else { field.name().as_bytes() };
         if sensitive || habit != Habit::Repeats {
             let kind = if sensitive || habit == Habit::Secret { 0x10 } else { 0 };
-            return literal(kind, usize::from(index), name, value, out);
+            literal(kind, usize::from(index), name, value, out);
+            return None;
         }
         let key = Key::field(field);
         let memo = if field == Field::Other { OTHERS + hash(name) % (MEMOS - OTHERS) } else { field as usize };
         if let Some(age) = self.find(memo, key, name, value) {
-            return integer(0x80, 0x7f, FIRST + age, out);
+            integer(0x80, 0x7f, FIRST + age, out);
+            return Some(self.newest - age as u64);
         }
-        self.missed(&Line { key, index, name, value, memo, at_once: true }, out);
+        self.missed(&Line { key, index, name, value, memo, at_once: true }, out).then_some(self.newest)
     }
 
     #[cfg(test)]
@@ -214,7 +248,7 @@ impl Encoder {
     #[inline]
     fn find(&self, memo: usize, key: Key, name: &[u8], value: &[u8]) -> Option<usize> {
         self.memos[memo].entries.into_iter().find_map(|number| {
-            let age = usize::from(self.newest.wrapping_sub(number));
+            let age = usize::from((self.newest as u8).wrapping_sub(number));
             let slot = self.table.get(age)?;
             let same = slot.key == key
                 && self.table.value(slot) == value
@@ -225,7 +259,7 @@ impl Encoder {
 
     /// The age of an entry of that name.
     fn named(&self, line: &Line<'_>) -> Option<usize> {
-        let ages = self.memos[line.memo].entries.map(|number| usize::from(self.newest.wrapping_sub(number)));
+        let ages = self.memos[line.memo].entries.map(|number| usize::from((self.newest as u8).wrapping_sub(number)));
         ages.into_iter().find(|age| {
             self.table.get(*age).is_some_and(|slot| {
                 slot.key == line.key && (line.key.is_known() || self.table.name(slot).eq_ignore_ascii_case(line.name))
@@ -233,9 +267,9 @@ impl Encoder {
         })
     }
 
-    /// Adds a line whose value is not in the table. It goes there if it is the first one, or came twice.
+    /// Adds a line whose value is not in the table. It goes there if it is the first one, or came twice; true: it did.
     #[inline(never)]
-    fn missed(&mut self, line: &Line<'_>, out: &mut Vec<u8>) {
+    fn missed(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
         let named = if line.index == 0 { self.named(line) } else { None };
         let index = named.map_or(usize::from(line.index), |age| FIRST + age);
         let memo = &mut self.memos[line.memo];
@@ -243,12 +277,15 @@ impl Encoder {
         let repeats = memo.missed == hash || (line.at_once && memo.missed == 0);
         memo.missed = hash;
         if line.key.field == Field::AcceptEncoding && line.value == STATIC[index - 1].value.as_bytes() {
-            return out.push(0x80 | line.index);
+            out.push(0x80 | line.index);
+            return false;
         }
         if !repeats || line.name.len() + line.value.len() + OVERHEAD > self.table.limit() / SHARE {
-            return literal(0, index, line.name, line.value, out);
+            literal(0, index, line.name, line.value, out);
+            return false;
         }
         self.insert(line, index, named.and_then(|age| self.table.get(age).copied()), out);
+        true
     }
 
     /// Adds a line that goes into the table; `like`: an entry that has its name.
@@ -272,9 +309,9 @@ impl Encoder {
         } else {
             text(line.value, out);
         }
-        self.newest = self.newest.wrapping_add(1);
+        self.newest += 1;
         let memo = &mut self.memos[line.memo];
-        memo.entries = [self.newest, memo.entries[0]];
+        memo.entries = [self.newest as u8, memo.entries[0]];
     }
 }
 

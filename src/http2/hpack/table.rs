@@ -142,7 +142,6 @@ impl Table {
     }
 
     /// The number of entries.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }

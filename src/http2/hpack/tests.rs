@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::message::FieldSection;
 use crate::testing::fixed;
 
 /// A field line that owns its bytes.
@@ -134,6 +135,36 @@ proptest! {
             for ((name, value, sensitive), (came_name, came_value, came_sensitive)) in lines.iter().zip(&decoded) {
                 prop_assert_eq!((name.to_ascii_lowercase(), value), (came_name.clone(), came_value));
                 prop_assert!(*came_sensitive || !*sensitive || name[0] == b':');
+            }
+            prop_assert_eq!(other.decode(&block).unwrap(), without_marks(decoded));
+            prop_assert_eq!(entries(encoder.table()), entries(decoder.table()));
+        }
+    }
+
+    #[test]
+    fn sections_that_are_much_alike_are_decoded_here_and_elsewhere(
+        lines in vec((any_name(), any_value(), prop::bool::weighted(0.1)), 6),
+        turns in vec((prop_oneof![8 => Just(Vec::new()), 1 => vec(0..5000usize, 1..3)], vec(0..6usize, 0..8)), 1..40),
+    ) {
+        let (mut encoder, mut decoder, mut other) = (Encoder::new(), Decoder::new(TABLE), fluke_hpack::Decoder::new());
+        other.set_max_allowed_table_size(TABLE);
+        for (sizes, chosen) in turns {
+            let mut fields = FieldSection::new();
+            // The other one takes no block that has nothing but updates.
+            fields.append("x-first", b"1");
+            for (name, value, sensitive) in chosen.iter().map(|at| &lines[*at]).filter(|line| line.0[0] != b':') {
+                fields.append_entry(Field::of(name), name, value, *sensitive);
+            }
+            let mut block = Vec::new();
+            sizes.iter().for_each(|size| encoder.resize(*size));
+            encoder.begin(&mut block);
+            encoder.section(&fields, &mut block);
+            let decoded = decode(&mut decoder, &block).unwrap();
+            let said: Vec<_> = fields.entries().map(|(_, name, value, mark)| (name.to_ascii_lowercase(), value, mark)).collect();
+            prop_assert_eq!(decoded.len(), said.len());
+            for ((name, value, mark), (came_name, came_value, came_mark)) in said.iter().zip(&decoded) {
+                prop_assert_eq!((name, *value), (came_name, &came_value[..]));
+                prop_assert!(*came_mark || !*mark);
             }
             prop_assert_eq!(other.decode(&block).unwrap(), without_marks(decoded));
             prop_assert_eq!(entries(encoder.table()), entries(decoder.table()));

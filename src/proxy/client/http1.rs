@@ -10,7 +10,7 @@ use http::{Method, StatusCode, Version};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use super::super::carrier::{Errand, Sender, carry};
+use super::super::carrier::{Errand, carry};
 use super::super::exchange::ConnectionInfo;
 use super::super::fault::Fault;
 use super::super::worker::Worker;
@@ -86,9 +86,7 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, vis
                     client.close();
                 }
                 let (worker, info) = (Rc::clone(&worker), Rc::clone(&info));
-                let errand = Errand { worker, info, sender: Sender::Http1(client), request };
-                let Sender::Http1(back) = carry(errand).await else { return };
-                client = back;
+                client = carry(Errand { worker, info, client, request }).await;
             }
             // Boxed, since it is rare.
             Next::Refused(fault) => {

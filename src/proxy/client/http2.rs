@@ -1,4 +1,4 @@
-//! Clients on HTTP/2: a task for the connection, and one for each request.
+//! Clients on HTTP/2: a task for the connection, and one for each request while it is under way.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
-use super::super::carrier::{Errand, Sender, carry};
+use super::super::courier::{self, Errand};
 use super::super::exchange::ConnectionInfo;
 use super::super::fault::Fault;
 use super::super::worker::Worker;
@@ -32,6 +32,8 @@ pub struct Http2Client {
     pub body: Http2,
     /// The answer is to be a head alone.
     pub head_request: bool,
+    /// Its deadlines.
+    pub alarm: Alarm,
 }
 
 /// Serves a connection to its end.
@@ -81,17 +83,15 @@ impl Callers {
         let Arrived { key, request } = arrived;
         let (worker, info) = (Rc::clone(&self.worker), Rc::clone(&self.info));
         let head_request = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
-        let mut client = Http2Client { body: Http2::new(session.clone(), key), head_request };
+        let body = Http2::new(session.clone(), key);
+        let mut client = Http2Client { body, head_request, alarm: Alarm::default() };
         let Some(request) = request else {
             tokio::task::spawn_local(async move {
                 refuse(&worker, &info, &mut Client::Http2(&mut client), Fault::HeadTooLarge).await;
             });
             return;
         };
-        let carrying = carry(Errand { worker, info, sender: Sender::Http2(Box::new(client)), request });
-        tokio::task::spawn_local(async move {
-            carrying.await;
-        });
+        courier::send(Errand { worker, info, client, request });
     }
 }
 

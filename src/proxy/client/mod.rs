@@ -132,18 +132,19 @@ impl Client<'_> {
         }
     }
 
-    /// The alarm of its connection, where that has one of its own, for as long as a request is carried.
+    /// The alarm of its connection, or of who carries its request, for as long as that is carried.
     pub fn lend_alarm(&mut self) -> Alarm {
         match self {
             Self::Http1(client) => std::mem::take(&mut client.alarm),
-            Self::Http2(_) => Alarm::default(),
+            Self::Http2(client) => std::mem::take(&mut client.alarm),
         }
     }
 
     /// Takes it back.
     pub fn return_alarm(&mut self, alarm: Alarm) {
-        if let Self::Http1(client) = self {
-            client.alarm = alarm;
+        match self {
+            Self::Http1(client) => client.alarm = alarm,
+            Self::Http2(client) => client.alarm = alarm,
         }
     }
 
@@ -174,6 +175,13 @@ impl Source for Client<'_> {
         match self {
             Self::Http1(client) => client.body.consume(count),
             Self::Http2(client) => client.body.consume(count),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Http1(client) => client.body.has_ended(),
+            Self::Http2(client) => client.body.has_ended(),
         }
     }
 

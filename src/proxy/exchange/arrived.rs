@@ -271,6 +271,9 @@ impl<'a> Arrived<'a> {
         request: &mut Request,
         going: &mut Option<Going>,
     ) -> Result<(), Box<Own>> {
+        if let Outcome::Hold { found, .. } | Outcome::Reject(Refusal::NoEndpoint { found, .. }) = &outcome {
+            self.not_opened(Some(&self.snapshot.rules[found.rule]), request, upgrade.as_ref());
+        }
         match outcome {
             Outcome::Forward(decision) => self.begin(decision, upgrade, request, going),
             Outcome::Hold { found, version } => Err(Box::new(self.reject(Refusal::NoEndpoint { found, version }))),

@@ -50,6 +50,7 @@ impl Arrived<'_> {
         mut wanted: Wanted,
     ) -> Result<Outcome, Fault> {
         let rule = self.snapshot.rules.iter().find(|rule| rule.body.split_id == wanted.split);
+        self.not_opened(rule, request, upgrade);
         let version = rule.and_then(|rule| rule.body.versions.get(wanted.version));
         let version = version.map_or(VersionId::UNROUTED, |version| version.id);
         let OnEmpty::Hold(timeout) = rule.map_or(OnEmpty::Reject, |rule| rule.body.split.on_empty) else {

@@ -82,6 +82,10 @@ impl<S: Source> Source for Followed<'_, S> {
         self.rest.consume(count);
     }
 
+    fn has_ended(&self) -> bool {
+        self.rest.has_ended()
+    }
+
     fn trailers(&mut self) -> Option<FieldSection> {
         self.rest.trailers()
     }

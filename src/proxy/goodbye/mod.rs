@@ -1,4 +1,4 @@
-//! Asking a long-lived connection to end, in the tongue of its protocol: a Close frame between two frames, the end of a stream
+//! Asking a long-lived connection to end, in the tongue of its protocol: a Close frame between two messages, the end of a stream
 //! of events after a blank line, a gRPC status between two messages.
 //!
 //! A [`Parting`] follows what goes to the client, so that it knows where a message ends; once it is asked, it stands between
@@ -87,6 +87,18 @@ impl Parting {
         }
         if self.stage == Stage::Open && !matches!(self.tongue, Tongue::Foreign) {
             self.stage = Stage::Asked;
+        }
+    }
+
+    /// Whether it waits for the end of what was begun.
+    pub fn waits(&self) -> bool {
+        self.stage == Stage::Asked
+    }
+
+    /// The rest of a WebSocket's message is not waited for any longer, but for that of its frame.
+    pub fn hurry(&mut self) {
+        if let Tongue::WebSocket(frames, _) = &mut self.tongue {
+            frames.hurry();
         }
     }
 

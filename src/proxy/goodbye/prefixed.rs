@@ -15,6 +15,11 @@ pub trait Form: Copy {
 
     /// A piece has gone whole.
     fn ended(&mut self) {}
+
+    /// Whether more pieces belong to what has gone.
+    fn is_midway(&self) -> bool {
+        false
+    }
 }
 
 /// The longest head of any form, bytes.
@@ -38,10 +43,10 @@ impl<F: Form> Prefixed<F> {
         self.have == 0
     }
 
-    /// How many bytes of `data` go until the last piece has gone whole; none: more than there are.
+    /// How many bytes of `data` go until the last piece, and what belongs to it, has gone whole; none: more than there are.
     pub fn to_boundary(mut self, data: &[u8]) -> Option<usize> {
         let mut gone = 0;
-        while !self.is_between() {
+        while !self.is_between() || self.form.is_midway() {
             match self.step(&data[gone..]) {
                 0 => return None,
                 count => gone += count,

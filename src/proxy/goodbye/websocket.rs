@@ -1,5 +1,6 @@
-//! WebSocket: a Close frame between two frames (RFC 6455 sections 5.4 and 7). Control frames may stand between the fragments
-//! of a message and are never compressed, so that the end of any frame is a place for one.
+//! WebSocket: a Close frame between two messages, or between two frames where that takes too long (RFC 6455 sections 5.4 and 7).
+//! Control frames may stand between the fragments of a message and are never compressed, so that the end of any frame is a place
+//! for one; but nothing follows a Close frame, and some clients take a message that was begun for a broken one.
 
 use super::prefixed::{Form, Prefixed};
 
@@ -13,6 +14,10 @@ const CLOSE: u8 = 0x8;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Frame {
     closed: bool,
+    /// More fragments of a message are to come.
+    fragments: bool,
+    /// They are not waited for.
+    hurried: bool,
 }
 
 impl Form for Frame {
@@ -36,7 +41,15 @@ impl Form for Frame {
     }
 
     fn headed(&mut self, head: &[u8]) {
-        self.closed |= head[0] & 0x0f == CLOSE;
+        let (last, opcode) = (head[0] & 0x80 != 0, head[0] & 0x0f);
+        self.closed |= opcode == CLOSE;
+        if opcode < CLOSE {
+            self.fragments = !last;
+        }
+    }
+
+    fn is_midway(&self) -> bool {
+        self.fragments && !self.hurried && !self.closed
     }
 }
 
@@ -44,6 +57,11 @@ impl Frames {
     /// Whether a Close frame has gone; nothing follows it (section 5.5.1).
     pub fn is_closed(&self) -> bool {
         self.form.closed && self.is_between()
+    }
+
+    /// A message need not go whole.
+    pub fn hurry(&mut self) {
+        self.form.hurried = true;
     }
 }
 

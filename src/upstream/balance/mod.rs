@@ -147,15 +147,18 @@ impl Field<'_> {
         if self.split.endpoints.slow_start.is_zero() {
             return Some(next);
         }
-        // Who is not warm yet leaves most of its turns to others, whoever they are, so that no neighbour gets them all.
-        let (now, mut chosen) = (draw.clock.now(), next);
-        for _ in 0..self.endpoints.len() {
-            if draw.rng.f32() < self.warmth(chosen, now) {
-                return Some(chosen);
-            }
-            chosen = self.eligible().min_by_key(after(draw.rng.usize(..self.endpoints.len())))?;
+        let now = draw.clock.now();
+        if draw.rng.f32() < self.warmth(next, now) {
+            return Some(next);
         }
-        Some(next)
+        // Who is not warm yet leaves most of its turns to all, by how warm they are: so each gets its share of the whole.
+        let whole: f32 = self.eligible().map(|i| self.warmth(i, now)).sum();
+        let mut left = draw.rng.f32() * whole;
+        let chosen = self.eligible().find(|i| {
+            left -= self.warmth(*i, now);
+            left < 0.0
+        });
+        chosen.or(Some(next))
     }
 
     /// The one with the fewest requests in flight. The turn breaks ties, so that idle endpoints still take turns.

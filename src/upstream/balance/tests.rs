@@ -252,6 +252,21 @@ fn a_new_endpoint_among_old_ones_gets_a_growing_share() {
     }
 }
 
+#[test]
+fn one_of_two_begins_with_a_tenth_of_what_the_other_has() {
+    let (split, endpoints) = (starting_slowly(Balance::RoundRobin), endpoints(2));
+    let mut picker = Picker::new(9);
+    let begun = Moment(picker.now.0.wrapping_add(100_000));
+    endpoints[1].health.eject();
+    endpoints[1].health.restore(5, begun);
+    for (seconds, warmth) in [(0, 0.1), (5, 0.5), (10, 1.0)] {
+        picker.now = Moment(begun.0.wrapping_add(seconds * 1000));
+        let counts = picker.counts(&endpoints, &split, 10_000);
+        let share = counts[1] as f64 / 10_000.0;
+        assert!((share - warmth / (1.0 + warmth)).abs() < 0.02, "after {seconds} s: {share}");
+    }
+}
+
 /// The share of the last endpoint where each holds what it gets for a while: 30 requests are in flight.
 fn loaded(picker: &mut Picker, endpoints: &[Arc<Endpoint>], split: &Split) -> f64 {
     let mut held = std::collections::VecDeque::new();

@@ -57,6 +57,8 @@ fn whatever_is_lost_fails() {
 fn recreate_fails_if_both_versions_served() {
     let apart = [(SHORT, 10, 12, "v1"), (SHORT, 110, 150, "v2"), (SHORT, 201, 202, "v2"), (SHORT, 203, 230, "v1")];
     assert_eq!(report(Strategy::Recreate, &apart).verdict(), Ok(()));
+    let at_once = [apart[0], apart[1], apart[3]];
+    assert_eq!(report(Strategy::Recreate, &at_once).verdict(), Ok(()));
     let mixed = [apart[0], apart[1], (SHORT, 120, 160, "v1"), apart[2], apart[3]];
     assert!(report(Strategy::Recreate, &mixed).verdict().unwrap_err().contains("at the same time"));
 }

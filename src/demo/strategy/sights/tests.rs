@@ -81,6 +81,8 @@ fn a_gap_is_there_only_if_no_answers_overlap() {
         sights(start, &[(1, Kind::Short, 0, 10, "v1"), (2, Kind::Short, 0, 30, "v2"), (1, Kind::Events, 0, 31, "v1")]);
     assert_eq!(mixed.gap(("v1", "v2"), span), None);
     assert_eq!(apart.gap(("v2", "v3"), span), None);
+    // The one that ends need not answer once more after that was decided.
+    assert_eq!(apart.gap(("v1", "v2"), (at(start, 20), at(start, 1000))), Some(Duration::from_millis(20)));
 }
 
 #[test]

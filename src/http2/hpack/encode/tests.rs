@@ -1,4 +1,6 @@
+use super::super::{Decoder, Entry};
 use super::*;
+use crate::message::Span;
 
 /// The block of field lines.
 fn block(encoder: &mut Encoder, lines: &[(&str, &str)]) -> Vec<u8> {
@@ -117,4 +119,111 @@ fn a_smaller_table_is_told_at_the_start_of_the_next_block_with_the_lowest_size_b
     assert_eq!(block(&mut encoder, &[]), b"");
     encoder.resize(30);
     assert_eq!(block(&mut encoder, &[("server", "weir")]), b"\x3e\x0f\x27\x04weir");
+}
+
+fn section(lines: &[(&str, &str)]) -> FieldSection {
+    let mut fields = FieldSection::new();
+    lines.iter().for_each(|(name, value)| fields.append(*name, value.as_bytes()));
+    fields
+}
+
+/// The block of a section, after the decoder has found in it what the section says.
+fn checked(encoder: &mut Encoder, decoder: &mut Decoder, fields: &FieldSection) -> Vec<u8> {
+    let mut out = Vec::new();
+    encoder.begin(&mut out);
+    encoder.section(fields, &mut out);
+    let mut decoded = Vec::new();
+    let each = &mut |entry: Entry<'_>| decoded.push((entry.name.to_vec(), entry.value.to_vec(), entry.sensitive));
+    decoder.decode(&out, each).unwrap();
+    let said = fields.entries().map(|(_, name, value, mark)| (name.to_ascii_lowercase(), value.to_vec(), mark));
+    assert_eq!(decoded, said.collect::<Vec<_>>());
+    out
+}
+
+/// Both ends, after a section has come so often that it is remembered.
+fn after(lines: &[(&str, &str)]) -> (Encoder, Decoder) {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(TABLE));
+    (0..4).for_each(|_| _ = checked(&mut encoder, &mut decoder, &section(lines)));
+    assert!(encoder.sequence.knows() > 0);
+    (encoder, decoder)
+}
+
+const LINES: [(&str, &str); 4] = [("Server", "weir"), ("x-one", "1"), ("vary", "accept"), ("x-two", "2")];
+
+#[test]
+fn a_section_that_comes_again_is_its_indices() {
+    let (mut encoder, mut decoder) = after(&LINES);
+    assert_eq!(checked(&mut encoder, &mut decoder, &section(&LINES)), [0xc1, 0xc0, 0xbf, 0xbe]);
+    assert_eq!(encoder.sequence.knows(), 4);
+}
+
+#[test]
+fn lines_may_be_left_out_added_changed_or_in_another_order() {
+    let (mut encoder, mut decoder) = after(&LINES);
+    for at in 0..LINES.len() {
+        let (mut without, mut more, mut other, mut turned) =
+            (LINES.to_vec(), LINES.to_vec(), LINES.to_vec(), LINES.to_vec());
+        without.remove(at);
+        more.insert(at, ("x-new", "1"));
+        other[at].1 = "another";
+        turned.rotate_left(at);
+        for lines in [without, more, other, turned] {
+            checked(&mut encoder, &mut decoder, &section(&lines));
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_was_evicted_is_not_named_again() {
+    let (mut encoder, mut decoder) = after(&LINES);
+    for n in 0..300 {
+        // One more entry for each, so that those of the section go one after the other.
+        checked(&mut encoder, &mut decoder, &section(&[(&format!("x-{n}"), "v")]));
+        if n % 7 == 0 {
+            checked(&mut encoder, &mut decoder, &section(&LINES));
+        }
+    }
+}
+
+#[test]
+fn a_section_that_was_remembered_is_nothing_in_a_table_made_smaller() {
+    for sizes in [&[0][..], &[40], &[0, 4096], &[100, 4096]] {
+        let (mut encoder, mut decoder) = after(&LINES);
+        sizes.iter().for_each(|size| encoder.resize(*size));
+        for _ in 0..3 {
+            checked(&mut encoder, &mut decoder, &section(&LINES));
+        }
+    }
+}
+
+#[test]
+fn a_line_that_is_sensitive_this_time_is_never_indexed() {
+    let (mut encoder, mut decoder) = after(&LINES);
+    let mut fields = FieldSection::new();
+    for (name, value) in LINES {
+        fields.append_entry(Field::of(name.as_bytes()), name.as_bytes(), value.as_bytes(), name == "x-one");
+    }
+    let out = checked(&mut encoder, &mut decoder, &fields);
+    assert_eq!(out, b"\xc1\x10\x05x-one\x011\xbf\xbe");
+}
+
+#[test]
+fn the_same_bytes_with_another_value_in_them_are_another_line() {
+    // White space before a value belongs to it or not, by who has read the line.
+    let (mut encoder, mut decoder) = after(&[("x-one", " 1")]);
+    let mut fields = FieldSection::of_head(b"x-one:  1\r\n");
+    fields.line_at(Span::new(0, 5), Span::new(8, 9), 11);
+    checked(&mut encoder, &mut decoder, &fields);
+}
+
+#[test]
+fn what_keeps_changing_is_not_remembered_each_time() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(TABLE));
+    let mut remembered = 0;
+    for n in 0..1000 {
+        let learns = encoder.sequence.is_about_to_learn();
+        checked(&mut encoder, &mut decoder, &section(&[(&format!("x-{n}"), "v")]));
+        remembered += u32::from(learns);
+    }
+    assert!((5..40).contains(&remembered), "{remembered}");
 }

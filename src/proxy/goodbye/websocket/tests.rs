@@ -27,8 +27,8 @@ fn frame(opcode: u8, length: usize, masked: bool) -> Vec<u8> {
 fn the_end_of_every_kind_of_frame_is_found_however_the_bytes_come() {
     for length in [0, 1, 125, 126, 127, 65_535, 65_536, 100_000] {
         for masked in [false, true] {
-            let bytes = [frame(0x02, length, masked), frame(0x81, 3, masked)].concat();
-            let first = frame(0x02, length, masked).len();
+            let bytes = [frame(0x82, length, masked), frame(0x81, 3, masked)].concat();
+            let first = frame(0x82, length, masked).len();
             for cut in [1, 2, 3, 9, 13, first - 1] {
                 let cut = cut.min(first - 1);
                 let mut frames = Frames::default();
@@ -42,6 +42,23 @@ fn the_end_of_every_kind_of_frame_is_found_however_the_bytes_come() {
             }
         }
     }
+}
+
+#[test]
+fn a_message_in_fragments_goes_whole_unless_that_takes_too_long() {
+    // A ping may stand between the fragments (section 5.5).
+    let (first, ping) = (frame(0x01, 20, false), frame(0x89, 4, false));
+    let (second, last) = (frame(0x00, 7, false), frame(0x80, 3, false));
+    let mut frames = Frames::default();
+    frames.advance(&first);
+    let rest = [ping.clone(), second.clone(), last].concat();
+    assert_eq!(frames.to_boundary(&[rest.clone(), frame(0x81, 5, false)].concat()), Some(rest.len()));
+    assert_eq!(frames.to_boundary(&[ping.clone(), second].concat()), None);
+    assert_eq!(frames.to_boundary(&[]), None);
+    frames.hurry();
+    assert_eq!(frames.to_boundary(&rest), Some(0));
+    frames.advance(&ping[..2]);
+    assert_eq!(frames.to_boundary(&rest), Some(4));
 }
 
 #[test]
