@@ -95,7 +95,7 @@ impl<'o> Owners<'o> {
     /// Whether a place of the status was written by us, and no part of it by anybody else.
     fn is_ours(&self, place: &[&str]) -> bool {
         let has = |fields: &&Value| place.iter().try_fold(*fields, |fields, key| fields.get(key)).is_some();
-        self.ours.iter().any(|fields| has(fields)) && !self.others.iter().any(|fields| has(fields))
+        self.ours.iter().any(has) && !self.others.iter().any(has)
     }
 }
 
