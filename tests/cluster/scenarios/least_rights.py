@@ -44,9 +44,13 @@ def run(scenario):
     return "two namespaces served and told with a Role in each, a third left alone, no right missing"
 
 
+def is_object(document):
+    return re.search(r"^kind: ", document, re.MULTILINE)
+
+
 def install(kube, text):
     """Applies each object in its own namespace, as Helm does."""
-    for document in text.split("\n---\n"):
+    for document in filter(is_object, text.split("\n---\n")):
         namespace = re.search(r"^  namespace: (\S+)$", document, re.MULTILINE)
         kube.apply(document, namespace[1] if namespace else NAMESPACE)
 
