@@ -2,6 +2,7 @@
 //!
 //! Threads: one per worker, each with a local runtime of its own, and the caller's runtime for all that controls them.
 
+mod ending;
 #[cfg(feature = "kubernetes")]
 mod figures;
 mod handover;
@@ -27,7 +28,6 @@ use prometheus::IntCounter;
 use thiserror::Error;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::admin::{self, Access, Admin, AdminSocket};
 use crate::control::{ApplyError, Control, EventKind, Fleet, TICK};
@@ -39,6 +39,7 @@ use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
 use crate::source::file::{self, Diagnostics, NameWatcher, Names, News, Watcher};
 
+use ending::{Ending, Why};
 pub use handover::HandoverError;
 use handover::{Inherited, Place, Purpose, Sockets};
 #[cfg(feature = "kubernetes")]
@@ -166,44 +167,58 @@ impl Process {
     /// Ends in peace: readiness fails, requests are served for `shutdown.delay`, then refused, and those in flight finish
     /// within `shutdown.timeout`. Returns how many had to be cut.
     pub async fn end(self) -> usize {
+        self.end_unless(std::future::pending()).await.unwrap_or(0)
+    }
+
+    /// The same; none if `hurry` came first.
+    async fn end_unless(self, hurry: impl Future<Output = ()>) -> Option<usize> {
+        let mut hurry = std::pin::pin!(hurry);
         let Shutdown { delay, timeout } = self.shutdown;
         let message = format!("served for {delay:?} more, then what is in flight has {timeout:?}");
         self.control.events().tell(EventKind::ShuttingDown, "", "", message);
+        let mut ending = Ending::begin(delay, timeout);
         self.phase.send_replace(Phase::Leaving);
-        tokio::time::sleep(delay).await;
+        if !ending.settled(&mut hurry).await {
+            return None;
+        }
         self.phase.send_replace(Phase::Refusing);
-        let deadline = Instant::now() + timeout;
         self.control.drain_all(timeout);
-        let cut = idle(&self.control, deadline).await;
+        let is_idle = || self.control.in_flight() == 0;
+        let cut = match ending.drained(is_idle, &mut hurry).await {
+            Why::Hurry => return None,
+            Why::Empty => 0,
+            Why::Deadline => self.control.in_flight(),
+        };
         // What the kernel has accepted in our name is still answered.
         self.control.stop_listening();
         // Such a connection is in flight only once its request has been read.
         tokio::time::sleep(LAST_WORDS).await;
-        idle(&self.control, deadline.min(Instant::now() + LAST_WORDS)).await;
+        Ending::begin(Duration::ZERO, LAST_WORDS).drained(is_idle, &mut hurry).await;
         // Those that were cut are in flight no more.
         let cut = cut + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
         self.stop();
-        cut
+        Some(cut)
     }
 
     /// Ends in peace, since another process serves on the same sockets: what is here finishes within `shutdown.timeout`, and
-    /// clients go to the other process with their next request. Returns how many connections had to be cut.
-    async fn make_room(mut self) -> usize {
+    /// clients go to the other process with their next request. Returns how many connections had to be cut; none if `hurry` came
+    /// first.
+    async fn make_room(mut self, hurry: impl Future<Output = ()>) -> Option<usize> {
+        let mut hurry = std::pin::pin!(hurry);
         let Shutdown { timeout, .. } = self.shutdown;
         self.phase.send_replace(Phase::Leaving);
         self.admin.clear();
         self.control.stop_listening();
         // What stays is asked to go, and comes again to the other process.
         self.control.drain_all(timeout);
-        let deadline = Instant::now() + timeout;
-        let mut interval = tokio::time::interval(LOOK);
-        while self.control.connection_count() > 0 && Instant::now() < deadline {
-            interval.tick().await;
+        let is_empty = || self.control.connection_count() == 0;
+        if Ending::begin(Duration::ZERO, timeout).drained(is_empty, &mut hurry).await == Why::Hurry {
+            return None;
         }
         let cut =
             self.control.connection_count() + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
         self.stop();
-        cut
+        Some(cut)
     }
 
     /// Every listening socket, for another process.
@@ -295,9 +310,6 @@ fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError
     Ok(())
 }
 
-/// How often it is looked whether something is still in flight at the end.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// What the control side does by itself.
 async fn tend(control: Arc<Control>) {
     tokio::join!(tick(&control), control.check_health());
@@ -316,15 +328,6 @@ async fn tick(control: &Control) {
             never = &mut pages => match never {},
         }
     }
-}
-
-/// Waits until nothing is in flight; returns what still is at the deadline.
-async fn idle(control: &Control, deadline: Instant) -> usize {
-    let mut interval = tokio::time::interval(LOOK);
-    while control.in_flight() > 0 && Instant::now() < deadline {
-        interval.tick().await;
-    }
-    control.in_flight()
 }
 
 /// What a configuration serves, in a line.
@@ -395,23 +398,19 @@ async fn make_room(process: Process, pid: u32, signals: &mut Signals) {
         tracing::info!("it is ending already; a second signal ends it at once");
         signals.end().await;
     };
-    tokio::select! {
-        cut = process.make_room() => match cut {
-            0 => tracing::info!("ended; nothing was cut"),
-            cut => tracing::warn!(cut, "ended at the deadline; connections were cut"),
-        },
-        () = impatient => tracing::warn!("ended at once, as a second signal asked"),
+    match process.make_room(impatient).await {
+        Some(0) => tracing::info!("ended; nothing was cut"),
+        Some(cut) => tracing::warn!(cut, "ended at the deadline; connections were cut"),
+        None => tracing::warn!("ended at once, as a second signal asked"),
     }
 }
 
 /// Ends the process in peace, or at once on a second signal.
 async fn leave(process: Process, signals: &mut Signals) {
-    tokio::select! {
-        cut = process.end() => match cut {
-            0 => tracing::info!("ended; nothing was cut"),
-            cut => tracing::warn!(cut, "ended at the deadline; requests and connections were cut"),
-        },
-        () = signals.end() => tracing::warn!("ended at once, as a second signal asked"),
+    match process.end_unless(signals.end()).await {
+        Some(0) => tracing::info!("ended; nothing was cut"),
+        Some(cut) => tracing::warn!(cut, "ended at the deadline; requests and connections were cut"),
+        None => tracing::warn!("ended at once, as a second signal asked"),
     }
 }
 

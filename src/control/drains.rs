@@ -2,29 +2,38 @@
 //!
 //! Every change of what is served is compared with what was served before. An endpoint that a version of a route does not
 //! select any more, or only at weight 0, settles, drains and is forgotten; one that is wanted again takes its connections
-//! back. The guard takes no part: what it diverts drains nothing.
+//! back. The guard takes no part: what it diverts drains nothing. Endpoints, versions, listeners and the process all follow
+//! [`DrainState`].
 
 mod broad;
+mod ends;
+mod figures;
+mod homes;
+mod place;
 mod standing;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use broad::Broad;
-use standing::{Standing, changed, standings, weighted};
+use ends::{Ends, is_of};
+use figures::Past;
+use homes::Homes;
+use place::Place;
+use standing::{Standing, changed, standings};
 
 use super::Fleet;
-use super::events::{EventKind, Events};
-use crate::drain::{Cause, Closed, DrainState, Event, Named, Order, Progress, Subject};
+use super::events::Events;
+use crate::drain::{Cause, Closed, DrainState, Event, Named, Progress, Subject};
 use crate::endpoint::{Endpoint, SiteId};
 use crate::model::{Drain, RouteKey};
 use crate::proxy::Command;
-use crate::record::DrainFigures;
-use crate::snapshot::{MAX_VERSIONS, PerVersion, RuleBody, Snapshot};
+use crate::snapshot::{PerVersion, RuleBody, Snapshot};
 
 /// How long a change may take to arrive whole in a cluster.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -33,41 +42,20 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A call that is in flight when a drain begins is known as one that lives long by then.
 const LATE: Duration = Duration::from_secs(1);
 
-/// The route that stands for those beyond the bound on series.
-const OVERFLOW: &str = "_overflow";
-
 /// What drains.
 #[derive(Default)]
 pub struct Drains {
     places: HashMap<(RouteKey, SiteId), Place>,
     /// Drains that were ended while some of those who were asked had not gone yet.
     past: Vec<(Named, Arc<Progress>)>,
-    /// Connections that ended in drains that are over, by version and [`Closed`]; only where any did.
-    closed: BTreeMap<Named, [u64; Closed::ALL.len()]>,
+    /// What was counted in drains that are over.
+    over: Past,
     /// Drains of listeners, and of the process.
     broad: Vec<Broad>,
-    /// Versions that have lost their weight, and when their sticky clients move on.
-    homes: HashMap<Named, Instant>,
-    /// Versions whose sticky clients have moved on.
-    retired: HashSet<Named>,
-}
-
-/// An endpoint of a route on its way out.
-struct Place {
-    state: DrainState,
-    /// The version that it was of.
-    version: Arc<str>,
-    endpoint: Arc<Endpoint>,
-    drain: Drain,
-    /// Connections that were decided before belong to it.
-    generation: u64,
-    progress: Arc<Progress>,
-    /// Whether the workers were told to drain it.
-    ordered: bool,
-    /// Whether anybody else was told that it drains.
-    told: bool,
-    /// Nothing is left that lives long; what is in flight still may turn out to, and is then asked.
-    quiet: bool,
+    /// Versions that have lost their weight.
+    homes: Homes,
+    /// When pods end by themselves.
+    ends: Ends,
 }
 
 /// What was served before, and what is from now on.
@@ -77,11 +65,16 @@ pub struct Change<'a> {
     pub after: &'a Snapshot,
     /// Endpoints that say themselves that they are on their way out.
     pub leaving: &'a [SocketAddr],
+    /// Pods of which is known when they end.
+    pub ending: &'a [(Arc<str>, Timestamp)],
+    /// The time by which that was said.
+    pub wall: Timestamp,
 }
 
 impl Drains {
     /// Looks at a change of what is served.
     pub fn changed(&mut self, change: Change<'_>, fleet: &Fleet, now: Instant) {
+        let moved = self.ends.learn(change.ending, (change.wall, now));
         for route in changed(change.before, change.after) {
             let before = standings(change.before, route);
             let after = standings(change.after, route);
@@ -102,13 +95,15 @@ impl Drains {
             for endpoint in after.iter().filter(|(_, standing)| standing.wanted).map(|(endpoint, _)| endpoint) {
                 self.keep(route, *endpoint, fleet);
             }
-            self.homes(route, change, now);
+            self.homes.changed(route, change, &self.ends, now);
         }
         for place in self.places.values_mut().filter(|place| change.leaving.contains(&place.endpoint.address)) {
-            let event = Event::Unwanted { cause: Cause::Terminating, settle: Duration::ZERO };
-            place.state = place.state.step(event, now, place.drain.timeout);
+            place.step(Event::Unwanted { cause: Cause::Terminating, settle: Duration::ZERO }, now);
         }
-        self.begin(fleet);
+        if !moved.is_empty() {
+            self.follow(&moved, change.after, fleet, now);
+        }
+        self.order(fleet);
     }
 
     fn step(
@@ -121,18 +116,37 @@ impl Drains {
         if event == Event::Wanted {
             return;
         }
-        let place = self.places.entry((route.clone(), site)).or_insert_with(|| Place {
-            state: DrainState::Serving,
-            version: Arc::clone(&was.version),
-            endpoint: Arc::clone(&was.endpoint),
-            drain: was.drain,
-            generation,
-            progress: Arc::default(),
-            ordered: false,
-            told: false,
-            quiet: false,
-        });
-        place.state = place.state.step(event, now, place.drain.timeout);
+        let end = self.ends.of(&was.endpoint);
+        let place = self.places.entry((route.clone(), site)).or_insert_with(|| Place::new(was, generation, end));
+        place.step(event, now);
+    }
+
+    /// Something else is known of when pods end. What is there without weight drains before they do, even if it never had any.
+    fn follow(&mut self, pods: &HashSet<Arc<str>>, served: &Snapshot, fleet: &Fleet, now: Instant) {
+        let mut kept = Vec::new();
+        for (key, place) in self.places.iter_mut().filter(|(_, place)| is_of(&place.endpoint, pods)) {
+            place.terms.end = self.ends.of(&place.endpoint);
+            match place.terms.end {
+                None if place.cause() == Some(Cause::Ending) => kept.push(key.clone()),
+                _ => place.step(Event::Tick, now),
+            }
+        }
+        kept.iter().for_each(|(route, endpoint)| self.keep(route, *endpoint, fleet));
+        let about =
+            |body: &RuleBody| body.versions.iter().flat_map(|version| &version.endpoints).any(|e| is_of(e, pods));
+        let rules = served.rules.iter().filter(|rule| about(&rule.body));
+        for route in rules.map(|rule| &rule.body.route).collect::<HashSet<_>>() {
+            self.homes.follow(route, served, &self.ends);
+            for (site, is) in
+                standings(served, route).into_iter().filter(|(_, is)| !is.wanted && is_of(&is.endpoint, pods))
+            {
+                let known = self.places.contains_key(&(route.clone(), site));
+                if !known && self.ends.of(&is.endpoint).is_some() {
+                    let event = Event::Unwanted { cause: Cause::Ending, settle: settle(route, &is.drain) };
+                    self.step((route, site), (&is, event), served.generation, now);
+                }
+            }
+        }
     }
 
     /// An endpoint is wanted: its connections stay.
@@ -144,76 +158,28 @@ impl Drains {
         }
     }
 
-    /// When sticky clients of versions move on that have lost their weight; only where somebody wrote how they drain.
-    fn homes(&mut self, route: &RouteKey, change: Change<'_>, now: Instant) {
-        let had = weighted(change.before, route);
-        let has = weighted(change.after, route);
-        // Nobody knows when its versions lost their weight, such as after a restart: it is taken to be now.
-        let is_new = change.before.rules_of(route).next().is_none();
-        self.homes.retain(|named, _| named.0 != *route || !has.contains(&named.1));
-        self.retired.retain(|named| named.0 != *route || !has.contains(&named.1));
-        for (_, rule) in change.after.rules_of(route).filter(|(_, rule)| rule.body.split.sticky.is_some()) {
-            let Some(drain) = rule.body.split.drain.as_deref() else { continue };
-            let lost = |name| (is_new || had.contains(name)) && !has.contains(name);
-            for version in rule.body.versions.iter().filter(|version| lost(&version.name)) {
-                self.homes
-                    .insert((route.clone(), Arc::clone(&version.name)), now + settle(route, drain) + drain.timeout);
-            }
-        }
-    }
-
     /// Whether sticky clients of any version move on from now on that did not before.
     pub fn retire(&mut self, now: Instant) -> bool {
-        let due: Vec<Named> = self.homes.extract_if(|_, until| now >= *until).map(|(named, _)| named).collect();
-        let any = !due.is_empty();
-        self.retired.extend(due);
-        any
+        self.homes.pass(now)
     }
 
     /// The versions of a rule whose sticky clients have moved on.
     pub fn retired(&self, body: &RuleBody) -> PerVersion<bool> {
-        let gone = |name: &Arc<str>| {
-            !self.retired.is_empty() && self.retired.contains(&(body.route.clone(), Arc::clone(name)))
-        };
-        body.versions.iter().map(|version| gone(&version.name)).collect()
+        self.homes.retired(body)
     }
 
     /// Lets time pass.
     pub fn tick(&mut self, fleet: &Fleet, events: &Events, now: Instant) {
-        for place in self.places.values_mut() {
-            place.state = place.state.step(Event::Tick, now, place.drain.timeout);
+        for ((route, _), place) in &mut self.places {
+            place.pass(route, fleet.workers(), (events, now));
         }
-        self.begin(fleet);
-        let mut over = Vec::new();
-        for ((route, endpoint), place) in &mut self.places {
-            let DrainState::Draining { since, deadline, cause } = place.state else { continue };
-            let remaining = place.progress.remaining();
-            if remaining > 0 && !std::mem::replace(&mut place.told, true) {
-                let message = format!(
-                    "{} drains, because {}: {}",
-                    place.endpoint.address,
-                    cause.as_str(),
-                    what_follows(&place.progress, (place.drain.spread, place.drain.timeout), now),
-                );
-                events.tell(EventKind::DrainBegan, &route.to_string(), &place.version, message);
-            }
-            let in_flight = place.endpoint.in_flight() > 0;
-            let late = now < since + LATE && in_flight;
-            let is_empty = place.progress.is_over(fleet.workers()) && !late;
-            let ends = is_empty && !in_flight || now >= deadline + GRACE;
-            if (is_empty || ends) && std::mem::take(&mut place.told) {
-                place.tell_end(route, events, now);
-            }
-            place.quiet = is_empty;
-            if ends {
-                over.push((route.clone(), *endpoint));
-            }
-        }
-        for (route, endpoint) in over {
+        self.order(fleet);
+        let closed = self.places.iter().filter(|(_, place)| place.state == DrainState::Closed);
+        for (route, endpoint) in closed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.end(&route, endpoint, fleet);
         }
         for (named, progress) in self.past.extract_if(.., |(_, progress)| progress.remaining() == 0) {
-            add_up(&mut self.closed, named, &progress);
+            self.over.add(named, &progress);
         }
         self.tick_broad(fleet, events, now);
     }
@@ -230,69 +196,13 @@ impl Drains {
         }
     }
 
-    /// Sends the orders of what has begun to drain.
-    fn begin(&mut self, fleet: &Fleet) {
+    /// Sends the orders of what has begun to drain, or drains otherwise than before.
+    fn order(&mut self, fleet: &Fleet) {
         for ((route, endpoint), place) in &mut self.places {
-            let DrainState::Draining { since, deadline, cause } = place.state else { continue };
-            if std::mem::replace(&mut place.ordered, true) {
-                continue;
-            }
-            let order = Order {
-                subject: Subject::Place(route.clone(), *endpoint),
-                cause,
-                generation: place.generation,
-                since,
-                spread: place.drain.spread,
-                slowest: place.drain.spread,
-                close_code: Some(place.drain.close_code),
-                deadline,
-                progress: Arc::clone(&place.progress),
-                parts: None,
-                evict: Some(place.endpoint.id),
-            };
-            fleet.tell(|| Command::Drain(order.clone()));
-        }
-    }
-
-    /// What `/metrics` and the status say, by version.
-    pub fn figures(&self, now: Instant) -> Vec<DrainFigures> {
-        let mut figures: BTreeMap<Named, DrainFigures> = BTreeMap::new();
-        let entry = |named: &Named| DrainFigures {
-            route: named.0.clone(),
-            version: Arc::clone(&named.1),
-            draining: 0,
-            remaining: 0,
-            left: Duration::ZERO,
-            oldest: Duration::ZERO,
-            closed: Closed::ALL.map(|how| (how.as_str(), 0)),
-        };
-        for (named, sums) in &self.closed {
-            let figures = figures.entry(named.clone()).or_insert_with(|| entry(named));
-            figures.closed.iter_mut().zip(sums).for_each(|((_, count), sum)| *count += sum);
-        }
-        for ((route, _), place) in &self.places {
-            let DrainState::Draining { deadline, .. } = place.state else { continue };
-            let named = (route.clone(), Arc::clone(&place.version));
-            let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
-            count(figures, &place.progress);
-            if !place.quiet {
-                figures.draining += 1;
-                remain(figures, &place.progress, now);
-                figures.left = figures.left.max(deadline.saturating_duration_since(now));
+            if let Some(progress) = place.order(&Subject::Place(route.clone(), *endpoint), fleet) {
+                self.past.push(((route.clone(), Arc::clone(&place.version)), progress));
             }
         }
-        for (deadline, (named, progress)) in self.broad.iter().flat_map(Broad::parts) {
-            let figures = figures.entry(named.clone()).or_insert_with(|| entry(&named));
-            count(figures, &progress);
-            remain(figures, &progress, now);
-            if progress.remaining() > 0 {
-                figures.left = figures.left.max(deadline.saturating_duration_since(now));
-            }
-        }
-        for (named, progress) in &self.past {
-            count(figures.entry(named.clone()).or_insert_with(|| entry(named)), progress);
-        }
-        figures.into_values().collect()
     }
 
     /// Whether any of some endpoints drains, or is about to.
@@ -314,37 +224,6 @@ fn how_it_went(progress: &Progress, since: Instant, now: Instant) -> String {
     let [finished, asked, forced] = Closed::ALL.map(|how| progress.closed(how));
     let took = now.saturating_duration_since(since).as_secs_f64();
     format!("has drained in {took:.1} s: {finished} ended by themselves, {asked} when asked, {forced} were cut")
-}
-
-impl Place {
-    fn tell_end(&self, route: &RouteKey, events: &Events, now: Instant) {
-        let DrainState::Draining { since, .. } = self.state else { return };
-        let message = format!("{} {}", self.endpoint.address, how_it_went(&self.progress, since, now));
-        events.tell(EventKind::DrainEnded, &route.to_string(), &self.version, message);
-    }
-}
-
-fn remain(figures: &mut DrainFigures, progress: &Progress, now: Instant) {
-    figures.remaining += progress.remaining();
-    figures.oldest = figures.oldest.max(progress.oldest(now).unwrap_or_default());
-}
-
-fn count(figures: &mut DrainFigures, progress: &Progress) {
-    for (how, (_, count)) in Closed::ALL.iter().zip(&mut figures.closed) {
-        *count += progress.closed(*how);
-    }
-}
-
-/// Adds a drain that is over. Versions beyond as many as have series of their own are counted together.
-fn add_up(closed: &mut BTreeMap<Named, [u64; Closed::ALL.len()]>, named: Named, progress: &Progress) {
-    let counts = Closed::ALL.map(|how| progress.closed(how));
-    if counts.iter().all(|count| *count == 0) {
-        return;
-    }
-    let fits = closed.len() < MAX_VERSIONS || closed.contains_key(&named);
-    let named =
-        if fits { named } else { (RouteKey { namespace: "".into(), name: OVERFLOW.into(), ..named.0 }, "".into()) };
-    closed.entry(named).or_default().iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
 /// What a change means for an endpoint.

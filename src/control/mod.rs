@@ -365,9 +365,11 @@ impl Control {
         let generation = snapshot.generation;
         self.served.store(Arc::clone(&snapshot));
         state.fleet.look();
+        let now = Instant::now();
+        // Before anything is accepted that would be asked to end.
+        state.drains.listeners_back(&model.listeners, &state.fleet, now);
         // Workers find a listener's routes in the snapshot, so that one comes first.
         let gone = state.fleet.listen(&model.listeners, bound);
-        let now = Instant::now();
         state.drains.listeners(gone, &previous, &state.fleet, now);
         state.model = model;
         look(state, &previous, &snapshot, now);
@@ -545,7 +547,8 @@ fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
 
 /// Drains look at a change of what is served.
 fn look(state: &mut State, before: &Snapshot, after: &Snapshot, now: Instant) {
-    let change = Change { before, after, leaving: &state.model.leaving };
+    let Model { leaving, ending, .. } = &state.model;
+    let change = Change { before, after, leaving, ending, wall: jiff::Timestamp::now() };
     state.drains.changed(change, &state.fleet, now);
 }
 

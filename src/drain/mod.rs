@@ -1,6 +1,6 @@
 //! Draining: what takes nothing new while the long-lived connections that it has end in peace.
 //!
-//! [`DrainState`] is the pure state machine of one endpoint of a route; `control` keeps one for each that is on its way out, and
+//! [`DrainState`] is the pure state machine of whatever drains; `control` keeps one for each that is on its way out, and
 //! sends an [`Order`] to every worker. A worker's [`Registry`] knows its long-lived connections; at an order it asks them to
 //! end, at the rate that a [`Pace`] says. It knows its clients' connections, too ([`Visitor`]), which drains of a listener and
 //! of the process ask. How a connection is asked is a matter of its protocol and of `proxy`.
@@ -20,5 +20,5 @@ pub use census::{Alike, Census, Group, Way};
 pub use order::{Closed, Named, Order, Parts, Progress, Subject};
 pub use pace::Pace;
 pub use registry::{Asked, Registered, Registry, Resident};
-pub use state::{Cause, DrainState, Event};
+pub use state::{Cause, DrainState, Event, Terms};
 pub use visitors::{Spoken, Visiting, Visitor};

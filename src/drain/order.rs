@@ -74,6 +74,8 @@ pub struct Progress {
     begun: AtomicU64,
     left: Mutex<Left>,
     closed: [AtomicU64; Closed::ALL.len()],
+    /// Idle connections to the endpoint that were closed.
+    idle: AtomicU64,
     /// Of connections that are long-lived for certain.
     strain: Mutex<Strain>,
     /// Of calls that may become streams.
@@ -185,6 +187,16 @@ impl Progress {
     /// Connections that ended so.
     pub fn closed(&self, how: Closed) -> u64 {
         self.closed[how as usize].load(Relaxed)
+    }
+
+    /// So many connections to the endpoint idled, and were closed.
+    pub fn close_idle(&self, count: usize) {
+        self.idle.fetch_add(count as u64, Relaxed);
+    }
+
+    /// How many of those there were.
+    pub fn idle_closed(&self) -> u64 {
+        self.idle.load(Relaxed)
     }
 
     /// Whether so many workers have counted, and nothing is left.

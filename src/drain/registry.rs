@@ -161,6 +161,14 @@ impl Registry {
         drains.push(drain);
     }
 
+    /// A drain cuts what is left at another time than was said. It becomes as fast as that asks for, or as slow as its spread
+    /// lets it.
+    pub fn retime(&self, subject: &Subject, deadline: Instant, now: Instant, rng: &mut fastrand::Rng) {
+        for drain in self.drains.borrow_mut().iter_mut().filter(|drain| drain.order.subject == *subject) {
+            drain.retime(deadline, now, rng);
+        }
+    }
+
     /// Ends a drain: connections that were not asked are kept.
     pub fn recall(&self, subject: &Subject) {
         for drain in self.drains.borrow_mut().extract_if(.., |drain| drain.order.subject == *subject) {
@@ -275,14 +283,28 @@ impl Drain {
         }
     }
 
+    fn retime(&mut self, deadline: Instant, now: Instant, rng: &mut fastrand::Rng) {
+        let later = deadline > std::mem::replace(&mut self.order.deadline, deadline);
+        let left = (self.order.since + self.order.spread).min(self.order.last_call()).saturating_duration_since(now);
+        // Where it is to be faster, that is seen at the next tick.
+        if later && !left.is_zero() {
+            self.forget_gone();
+            self.pace = Pace::new(self.queue.len(), (left, self.order.slowest), now, rng);
+        }
+    }
+
+    fn forget_gone(&mut self) {
+        let Self { queue, order, .. } = self;
+        queue.retain(|entry| !entry.gone.get() && entry.is_counted_by(&order.progress));
+    }
+
     /// Makes the pace fast enough for those that came late, and for all to be asked by the last call.
     fn hasten(&mut self, now: Instant, rng: &mut fastrand::Rng) {
         let left = self.order.last_call().saturating_duration_since(now);
         if !self.joined && self.pace.takes(self.queue.len()) <= left {
             return;
         }
-        let Self { queue, order, .. } = self;
-        queue.retain(|entry| !entry.gone.get() && entry.is_counted_by(&order.progress));
+        self.forget_gone();
         let time = if std::mem::take(&mut self.joined) { self.order.patience(now) } else { left };
         self.pace.hasten(self.queue.len(), time, now, rng);
     }

@@ -1,4 +1,11 @@
-//! The state machine of what drains: an endpoint of a route.
+//! The state machine of everything that drains: an endpoint of a route, a version, a listener, the process.
+//!
+//! | what | is not wanted once | `settle` | is empty once | `grace` |
+//! |---|---|---|---|---|
+//! | endpoint of a route | no version of positive weight of the route selects it | of its split | nothing goes to it any more | until those that were cut are gone |
+//! | version | it has lost its weight | of its split | never: its sticky clients keep it to the end | none |
+//! | listener | it is not configured any more | none | never: who is accepted late has the same time | until those that were cut are gone |
+//! | process | it is told to end | `shutdown.delay` | nothing is in flight | none |
 
 use std::time::Duration;
 
@@ -13,6 +20,8 @@ pub enum Cause {
     Removed,
     /// The endpoint is on its way out, and says so.
     Terminating,
+    /// Whoever runs the endpoint has said when it ends.
+    Ending,
     /// The listener that clients came on is not configured any more.
     Listener,
     /// The process ends.
@@ -26,18 +35,57 @@ impl Cause {
             Self::Weight => "its weight is 0",
             Self::Removed => "it is not configured any more",
             Self::Terminating => "it is terminating",
+            Self::Ending => "it is about to be scaled down",
             Self::Listener => "its listener is not configured any more",
             Self::Shutdown => "the process ends",
         }
     }
 }
 
-/// Where an endpoint of a route stands.
+/// How long a drain may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What is left after this long is cut.
+    pub timeout: Duration,
+    /// How long what was cut may take to be gone.
+    pub grace: Duration,
+    /// When what drains ends by itself, whatever is left there; none: nobody has said so.
+    pub end: Option<Instant>,
+}
+
+/// A drain is over this long before what drains ends by itself, or a tenth of the time that there is if that is less: clocks
+/// differ, and those that are cut take a moment to be gone.
+const MARGIN: Duration = Duration::from_secs(1);
+/// Where what drains is as good as gone, those that are there have this long all the same.
+const LEAST: Duration = Duration::from_secs(1);
+
+impl Terms {
+    /// Nobody says when it ends by itself.
+    pub fn new(timeout: Duration, grace: Duration) -> Self {
+        Self { timeout, grace, end: None }
+    }
+
+    /// When a drain that began at `since` cuts what is left: never later than its timeout says.
+    fn deadline(&self, since: Instant) -> Instant {
+        let Some(end) = self.end else { return since + self.timeout };
+        let time = end.saturating_duration_since(since);
+        since + self.timeout.min((time - MARGIN.min(time / 10)).max(LEAST))
+    }
+
+    /// When what settles until then begins to drain: in time for the whole timeout before it ends by itself, if that is
+    /// earlier.
+    fn begins(&self, until: Instant) -> Instant {
+        let latest = self.end.and_then(|end| end.checked_sub(MARGIN + self.timeout));
+        latest.map_or(until, |latest| until.min(latest))
+    }
+}
+
+/// Where something stands that can drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrainState {
     /// It takes what comes.
     Serving,
-    /// It takes nothing new; whether it drains is seen at `until`, since a change may have a second half under way.
+    /// It is not wanted; whether it drains is seen at `until`, since a change may have a second half under way.
     Settling {
         /// When it begins to drain.
         until: Instant,
@@ -50,47 +98,72 @@ pub enum DrainState {
         since: Instant,
         /// When those that are left are cut.
         deadline: Instant,
+        /// Until when it would have settled if it did not end by itself before.
+        until: Instant,
         /// Why.
         cause: Cause,
     },
-    /// Nothing is left.
+    /// Nothing is left, or nobody waits for what is.
     Closed,
 }
 
-/// What happens to an endpoint of a route.
+/// What happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A version of positive weight selects it.
+    /// It is wanted.
     Wanted,
-    /// None does.
+    /// It is not.
     Unwanted {
         /// Why.
         cause: Cause,
         /// How long that must be so before it drains; nothing that terminates waits.
         settle: Duration,
     },
-    /// Time passes.
+    /// Time passes; its [`Terms`] may be others than before.
     Tick,
-    /// It has no connection left.
+    /// Nothing is left.
     Empty,
+    /// Nobody waits for what is left: a second signal to end.
+    Hurry,
 }
 
 impl DrainState {
-    /// The state after `event` at `now`. `timeout`: how long a drain may take.
-    pub fn step(self, event: Event, now: Instant, timeout: Duration) -> Self {
-        let drain = |cause| Self::Draining { since: now, deadline: now + timeout, cause };
+    /// The state after `event` at `now`.
+    pub fn step(self, event: Event, now: Instant, terms: &Terms) -> Self {
         match (self, event) {
             (_, Event::Wanted) => Self::Serving,
-            (Self::Serving | Self::Settling { .. }, Event::Unwanted { cause: cause @ Cause::Terminating, .. }) => {
-                drain(cause)
+            (Self::Serving, Event::Unwanted { cause, settle }) => match settle.is_zero() || cause.is_urgent() {
+                true => drain(cause, now, now, terms),
+                false => Self::Settling { until: now + settle, cause },
+            },
+            (Self::Settling { .. }, Event::Unwanted { cause, .. }) if cause.is_urgent() => {
+                drain(cause, now, now, terms)
             }
-            (Self::Serving, Event::Unwanted { cause, settle }) if settle.is_zero() => drain(cause),
-            (Self::Serving, Event::Unwanted { cause, settle }) => Self::Settling { until: now + settle, cause },
             // It has been unwanted since before; why may have changed.
             (Self::Settling { until, .. }, Event::Unwanted { cause, .. }) => Self::Settling { until, cause },
-            (Self::Settling { until, cause }, Event::Tick) if now >= until => drain(cause),
-            (Self::Draining { .. }, Event::Empty) => Self::Closed,
-            (state, Event::Unwanted { .. } | Event::Tick | Event::Empty) => state,
+            // What terminates does not settle any more, whatever is said of its end.
+            (Self::Draining { since, deadline, until, cause: was }, Event::Unwanted { cause, .. }) => {
+                let until = if cause.is_urgent() { until.min(now) } else { until };
+                Self::Draining { since, deadline, until, cause: was }
+            }
+            (Self::Settling { until, cause }, Event::Tick) if now >= terms.begins(until) => {
+                drain(cause, now, until, terms)
+            }
+            // It ends later than was said, or not at all.
+            (Self::Draining { until, cause, .. }, Event::Tick) if now < terms.begins(until) => {
+                Self::Settling { until, cause }
+            }
+            (Self::Draining { since, until, cause, .. }, Event::Tick) => {
+                let deadline = terms.deadline(since);
+                match now >= deadline + terms.grace {
+                    true => Self::Closed,
+                    false => Self::Draining { since, deadline, until, cause },
+                }
+            }
+            (Self::Draining { .. }, Event::Empty) | (Self::Settling { .. } | Self::Draining { .. }, Event::Hurry) => {
+                Self::Closed
+            }
+            (state, Event::Unwanted { .. } | Event::Tick | Event::Empty | Event::Hurry) => state,
         }
     }
 
@@ -100,75 +173,15 @@ impl DrainState {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(60);
-    const SETTLE: Duration = Duration::from_secs(10);
-
-    fn second(now: Instant, count: u64) -> Instant {
-        now + Duration::from_secs(count)
-    }
-
-    #[test]
-    fn weight_zero_drains_once_it_has_settled() {
-        let now = Instant::now();
-        let unwanted = Event::Unwanted { cause: Cause::Weight, settle: SETTLE };
-        let settling = DrainState::Serving.step(unwanted, now, TIMEOUT);
-        assert_eq!(settling, DrainState::Settling { until: second(now, 10), cause: Cause::Weight });
-        assert_eq!(settling.step(Event::Tick, second(now, 9), TIMEOUT), settling);
-        let draining = settling.step(Event::Tick, second(now, 10), TIMEOUT);
-        let (since, deadline) = (second(now, 10), second(now, 70));
-        assert_eq!(draining, DrainState::Draining { since, deadline, cause: Cause::Weight });
-        assert_eq!(draining.step(Event::Empty, second(now, 11), TIMEOUT), DrainState::Closed);
-    }
-
-    #[test]
-    fn without_settling_it_drains_at_once() {
-        let now = Instant::now();
-        let unwanted = Event::Unwanted { cause: Cause::Removed, settle: Duration::ZERO };
-        assert!(DrainState::Serving.step(unwanted, now, TIMEOUT).is_draining());
-    }
-
-    #[test]
-    fn an_endpoint_that_only_moves_never_drains() {
-        let now = Instant::now();
-        let unwanted = Event::Unwanted { cause: Cause::Removed, settle: SETTLE };
-        let settling = DrainState::Serving.step(unwanted, now, TIMEOUT);
-        let moved = settling.step(Event::Wanted, second(now, 3), TIMEOUT);
-        assert_eq!(moved.step(Event::Tick, second(now, 30), TIMEOUT), DrainState::Serving);
-    }
-
-    #[test]
-    fn what_terminates_does_not_wait() {
-        let now = Instant::now();
-        let terminating = Event::Unwanted { cause: Cause::Terminating, settle: SETTLE };
-        assert!(DrainState::Serving.step(terminating, now, TIMEOUT).is_draining());
-        let unwanted = Event::Unwanted { cause: Cause::Weight, settle: SETTLE };
-        let settling = DrainState::Serving.step(unwanted, now, TIMEOUT);
-        assert!(settling.step(terminating, second(now, 1), TIMEOUT).is_draining());
-    }
-
-    #[test]
-    fn being_unwanted_twice_begins_nothing_anew() {
-        let now = Instant::now();
-        let weight = Event::Unwanted { cause: Cause::Weight, settle: SETTLE };
-        let removed = Event::Unwanted { cause: Cause::Removed, settle: SETTLE };
-        let settling = DrainState::Serving.step(weight, now, TIMEOUT).step(removed, second(now, 5), TIMEOUT);
-        assert_eq!(settling, DrainState::Settling { until: second(now, 10), cause: Cause::Removed });
-        let draining = settling.step(Event::Tick, second(now, 10), TIMEOUT);
-        assert_eq!(draining.step(weight, second(now, 20), TIMEOUT), draining);
-        assert_eq!(draining.step(Event::Wanted, second(now, 20), TIMEOUT), DrainState::Serving);
-    }
-
-    #[test]
-    fn what_is_closed_stays_so_until_it_is_wanted() {
-        let now = Instant::now();
-        let weight = Event::Unwanted { cause: Cause::Weight, settle: SETTLE };
-        for event in [weight, Event::Tick, Event::Empty] {
-            assert_eq!(DrainState::Closed.step(event, now, TIMEOUT), DrainState::Closed);
-        }
-        assert_eq!(DrainState::Closed.step(Event::Wanted, now, TIMEOUT), DrainState::Serving);
+impl Cause {
+    fn is_urgent(self) -> bool {
+        self == Self::Terminating
     }
 }
+
+fn drain(cause: Cause, now: Instant, until: Instant, terms: &Terms) -> DrainState {
+    DrainState::Draining { since: now, deadline: terms.deadline(now), until, cause }
+}
+
+#[cfg(test)]
+mod tests;

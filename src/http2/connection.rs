@@ -190,9 +190,11 @@ impl Connection {
         !self.dead && !self.is_left && self.leaving == Leaving::No && self.next_id < LAST_ID
     }
 
-    /// Whether another stream may be opened now.
+    /// Whether another stream may be opened now: only one before the other side has said how many it takes, since servers refuse
+    /// those that are too many in ways that do not say that they had not begun.
     pub fn has_room(&self) -> bool {
-        self.peer.streams.is_none_or(|most| self.streams.len() < most as usize)
+        let most = if self.peer.told { self.peer.streams } else { Some(1) };
+        most.is_none_or(|most| self.streams.len() < most as usize)
     }
 
     /// The calling task is woken once a stream is free, or the first settings have come.

@@ -45,4 +45,6 @@ pub struct Model {
     pub forwarding: Forwarding,
     /// Endpoints that say themselves that they are on their way out; of no version.
     pub leaving: Vec<std::net::SocketAddr>,
+    /// Pods of which whoever runs them has said when they end, by name.
+    pub ending: Vec<(Arc<str>, jiff::Timestamp)>,
 }

@@ -58,6 +58,8 @@ pub enum Command {
     Warm(Warming),
     /// Ask long-lived connections to end.
     Drain(Order),
+    /// Cut those of a drain that are left at another time.
+    Retime(Subject, Instant),
     /// Ask no more of them.
     Recall(Subject),
     /// Count the connections.
@@ -217,6 +219,7 @@ impl Worker {
                     }
                     Some(Command::Warm(order)) => _ = tokio::task::spawn_local(order.run(Rc::clone(&worker))),
                     Some(Command::Drain(order)) => worker.drain(order),
+                    Some(Command::Retime(subject, deadline)) => worker.retime(&subject, deadline),
                     Some(Command::Recall(subject)) => worker.registry.recall(&subject),
                     // Who asked may have gone.
                     Some(Command::Count(done)) => _ = done.send(worker.registry.census()),
@@ -256,9 +259,13 @@ impl Worker {
     /// Begins a drain: idle connections to what drains are closed, the long-lived ones are asked in their turn.
     fn drain(&self, order: Order) {
         if let Some(endpoint) = order.evict {
-            self.pool.evict(endpoint);
+            order.progress.close_idle(self.pool.evict(endpoint));
         }
         self.registry.begin(order, Instant::now(), &mut self.cursors.borrow_mut().rng);
+    }
+
+    fn retime(&self, subject: &Subject, deadline: Instant) {
+        self.registry.retime(subject, deadline, Instant::now(), &mut self.cursors.borrow_mut().rng);
     }
 
     /// The worker's counters of a version.

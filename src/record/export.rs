@@ -58,6 +58,8 @@ pub struct DrainFigures {
     pub oldest: Duration,
     /// Connections that have ended since the start, by how.
     pub closed: [(&'static str, u64); 3],
+    /// Idle connections to endpoints that were closed since the start, because these drained.
+    pub idle_closed: u64,
 }
 
 /// Text form of an export.
@@ -134,6 +136,7 @@ pub struct Exporter {
 
 const REQUESTS: &str = "weir_requests_total";
 const DURATIONS: &str = "weir_request_duration_seconds";
+const IDLE_CLOSED: &str = "weir_drain_idle_closed_total";
 const DENIED: &str = "weir_retry_budget_exhausted_total";
 const MIRRORED: &str = "weir_mirrored_requests_total";
 const MIRRORED_DURATIONS: &str = "weir_mirrored_request_duration_seconds";
@@ -150,6 +153,7 @@ const FAMILIES: &[(&str, &str, MetricType)] = &[
     ("weir_drain_remaining", "Long-lived connections that drain.", MetricType::GAUGE),
     ("weir_drain_deadline_seconds", "Time until those that are left are cut.", MetricType::GAUGE),
     ("weir_drain_closed_total", "Long-lived connections that ended while they drained, by how.", MetricType::COUNTER),
+    (IDLE_CLOSED, "Idle connections to endpoints that were closed because these drained.", MetricType::COUNTER),
     (
         "weir_retries_total",
         "Further tries, by cause; on another endpoint, but for stale connections.",
@@ -323,6 +327,7 @@ impl Families {
         for (how, count) in figures.closed {
             self.number("weir_drain_closed_total", labels.with(&[("reason", how)]), count as f64);
         }
+        self.number(IDLE_CLOSED, labels.with(&[]), figures.idle_closed as f64);
         let draining = figures.draining as f64;
         self.number("weir_upstream_endpoints", labels.with(&[("state", "draining")]), draining);
     }

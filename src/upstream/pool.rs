@@ -177,11 +177,13 @@ impl Pool {
         }
     }
 
-    /// Closes what idles towards an endpoint, and lets shared connections go after the streams that they have.
-    pub fn evict(&self, endpoint: EndpointId) {
-        if let Some(place) = self.shelves.borrow_mut().get_mut(endpoint.0 as usize) {
-            *place = None;
-        }
+    /// Closes what idles towards an endpoint, and lets shared connections go after the streams that they have; gives how many
+    /// idled.
+    pub fn evict(&self, endpoint: EndpointId) -> usize {
+        let mut shelves = self.shelves.borrow_mut();
+        let Some(shelf) = shelves.get_mut(endpoint.0 as usize).and_then(Option::take) else { return 0 };
+        let shared = shelf.shared.borrow();
+        shelf.idle.borrow().len() + shared.iter().filter(|shared| shared.connection.streams.get() == 0).count()
     }
 
     /// Idle connections, for tests and status.

@@ -272,6 +272,12 @@ async fn the_registry_has_clients_that_idle_and_a_listener_that_goes_asks_them()
     wait_until("they are counted", async || proxy.metric("weir_drain_closed_total", &asked).await == 2.0).await;
     assert_eq!(idle(&proxy).await, [of("http", "http1")]);
     assert_eq!(ask_h1(&mut stays, ask()).await.status, 200);
+    // Within the time of that drain the listener comes back, and its clients are welcome.
+    proxy.apply(&format!("{listeners}{split}"));
+    let mut back = h1(proxy.address("other")).await;
+    assert_eq!(ask_h1(&mut back, ask()).await.header("connection"), None);
+    wait_until("it idles", async || idle(&proxy).await.contains(&of("other", "http1"))).await;
+    assert_eq!(ask_h1(&mut back, ask()).await.status, 200);
     assert_eq!(proxy.metric("weir_drain_remaining", &[]).await, 0.0);
 }
 

@@ -1,4 +1,5 @@
-//! Drains of a listener that goes, and of the process: of whatever is there, split by split as it says.
+//! Drains of a listener that goes, and of the process: of whatever is there, split by split as it says. Each part follows the
+//! state machine by itself, since each has a deadline of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use tokio::time::Instant;
 use super::{Drains, GRACE, how_it_went, what_follows};
 use crate::control::Fleet;
 use crate::control::events::{EventKind, Events};
-use crate::drain::{Cause, Closed, Named, Order, Parts, Progress, Subject};
-use crate::model::{Drain, RouteKey, SocketKey};
+use crate::drain::{Cause, Closed, DrainState, Event, Named, Order, Parts, Progress, Subject, Terms};
+use crate::model::{Drain, Listener, RouteKey, SocketKey};
 use crate::proxy::Command;
 use crate::snapshot::Snapshot;
 
@@ -21,17 +22,17 @@ const BEFORE_THE_END: Duration = Duration::from_millis(200);
 
 /// A drain of a listener, or of the process.
 pub struct Broad {
-    pub parts: Arc<Parts>,
-    pub deadline: Instant,
+    state: DrainState,
+    terms: Terms,
+    parts: Arc<Parts>,
     order: Order,
-    timeout: Duration,
     told: bool,
 }
 
 impl Broad {
     /// How far it is with each version, and when what is left there is cut.
     pub fn parts(&self) -> impl Iterator<Item = (Instant, (Named, Arc<Progress>))> + use<> {
-        let deadline = self.deadline;
+        let deadline = self.order.deadline;
         self.parts.all().into_iter().map(move |part| (deadline, part))
     }
 
@@ -45,7 +46,7 @@ impl Broad {
         let route = route.as_ref().map(RouteKey::to_string).unwrap_or_default();
         if progress.remaining() > 0 && !self.told {
             self.told = true;
-            let follows = what_follows(progress, (*spread, self.timeout), now);
+            let follows = what_follows(progress, (*spread, self.terms.timeout), now);
             let message = format!("{what} drains, because {}: {follows}", cause.as_str());
             events.tell(EventKind::DrainBegan, &route, "", message);
         } else if progress.remaining() == 0 && self.told {
@@ -62,6 +63,18 @@ impl Drains {
             let subject = |route| Subject::Listener(listener.clone(), route);
             self.all(subject, (Cause::Listener, Drain::default(), None), before, (fleet, now));
         }
+    }
+
+    /// Keeps the connections of listeners that are configured again.
+    pub fn listeners_back(&mut self, listeners: &[Arc<Listener>], fleet: &Fleet, now: Instant) {
+        for broad in &mut self.broad {
+            if let Subject::Listener(key, _) = &broad.order.subject
+                && listeners.iter().any(|listener| listener.is(key))
+            {
+                broad.state = broad.state.step(Event::Wanted, now, &broad.terms);
+            }
+        }
+        self.end_broad(fleet);
     }
 
     /// Lets all connections go within `timeout`, because the process ends.
@@ -95,30 +108,40 @@ impl Drains {
             std::iter::once((None, &otherwise)).chain(written.into_iter().map(|(route, drain)| (Some(route), drain)));
         for (route, drain) in orders {
             let timeout = most.map_or(drain.timeout, |most| most.min(drain.timeout));
+            let terms = Terms::new(timeout, GRACE);
+            let unwanted = Event::Unwanted { cause, settle: Duration::ZERO };
+            let state = DrainState::Serving.step(unwanted, now, &terms);
+            let DrainState::Draining { since, deadline, .. } = state else { continue };
             let parts = Arc::<Parts>::default();
             let order = Order {
                 subject: subject(route.cloned()),
                 cause,
                 generation: u64::MAX,
-                since: now,
+                since,
                 spread: drain.spread.min(timeout),
                 slowest: BRISK,
                 close_code: None,
-                deadline: now + timeout,
+                deadline,
                 progress: Arc::default(),
                 parts: Some(Arc::clone(&parts)),
                 evict: None,
             };
             fleet.tell(|| Command::Drain(order.clone()));
-            self.broad.push(Broad { parts, deadline: order.deadline, order, timeout, told: false });
+            self.broad.push(Broad { state, terms, parts, order, told: false });
         }
     }
 
     /// Tells of those that begin and end, and forgets those whose time is over.
     pub(super) fn tick_broad(&mut self, fleet: &Fleet, events: &Events, now: Instant) {
-        self.broad.iter_mut().for_each(|broad| broad.tell(events, now));
-        let is_over = |broad: &mut Broad| broad.order.cause != Cause::Shutdown && now >= broad.deadline + GRACE;
-        for broad in self.broad.extract_if(.., is_over) {
+        for broad in &mut self.broad {
+            broad.tell(events, now);
+            broad.state = broad.state.step(Event::Tick, now, &broad.terms);
+        }
+        self.end_broad(fleet);
+    }
+
+    fn end_broad(&mut self, fleet: &Fleet) {
+        for broad in self.broad.extract_if(.., |broad| !broad.state.is_draining()) {
             fleet.tell(|| Command::Recall(broad.order.subject.clone()));
             self.past.extend(broad.parts.all());
         }

@@ -1,7 +1,10 @@
+mod ends;
+
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::drain::Resident;
+use crate::control::EventKind;
+use crate::drain::{Order, Resident};
 use crate::model::{Model, Split, Transport, UpstreamProtocol};
 use crate::proxy::WorkerHandle;
 use crate::snapshot::{Interner, WeightSource, Weights, compile};
@@ -27,6 +30,8 @@ struct World {
 enum Told {
     Drain(SiteId, Cause),
     Recall(SiteId),
+    /// So much later what is left is cut.
+    Retime(SiteId, Duration),
 }
 
 impl World {
@@ -53,9 +58,24 @@ impl World {
 
     fn bring(&mut self, model: &Model) {
         let after = compile(model, &self.served, &mut self.interner).unwrap();
-        let change = Change { before: &self.served, after: &after, leaving: &model.leaving };
+        let change = Change { before: &self.served, ..self.change(&after, model) };
         self.drains.changed(change, &self.fleet, self.now);
         self.served = after;
+    }
+
+    fn change<'c>(&self, after: &'c Snapshot, model: &'c Model) -> Change<'c> {
+        Change { before: after, after, leaving: &model.leaving, ending: &model.ending, wall: self.wall(Duration::ZERO) }
+    }
+
+    fn look(&mut self, before: &Snapshot, after: &Snapshot) {
+        let none = Model::default();
+        let change = Change { before, ..self.change(after, &none) };
+        self.drains.changed(change, &self.fleet, self.now);
+    }
+
+    /// What the clock on the wall says after so much time.
+    fn wall(&self, time: Duration) -> Timestamp {
+        Timestamp::UNIX_EPOCH + (self.now - self.opened) + time
     }
 
     fn pass(&mut self, seconds: u32) {
@@ -75,11 +95,12 @@ impl World {
                     told.push(Told::Drain(endpoint, cause));
                 }
                 Command::Recall(Subject::Place(_, endpoint)) => told.push(Told::Recall(endpoint)),
+                Command::Retime(Subject::Place(_, endpoint), at) => told.push(Told::Retime(endpoint, at - self.now)),
                 _ => panic!("something else"),
             }
         }
         told.sort_by_key(|told| match told {
-            Told::Drain(endpoint, _) | Told::Recall(endpoint) => endpoint.0,
+            Told::Drain(endpoint, _) | Told::Recall(endpoint) | Told::Retime(endpoint, _) => endpoint.0,
         });
         told
     }
@@ -260,7 +281,7 @@ fn what_a_guard_diverts_drains_nothing() {
     let mut world = World::new(split(&[("stable", 1), ("canary", 1)]));
     let mut after = world.served.clone();
     crate::testing::divert(&mut after, 0, 1);
-    world.drains.changed(Change { before: &world.served, after: &after, leaving: &[] }, &world.fleet, world.now);
+    world.look(&world.served.clone(), &after);
     assert_eq!(world.told(1), []);
 }
 
@@ -275,11 +296,11 @@ fn a_ramp_on_its_way_down_drains_at_its_end() {
         ..Weights::new(9, desired.clone(), WeightSource::Configured)
     };
     after.rules[0].weights = Arc::new(with([10, 90]));
-    world.drains.changed(Change { before: &world.served, after: &after, leaving: &[] }, &world.fleet, world.now);
+    world.look(&world.served.clone(), &after);
     assert_eq!(world.told(1), []);
     let mut end = after.clone();
     end.rules[0].weights = Arc::new(with([0, 1]));
-    world.drains.changed(Change { before: &after, after: &end, leaving: &[] }, &world.fleet, world.now);
+    world.look(&after, &end);
     assert_eq!(world.told(1).len(), 2);
 }
 
@@ -456,6 +477,44 @@ fn what_is_cut_because_a_listener_goes_or_the_process_ends_is_seen_by_version() 
     let told: Vec<_> = world.events.follow().0.into_iter().map(|event| (event.kind, event.message)).collect();
     assert_eq!(told.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [EventKind::DrainBegan, EventKind::DrainEnded]);
     assert!(told[0].1.starts_with("the process drains, because the process ends: 1 long-lived"), "{told:?}");
+}
+
+#[test]
+fn a_listener_that_comes_back_asks_nobody_any_more() {
+    let mut world = World::new(halves());
+    let listener = Arc::new(crate::testing::listener("http"));
+    world.drains.listeners(vec![listener.key()], &world.served, &world.fleet, world.now);
+    assert_eq!(orders(&mut world).len(), 1);
+    world.pass(1);
+    world.drains.listeners_back(&[], &world.fleet, world.now);
+    assert!(world.commands.try_recv().is_err());
+    world.drains.listeners_back(&[Arc::clone(&listener)], &world.fleet, world.now);
+    let told = world.commands.try_recv();
+    assert!(matches!(told, Ok(Command::Recall(Subject::Listener(key, None))) if key == listener.key()));
+}
+
+#[test]
+fn what_a_listener_that_went_has_left_is_waited_for_until_it_was_cut() {
+    let mut world = World::new(halves());
+    let listener = crate::testing::listener("http").key();
+    world.drains.listeners(vec![listener], &world.served, &world.fleet, world.now);
+    world.pass(64);
+    assert_eq!(orders(&mut world).len(), 1);
+    world.pass(2);
+    assert!(matches!(world.commands.try_recv(), Ok(Command::Recall(Subject::Listener(_, None)))));
+}
+
+#[test]
+fn idle_connections_to_an_endpoint_that_drains_are_counted() {
+    let mut world = World::new(halves());
+    world.serve(turned());
+    orders(&mut world).iter().for_each(|order| {
+        order.progress.close_idle(3);
+        began(&order.progress, 0, world.opened);
+    });
+    assert_eq!(world.drains.figures(world.now)[0].idle_closed, 6);
+    world.pass(2);
+    assert_eq!(world.drains.figures(world.now)[0].idle_closed, 6);
 }
 
 #[test]

@@ -417,3 +417,37 @@ fn a_drain_of_several_versions_is_counted_version_by_version() {
     drop(all);
     assert_eq!(parts.all()[0].1.closed(Closed::Asked), 3);
 }
+
+#[test]
+fn a_drain_that_is_to_end_earlier_asks_all_before_that() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 50);
+    world.begin(&order);
+    world.pass(5_000);
+    assert!((9..=11).contains(&asked(&all)));
+    world.registry.retime(&place("a", 1), world.now + Duration::from_secs(20), world.now, &mut world.rng);
+    world.pass(9_000);
+    assert!((50..=60).contains(&asked(&all)), "{}", asked(&all));
+    world.pass(9_000);
+    assert_eq!(asked(&all), 100);
+    world.pass(2_000);
+    assert!(all.iter().all(|one| look(one) == Some(Asked::Cut)));
+}
+
+#[test]
+fn a_drain_that_may_end_later_after_all_is_as_slow_as_its_spread_lets_it() {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = Order { deadline: world.now + Duration::from_secs(10), ..world.order(place("a", 1), 50) };
+    world.begin(&order);
+    world.pass(3_000);
+    let before = asked(&all);
+    assert!((30..=36).contains(&before), "{before}");
+    world.registry.retime(&place("a", 1), world.now + Duration::from_secs(57), world.now, &mut world.rng);
+    world.pass(20_000);
+    assert!(asked(&all) < 70, "{}", asked(&all));
+    world.pass(28_000);
+    assert_eq!(asked(&all), 100);
+    assert!(all.iter().all(|one| look(one) == Some(Asked::ToEnd(None))));
+}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{DURATIONS, Families, Labels, MIRRORED, REQUESTS};
+use super::{DURATIONS, Families, IDLE_CLOSED, Labels, MIRRORED, REQUESTS};
 use crate::model::{Rescue, RescueOn, Retry, RetryOn};
 use crate::record::cell::StreamProtocol;
 use crate::record::histogram::Distribution;
@@ -67,6 +67,7 @@ impl Families {
         for family in ["weir_drain_remaining", "weir_drain_deadline_seconds"] {
             self.number(family, labels.with(&[]), 0.0);
         }
+        self.number(IDLE_CLOSED, labels.with(&[]), 0.0);
         for how in ["finished", "asked", "forced"] {
             self.number("weir_drain_closed_total", labels.with(&[("reason", how)]), 0.0);
         }

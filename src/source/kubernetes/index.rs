@@ -6,6 +6,7 @@
 
 mod certificates;
 mod claims;
+mod ends;
 mod figures;
 mod leftovers;
 mod objects;
@@ -23,6 +24,7 @@ pub use figures::Difference;
 pub use objects::Objects;
 pub use reader::{Reader, Topic};
 
+use ends::Ends;
 use readers::{Readers, TopicKey};
 use units::{Unit, Units};
 
@@ -72,6 +74,8 @@ pub struct Index {
     /// Units by what their routes take.
     claims: Readers,
     dirty: BTreeSet<Id>,
+    /// ReplicaSets that are scaled down soon.
+    ends: Ends,
     /// What lists that are being told have told.
     listing: HashMap<Watched, BTreeSet<Id>>,
     /// Units whose report changed, or whose object did, since it was last taken.
@@ -98,6 +102,7 @@ impl Index {
             readers: Readers::default(),
             claims: Readers::default(),
             dirty: BTreeSet::new(),
+            ends: Ends::default(),
             listing: HashMap::new(),
             reported: BTreeSet::new(),
             attached: HashMap::new(),
@@ -113,12 +118,14 @@ impl Index {
         match change {
             Change::Set(id, object) => {
                 self.is_listed(&id);
+                self.ends.look(&id, Some(&object));
                 let touched = self.objects.set(id.clone(), object);
                 self.touch(&id, touched);
             }
             // What cannot be understood cannot be served either, and must not stay as it was.
             Change::Malformed(id, message) => {
                 self.is_listed(&id);
+                self.ends.look(&id, None);
                 let touched = self.objects.malformed(id.clone(), message);
                 self.touch(&id, touched);
             }
@@ -148,6 +155,7 @@ impl Index {
     }
 
     fn remove(&mut self, id: &Id) {
+        self.ends.look(id, None);
         let touched = self.objects.remove(id);
         self.touch(id, touched);
     }
@@ -181,7 +189,7 @@ impl Index {
 
     /// Whether anything has changed since the last model.
     pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || self.ends.is_moved()
     }
 
     /// Translates what changed, and gives the model of all.
@@ -197,6 +205,7 @@ impl Index {
         listeners.sort_by(|a, b| a.name.cmp(&b.name));
         model.listeners.extend(listeners);
         model.leaving = self.objects.leaving();
+        model.ending = self.ends.pods(&self.objects);
         model.routes.extend(self.units.routes().cloned());
         model
     }

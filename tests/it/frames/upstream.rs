@@ -21,6 +21,34 @@ async fn between() -> (Wire, Wire, Proxy) {
     (client, server, proxy)
 }
 
+#[tokio::test]
+async fn one_stream_is_opened_before_the_server_has_said_how_many_it_takes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::before([format!("h2c://{}", listener.local_addr().unwrap())]).await;
+    let mut client = Wire::open(proxy.http()).await;
+    client.send(frame(HEADERS, WHOLE, 1, plain_get("/first"))).await;
+    client.send(frame(HEADERS, WHOLE, 3, plain_get("/second"))).await;
+    let (stream, _) = within(listener.accept()).await.unwrap();
+    wait_until("both are under way", async || proxy.metric("weir_active_requests", &[]).await == 2.0).await;
+    let mut server = Wire::serve(stream, &[(MAX_CONCURRENT_STREAMS, 1)]).await;
+    server.send(frame(PING, 0, 0, [0; 8])).await;
+    let mut opened = Vec::new();
+    loop {
+        let frame = server.next().await.unwrap();
+        match frame.kind {
+            HEADERS => opened.push(frame.id),
+            PING => break,
+            _ => {}
+        }
+    }
+    assert_eq!(opened, [1]);
+    server.send(frame(HEADERS, WHOLE, 1, [0x88])).await;
+    assert_eq!(client.answer(1).await.0, 200);
+    let second = server.next_of(HEADERS).await;
+    server.send(frame(HEADERS, WHOLE, second.id, [0x88])).await;
+    assert_eq!(client.answer(3).await.0, 200);
+}
+
 /// A line that must never be indexed.
 fn never_indexed(name: &str, value: &str) -> Vec<u8> {
     let mut line = block(&[(name, value)]);

@@ -2,10 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::Message;
+use weir::echo::Echo;
 
 use super::cluster::{Cluster, pod, service, slice, split};
-use crate::support::{ApiServer, get, wait_until};
+use crate::support::{ApiServer, get, wait_until, within};
+use crate::upgrades::websocket_h1;
 
 #[tokio::test]
 async fn a_split_divides_requests_between_the_pods_of_its_services() {
@@ -218,4 +223,47 @@ async fn a_secret_that_may_not_be_read_is_said_with_the_rule_that_lacks_and_wait
     assert_eq!(cluster.ask("/").await, "v1");
     let rule = "resources: [secrets], verbs: [get]}";
     wait_until("it to be said", async || cluster.weir.stderr().contains(rule)).await;
+}
+
+/// A slice of a Service with a pod of this name.
+fn slice_of(service: &str, echo: &Echo, pod: &str) -> (&'static str, Value) {
+    let (resource, mut object) = slice(service, echo);
+    object["endpoints"][0]["targetRef"] = json!({"kind": "Pod", "name": pod, "namespace": "shop"});
+    (resource, object)
+}
+
+#[tokio::test]
+async fn connections_to_pods_that_are_about_to_be_scaled_down_are_asked_before_that() {
+    let (old, new) = (pod("v1", 2).await, pod("v2", 3).await);
+    let (splits, mut shop) = split("shop", &[("stable", 1), ("canary", 0)]);
+    shop["spec"]["drain"] = json!({"timeout": "1h", "spread": "1h", "closeCode": 1012});
+    let owner =
+        json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-a", "uid": "1", "controller": true}]);
+    let meta = |name: &str| json!({"name": name, "namespace": "shop"});
+    let (mut own_pod, mut set) = (json!({"metadata": meta("web-a-1")}), json!({"metadata": meta("web-a")}));
+    own_pod["metadata"]["ownerReferences"] = owner;
+    let cluster = Cluster::of(&[
+        service("stable"),
+        service("canary"),
+        slice_of("stable", &old, "web-a-1"),
+        slice_of("canary", &new, "web-b-1"),
+        ("pods", own_pod),
+        ("replicasets", set.clone()),
+        (splits, shop),
+    ])
+    .await;
+    let (mut socket, headers) = websocket_h1(cluster.weir.http(), None).await;
+    assert_eq!(headers["x-echo-version"], "v1");
+    cluster.server.change("splits", "shop", "shop", "/spec/versions/1/weight", json!(1));
+    cluster.server.change("splits", "shop", "shop", "/spec/versions/0/weight", json!(0));
+    cluster.shares("v2", 20).await;
+    let end = Timestamp::from_second(Timestamp::now().as_second() + 6).unwrap();
+    set["metadata"]["annotations"] = json!({"scale-down-deadline": end.to_string()});
+    cluster.server.set("replicasets", &set);
+    // Without that, nobody would be asked within the ten seconds in which a change may arrive in parts.
+    match within(socket.next()).await {
+        Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1012),
+        other => panic!("no Close frame: {other:?}"),
+    }
+    assert!(Timestamp::now() < end);
 }

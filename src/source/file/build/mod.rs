@@ -122,6 +122,7 @@ pub fn file(wire: &wire::File, context: &mut Context<'_>) -> Option<(Model, Sett
         trusted_proxies: trusted_proxies?,
         forwarding: process::forwarding(wire.forwarding.as_ref()),
         leaving: Vec::new(),
+        ending: Vec::new(),
     };
     Some((model, settings?))
 }

@@ -80,6 +80,21 @@ impl Objects {
         from.take_while(move |(id, _)| here(id)).map(|(id, object)| (id, &**object))
     }
 
+    /// All objects of a kind in a namespace whose names begin so.
+    pub fn beginning_with(
+        &self,
+        kind: ObjectKind,
+        namespace: &Arc<str>,
+        prefix: &str,
+    ) -> impl Iterator<Item = (&Id, &Object)> {
+        let first = Id::new(kind, Arc::clone(namespace), prefix);
+        let from = self.all.range((Bound::Included(first.clone()), Bound::Unbounded));
+        let here = move |id: &Id| {
+            id.kind == first.kind && id.namespace == first.namespace && id.name.starts_with(&*first.name)
+        };
+        from.take_while(move |(id, _)| here(id)).map(|(id, object)| (id, &**object))
+    }
+
     /// The slices of a Service.
     pub fn slices(&self, namespace: &Arc<str>, service: &Arc<str>) -> impl Iterator<Item = &Slice> {
         let names = self.slices.get(&by_service(namespace, service)).map_or(&[][..], Names::all);
