@@ -1,6 +1,6 @@
 //! The listeners of a snapshot, each with the table of the routes that are on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Changed, CompileError, ListenerEntry, RouteTable, Snapshot, tls};
@@ -14,7 +14,11 @@ struct Scope<'m> {
     isolated: &'m [HostPattern],
 }
 
-/// The listeners of `model`. Tables are taken over from `previous` when no route changed its shape.
+/// Hosts of which the rules are others than before; none: every host.
+type Touched<'m> = HashSet<Option<&'m HostPattern>>;
+
+/// The listeners of `model`. Tables are taken over from `previous` when no route changed its shape, and where only hosts of routes did,
+/// all but what is for these hosts.
 pub(super) fn listeners(
     model: &Model,
     previous: &Snapshot,
@@ -23,11 +27,14 @@ pub(super) fn listeners(
     if let Some(entries) = same_tables(model, previous, changes) {
         return entries;
     }
+    let touched = touched(model, previous, changes);
     let mut tables: HashMap<Scope<'_>, Arc<RouteTable>> = HashMap::new();
     let mut entries = Vec::with_capacity(model.listeners.len());
     for listener in &model.listeners {
         let scope = Scope { attachments: attachments(model, listener), isolated: &listener.isolated };
-        let table = tables.entry(scope).or_insert_with_key(|scope| Arc::new(table(model, scope)));
+        let before = previous.listeners.iter().find(|entry| same(&entry.listener, listener));
+        let base = before.map(|entry| &*entry.table).zip(touched.as_ref());
+        let table = tables.entry(scope).or_insert_with_key(|scope| Arc::new(table(model, scope, base)));
         entries.push(entry(listener, Arc::clone(table), previous)?);
     }
     Ok(entries.into())
@@ -40,7 +47,6 @@ fn same_tables(
     changes: &Changed,
 ) -> Option<Result<Arc<[ListenerEntry]>, CompileError>> {
     let (before, now) = (&previous.routes[changes.before.clone()], &model.routes[changes.now.clone()]);
-    let same = |a: &Listener, b: &Listener| a.name == b.name && a.reserved == b.reserved && a.isolated == b.isolated;
     let pairs = || model.listeners.iter().zip(previous.listeners.iter());
     let unchanged = model.listeners.len() == previous.listeners.len()
         && pairs().all(|(listener, entry)| same(listener, &entry.listener))
@@ -48,6 +54,27 @@ fn same_tables(
         && before.iter().zip(now).all(|(a, b)| Arc::ptr_eq(a, b) || same_shape(a, b));
     let entries = || pairs().map(|(listener, before)| entry(listener, Arc::clone(&before.table), previous)).collect();
     unchanged.then(entries)
+}
+
+/// Whether two listeners have the same routes, as far as that is up to them.
+fn same(a: &Listener, b: &Listener) -> bool {
+    a.name == b.name && a.reserved == b.reserved && a.isolated == b.isolated
+}
+
+/// The hosts of routes that take other requests than before; nothing if rules are at other places now.
+fn touched<'m>(model: &'m Model, previous: &'m Snapshot, changes: &Changed) -> Option<Touched<'m>> {
+    let (before, now) = (&previous.routes[changes.before.clone()], &model.routes[changes.now.clone()]);
+    let pairs = || before.iter().zip(now);
+    let in_place = before.len() == now.len() && pairs().all(|(a, b)| a.rules.len() == b.rules.len());
+    let others = pairs().filter(|(a, b)| !Arc::ptr_eq(a, b) && !same_shape(a, b));
+    let attachments = others.flat_map(|(a, b)| a.attachments.iter().chain(&b.attachments));
+    in_place.then(|| attachments.flat_map(hosts).collect())
+}
+
+/// The hosts of an attachment; none: every host.
+fn hosts(attachment: &Attachment) -> impl Iterator<Item = Option<&HostPattern>> {
+    let every = attachment.hosts.is_empty().then_some(None);
+    every.into_iter().chain(attachment.hosts.iter().map(Some))
 }
 
 /// Whether two routes take the same requests.
@@ -79,8 +106,10 @@ fn attachments(model: &Model, listener: &Listener) -> Vec<(usize, usize)> {
     model.routes.iter().enumerate().flat_map(|(route, r)| on(r).into_iter().map(move |index| (route, index))).collect()
 }
 
-fn table(model: &Model, scope: &Scope<'_>) -> RouteTable {
-    let mut table = RouteTable::default();
+/// The table of a scope; given the one before, what is for hosts that nothing touched is taken from it.
+fn table(model: &Model, scope: &Scope<'_>, base: Option<(&RouteTable, &Touched<'_>)>) -> RouteTable {
+    let mut table = base.map_or_else(RouteTable::default, |(base, touched)| base.without(touched));
+    let anew = |host: &Option<&HostPattern>| base.is_none_or(|(_, touched)| touched.contains(host));
     let first_rules: Vec<usize> = model
         .routes
         .iter()
@@ -92,19 +121,15 @@ fn table(model: &Model, scope: &Scope<'_>) -> RouteTable {
         .collect();
     for (route, attachment) in &scope.attachments {
         let (first, route) = (first_rules[*route], &model.routes[*route]);
-        let hosts = &route.attachments[*attachment].hosts;
-        for (index, rule) in (first..).zip(&route.rules) {
-            for (position, condition) in rule.matches.iter().enumerate() {
-                if hosts.is_empty() {
-                    table.add(None, condition, index, (index, position));
-                }
-                for host in hosts {
-                    table.add(Some(host), condition, index, (index, position));
+        for host in hosts(&route.attachments[*attachment]).filter(anew) {
+            for (index, rule) in (first..).zip(&route.rules) {
+                for (position, condition) in rule.matches.iter().enumerate() {
+                    table.add(host, condition, index, (index, position));
                 }
             }
         }
     }
-    scope.isolated.iter().for_each(|host| table.isolate(host));
+    scope.isolated.iter().filter(|host| anew(&Some(*host))).for_each(|host| table.isolate(host));
     table.sort();
     table
 }

@@ -1,7 +1,7 @@
 //! Rules of a listener, arranged so that the one with the highest precedence is found first.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use http::Method;
@@ -14,6 +14,7 @@ type Map<T> = HashMap<Arc<str>, T, foldhash::fast::FixedState>;
 const FEW: usize = 4;
 
 /// Candidates by a path. Nearly every host has one or two, for which a hash table would be ten times as large.
+#[derive(Clone)]
 pub enum Paths {
     /// Not more than a few.
     Few(Vec<(Arc<str>, Candidates)>),
@@ -22,6 +23,7 @@ pub enum Paths {
 }
 
 /// Candidates, the highest precedence first; nearly always there is one, which lies in place.
+#[derive(Clone)]
 pub enum Candidates {
     /// The only one.
     One(Candidate),
@@ -163,6 +165,7 @@ fn length(text: &str) -> u32 {
 }
 
 /// What is left to compare once host and path fit.
+#[derive(Clone)]
 pub struct Candidate {
     /// For the order among candidates.
     pub summary: MatchSummary,
@@ -173,6 +176,7 @@ pub struct Candidate {
 }
 
 /// Conditions on other things than host and path.
+#[derive(Clone)]
 pub struct Conditions {
     /// Method condition.
     pub method: Option<Method>,
@@ -199,7 +203,7 @@ impl Conditions {
 }
 
 /// Candidates of one host by path; every list is sorted, the highest precedence first.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct PathTable {
     /// By whole path.
     pub exact: Paths,
@@ -211,18 +215,31 @@ pub struct PathTable {
     pub isolated: bool,
 }
 
-/// All rules of a listener.
-#[derive(Default)]
+/// All rules of a listener. What is for one host may be that of the table before, too.
+#[derive(Clone, Default)]
 pub struct RouteTable {
     /// By whole host name.
-    pub exact: Map<Box<PathTable>>,
+    pub exact: Map<Arc<PathTable>>,
     /// By what follows `*.`.
-    pub wildcards: Map<Box<PathTable>>,
+    pub wildcards: Map<Arc<PathTable>>,
     /// For every host.
-    pub any: PathTable,
+    pub any: Arc<PathTable>,
 }
 
 impl RouteTable {
+    /// The same without anything for these hosts (none: every host).
+    pub fn without(&self, hosts: &HashSet<Option<&HostPattern>>) -> Self {
+        let mut rest = self.clone();
+        for host in hosts {
+            match host {
+                Some(HostPattern::Exact(name)) => _ = rest.exact.remove(name),
+                Some(HostPattern::Wildcard(suffix)) => _ = rest.wildcards.remove(suffix),
+                None => rest.any = Arc::default(),
+            }
+        }
+        rest
+    }
+
     /// Adds a rule's condition for one of its hosts (none: every host).
     pub fn add(&mut self, host: Option<&HostPattern>, condition: &Match, rule: usize, position: (usize, usize)) {
         let table = self.paths(host);
@@ -246,17 +263,18 @@ impl RouteTable {
     }
 
     fn paths(&mut self, host: Option<&HostPattern>) -> &mut PathTable {
-        match host {
+        Arc::make_mut(match host {
             Some(HostPattern::Exact(name)) => self.exact.entry(Arc::clone(name)).or_default(),
             Some(HostPattern::Wildcard(suffix)) => self.wildcards.entry(Arc::clone(suffix)).or_default(),
             None => &mut self.any,
-        }
+        })
     }
 
     /// Puts every list in the order of precedence; to be called once all rules are in.
     pub fn sort(&mut self) {
-        let tables = self.exact.values_mut().chain(self.wildcards.values_mut()).map(|table| &mut **table);
-        for table in tables.chain([&mut self.any]) {
+        let tables = self.exact.values_mut().chain(self.wildcards.values_mut()).chain([&mut self.any]);
+        // What another table has, too, was put in order there.
+        for table in tables.filter_map(Arc::get_mut) {
             table.exact.sort();
             table.prefixes.sort();
             table.regexes.sort_by_key(|(_, candidate)| Reverse(candidate.summary));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decide::{Cursors, Outcome, decide};
-use crate::model::{self, Model, Route, Split, TlsClient, Transport, UpstreamProtocol, Weight};
+use crate::model::{self, HostPattern, Model, Route, Split, TlsClient, Transport, UpstreamProtocol, Weight};
 use crate::testing::{Asked, compiled, endpoint, exact, fixed, key, model, on, prefix, regex, route, split};
 
 /// A source that changes over time.
@@ -149,6 +149,80 @@ fn a_route_that_is_the_same_object_keeps_its_rules_and_one_that_only_changes_wei
     let without = compile(&first, &after, &mut interner).unwrap();
     assert!(!Arc::ptr_eq(&after.listeners[0].table, &without.listeners[0].table));
     assert!(Arc::ptr_eq(&after.rules[1].body, &without.rules[0].body));
+}
+
+/// What a table says, in no order of its own.
+fn told(table: &RouteTable) -> Vec<String> {
+    fn list(paths: &Paths) -> Vec<(&str, &[Candidate])> {
+        let names: Vec<&str> = match paths {
+            Paths::Few(few) => few.iter().map(|(path, _)| &**path).collect(),
+            Paths::Many(many) => many.keys().map(|path| &**path).collect(),
+        };
+        names.into_iter().map(|path| (path, paths.get(path).unwrap())).collect()
+    }
+    let tell = |host: String, paths: &PathTable| {
+        let lists = [("=", list(&paths.exact)), ("^", list(&paths.prefixes))];
+        let by_path = lists.into_iter().flat_map(|(kind, lists)| lists.into_iter().map(move |list| (kind, list)));
+        let by_path = by_path.flat_map(|(kind, (path, list))| {
+            list.iter()
+                .enumerate()
+                .map(move |(place, found)| (format!("{kind}{path} {place}"), found.rule, found.summary))
+        });
+        let regexes =
+            paths.regexes.iter().map(|(pattern, found)| (pattern.as_str().to_owned(), found.rule, found.summary));
+        let told = by_path.chain(regexes).map(|told| format!("{host} {} {told:?}", paths.isolated));
+        told.collect::<Vec<String>>()
+    };
+    let exact = table.exact.iter().flat_map(|(host, paths)| tell(host.to_string(), paths));
+    let wildcards = table.wildcards.iter().flat_map(|(suffix, paths)| tell(format!("*.{suffix}"), paths));
+    let mut told: Vec<String> = exact.chain(wildcards).chain(tell("*".to_owned(), &table.any)).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn where_hosts_change_only_what_is_for_them_is_made_anew() {
+    let mut model = model([
+        route("a", &["a.test", "shared.test"], halves()),
+        route("b", &["b.test", "*.test", "shared.test"], halves()),
+        route("all", &[], halves()),
+        route("c", &["c.test"], halves()),
+    ]);
+    let mut listener = crate::testing::listener("http");
+    listener.isolated = vec![HostPattern::parse("b.test").unwrap(), HostPattern::parse("new.test").unwrap()];
+    model.listeners = vec![Arc::new(listener)];
+    let mut interner = Interner::default();
+    let mut snapshot = compile(&model, &Snapshot::default(), &mut interner).unwrap();
+    let changes: [(usize, &[&str]); 6] = [
+        (1, &["b.test", "new.test"]),
+        (0, &["shared.test", "*.test"]),
+        (2, &["b.test"]),
+        (1, &[]),
+        (2, &[]),
+        (0, &["a.test", "shared.test"]),
+    ];
+    for (place, hosts) in changes {
+        let kept = Arc::clone(&snapshot.listeners[0].table.exact["c.test"]);
+        let key = model.routes[place].key.name.to_string();
+        model.routes[place] = Arc::new(route(&key, hosts, halves()));
+        snapshot = compile(&model, &snapshot, &mut interner).unwrap();
+        let fresh = compiled(&model);
+        assert_eq!(told(&snapshot.listeners[0].table), told(&fresh.listeners[0].table), "{place} {hosts:?}");
+        assert!(Arc::ptr_eq(&kept, &snapshot.listeners[0].table.exact["c.test"]), "{place} {hosts:?}");
+    }
+}
+
+#[test]
+fn where_rules_move_the_whole_table_is_made_anew() {
+    let mut model = model([route("a", &["a.test"], halves()), route("b", &["b.test"], halves())]);
+    let mut interner = Interner::default();
+    let before = compile(&model, &Snapshot::default(), &mut interner).unwrap();
+    let mut longer = route("a", &["a.test"], halves());
+    let another = longer.rules[0].clone();
+    longer.rules.push(another);
+    model.routes[0] = Arc::new(longer);
+    let after = compile(&model, &before, &mut interner).unwrap();
+    assert_eq!(told(&after.listeners[0].table), told(&compiled(&model).listeners[0].table));
 }
 
 #[test]
