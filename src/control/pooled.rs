@@ -6,13 +6,13 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::events::lock;
 use super::guards::key_of;
 use super::history::{History, NOW, Recent};
 use super::status::{SplitStatus, VersionStatus};
 use super::{Control, trips};
-use crate::cluster::hash;
 use crate::model::Kind;
 use crate::record::{Distribution, Recorder};
 use crate::rollout::shared::{Counts, Figures};
@@ -121,7 +121,7 @@ impl Pooled {
 
 /// A version at its revision, as replicas name it to one another here.
 fn name(body: &RuleBody, version: usize) -> u64 {
-    hash(&trips::name(&key_of(body, version)))
+    xxh3_64(trips::name(&key_of(body, version)).as_bytes())
 }
 
 /// What was counted of a version here; nothing if nothing was.

@@ -126,7 +126,9 @@ impl Exchange {
         }
         let rescue = self.half(limits, RescueOn::Timeout);
         let per_try = retry.per_try.filter(|_| rescue.is_some() || self.follows(limits.left));
-        let given = per_try.map(|limit| TryLimit { begun: Instant::now(), limit, fault: Fault::TryTimeout });
+        // Where it is the time of the request, too, both end at once, and it is the try that does.
+        let begun = if retry.anew { limits.begun } else { Instant::now() };
+        let given = per_try.map(|limit| TryLimit { begun, limit, fault: Fault::TryTimeout });
         given.into_iter().chain(rescue).min_by_key(|attempt| attempt.limit)
     }
 
