@@ -108,7 +108,7 @@ pub fn regex(text: &str) -> PathMatch {
 
 /// A condition on the path alone.
 pub fn on(path: PathMatch) -> Match {
-    Match { path, method: None, headers: Vec::new(), query: Vec::new() }
+    Match { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
 }
 
 /// A value that must be this.

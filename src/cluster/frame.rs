@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Applied;
-use crate::rollout::shared::{Draining, Evidence, Finding, Records};
+use crate::rollout::shared::{Draining, Evidence, Figures, Finding, Records};
 
 /// The longest line that is read, bytes.
 pub const LONGEST: usize = 1 << 20;
@@ -50,6 +50,13 @@ pub enum Frame {
         from: String,
         /// By version.
         of: Vec<Draining>,
+    },
+    /// What was counted of versions, of those of which it is something else than what was said.
+    Figures {
+        /// The replica.
+        from: String,
+        /// By version.
+        of: Vec<Figures>,
     },
     /// Nothing but that it lives.
     Beat {

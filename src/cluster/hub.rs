@@ -1,6 +1,7 @@
 //! What this replica tells: everything that is in force to who connects, and changes to all that are there.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub struct Hub {
     name: Arc<str>,
     state: Mutex<State>,
     lines: broadcast::Sender<Bytes>,
+    /// How many have connected since the start.
+    connected: AtomicU64,
 }
 
 #[derive(Default)]
@@ -30,7 +33,7 @@ struct State {
 impl Hub {
     /// Nothing is in force.
     pub fn new(name: Arc<str>) -> Self {
-        Self { name, state: Mutex::default(), lines: broadcast::Sender::new(BEHIND) }
+        Self { name, state: Mutex::default(), lines: broadcast::Sender::new(BEHIND), connected: AtomicU64::new(0) }
     }
 
     /// Objects that are in force from now on, and such as no longer are.
@@ -84,6 +87,11 @@ impl Hub {
         }
     }
 
+    /// How many have connected since the start; none: nobody is there now.
+    pub fn audience(&self) -> Option<u64> {
+        (self.lines.receiver_count() > 0).then(|| self.connected.load(Relaxed))
+    }
+
     /// Everything that is in force, and what follows.
     pub fn connect(&self) -> (Vec<Bytes>, broadcast::Receiver<Bytes>) {
         let state = lock(&self.state);
@@ -91,7 +99,9 @@ impl Hub {
         let mut frames = vec![Frame::Hello { name: self.name.to_string() }, Frame::Beat { judges: state.judges }];
         frames.extend(record_frames(&state.records));
         frames.extend(applied_frames(&set, &[]));
-        (frames.iter().filter_map(Frame::encode).collect(), self.lines.subscribe())
+        let lines = self.lines.subscribe();
+        self.connected.fetch_add(1, Relaxed);
+        (frames.iter().filter_map(Frame::encode).collect(), lines)
     }
 }
 

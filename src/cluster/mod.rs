@@ -203,6 +203,12 @@ impl Peers {
         self.board.heard()
     }
 
+    /// How many have connected to this replica since the start; none: nobody hears it now. Another number than before: somebody
+    /// does not know what was said.
+    pub fn audience(&self) -> Option<u64> {
+        self.hub.audience()
+    }
+
     /// This replica's name.
     pub fn name(&self) -> &Arc<str> {
         &self.name

@@ -11,7 +11,7 @@ use crate::record::{Classification, Distribution, Ending, Recorder, Tally, Timed
 /// Seconds that are kept.
 pub const KEPT: usize = 300;
 /// Seconds that count as now.
-const NOW: usize = 10;
+pub const NOW: usize = 10;
 /// Seconds of versions that are kept, about 300 bytes each: five minutes of 256 versions that have a request in each of
 /// them. With more, the oldest seconds go early.
 const MOST: usize = 256 * KEPT;

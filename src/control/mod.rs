@@ -16,6 +16,7 @@ mod held;
 mod history;
 mod metrics;
 mod outliers;
+mod pooled;
 mod prewarm;
 mod ramp;
 mod rescues;
@@ -53,6 +54,7 @@ use self::guards::Guards;
 use self::hand::{Hand, configured, with_hand};
 use self::history::History;
 use self::outliers::Outliers;
+use self::pooled::Pooled;
 use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::rescues::Rescues;
@@ -161,6 +163,8 @@ struct State {
     drains: Drains,
     /// What drains on other replicas.
     elsewhere: Elsewhere,
+    /// What was counted on other replicas.
+    pooled: Pooled,
     history: History,
     ticks: u32,
     /// Splits of which requests wait for an endpoint.
@@ -193,6 +197,7 @@ impl Control {
             warming: Waiting::new(),
             drains: Drains::default(),
             elsewhere: Elsewhere::default(),
+            pooled: Pooled::default(),
             history: History::default(),
             ticks: 0,
             holding: HashSet::new(),

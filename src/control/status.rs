@@ -160,10 +160,16 @@ impl Control {
         }
     }
 
-    /// What is going on in the splits of one kind.
-    pub fn status_of(&self, kind: Kind) -> Vec<SplitStatus> {
+    /// What is going on in all Splits of the cluster, on all replicas as far as they tell of it.
+    pub fn status_of_all(&self) -> Vec<SplitStatus> {
         let state = lock(&self.state);
-        self.splits(&self.served.load_full(), &state, |route| route.kind == kind)
+        let snapshot = self.served.load_full();
+        let mut splits = self.splits(&snapshot, &state, |route| route.kind == Kind::Split);
+        if !state.pooled.is_empty() {
+            let rules = snapshot.rules.iter().filter(|rule| rule.body.route.kind == Kind::Split);
+            rules.zip(&mut splits).for_each(|(rule, split)| state.pooled.add_to(split, &rule.body, &state.history));
+        }
+        splits
     }
 
     fn splits(&self, snapshot: &Snapshot, state: &State, wanted: impl Fn(&RouteKey) -> bool) -> Vec<SplitStatus> {

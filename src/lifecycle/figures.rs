@@ -1,9 +1,8 @@
-//! Splits are given the figures of their versions, as this replica has them. Each costs a write, so they take turns.
+//! Splits are given the figures of their versions, on all replicas. Each costs a write, so they take turns.
 
 use serde_json::{Value, json};
 
 use crate::control::{Control, SplitStatus, VersionStatus};
-use crate::model::Kind;
 use crate::source::kubernetes::{Cluster, Difference, Id, ObjectKind};
 
 /// Splits that are given figures at a time.
@@ -25,7 +24,7 @@ impl Turns {
             let difference = cluster.figures_differ(&id, &figures)?;
             Some((id, difference, figures))
         };
-        let changed = control.status_of(Kind::Split).iter().filter_map(figures).collect();
+        let changed = control.status_of_all().iter().filter_map(figures).collect();
         for (id, figures) in self.choose(changed) {
             cluster.figures(&id, figures);
         }

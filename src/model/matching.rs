@@ -170,4 +170,6 @@ pub struct Match {
     pub headers: Vec<HeaderMatch>,
     /// Query conditions.
     pub query: Vec<QueryMatch>,
+    /// What the whole path must match, too; it says as much as a header condition.
+    pub also: Option<Box<Pattern>>,
 }

@@ -38,7 +38,7 @@ pub fn shared_matches(matches: Vec<Match>) -> Arc<[Match]> {
 impl Match {
     /// Takes every request.
     pub fn everything() -> Self {
-        Self { path: PathMatch::Prefix("/".into()), method: None, headers: Vec::new(), query: Vec::new() }
+        Self { path: PathMatch::Prefix("/".into()), method: None, headers: Vec::new(), query: Vec::new(), also: None }
     }
 }
 

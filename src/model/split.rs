@@ -308,6 +308,12 @@ pub struct Retry {
     pub backoff: Duration,
     /// How long a try may take that another one can follow; none: as long as the request may.
     pub per_try: Option<Duration>,
+    /// Each try has the time of the request to itself, rather than what the tries before have left of it.
+    pub anew: bool,
+    /// How long after the request came another try may begin; none: for as long as it may take.
+    pub within: Option<Duration>,
+    /// What may have been worked on is sent once more although it is not idempotent.
+    pub non_idempotent: bool,
     /// Retries for each request, 0 to 1, of those that may have been worked on; see `proxy::budget`.
     pub budget: f64,
     /// Bytes of a request's body that are kept so that it can go once more.
@@ -326,6 +332,9 @@ impl Default for Retry {
             on: vec![RetryOn::Connect, RetryOn::Refused, RetryOn::Reset],
             backoff: Duration::ZERO,
             per_try: None,
+            anew: false,
+            within: None,
+            non_idempotent: false,
             budget: 0.2,
             body_limit: Self::BODY_LIMIT,
         }

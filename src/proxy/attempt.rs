@@ -38,7 +38,7 @@ pub struct Outbound {
     pub tee: Option<Box<Tee>>,
     /// Its head is all there is of it.
     bodiless: bool,
-    /// Whether it means the same if it is worked on twice (RFC 9110 section 9.2.2).
+    /// Whether it means the same if it is worked on twice (RFC 9110 section 9.2.2), or is told to be taken so.
     idempotent: bool,
     /// What is kept of the body for another try.
     kept: Option<Replay>,
@@ -107,7 +107,7 @@ impl Outbound {
         self.upload = Pump::new(split.limits.request_body);
         // The handshake of a WebSocket is a GET (RFC 6455 section 4.1), also where it comes as an extended CONNECT (RFC 8441).
         let handshake = self.upgrade.as_ref().is_some_and(Upgrade::is_websocket);
-        self.idempotent = request.method.is_idempotent() || handshake;
+        self.idempotent = request.method.is_idempotent() || handshake || split.retry.non_idempotent;
         self.bodiless = request.size == Size::None;
         if self.bodiless {
             return;

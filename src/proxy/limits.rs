@@ -34,9 +34,11 @@ pub struct TryLimit {
 }
 
 impl Limits {
-    /// The request goes on. What time its body took to arrive is not its answer's. `progress`: when it last got further.
-    pub fn go_on(&mut self, progress: Option<Instant>) {
-        self.begun = progress.map_or(self.begun, |progress| progress.max(self.begun));
+    /// The request goes on. What time its body took to arrive is not its answer's. `progress`: when it last got further; `anew`: its
+    /// time begins with each try.
+    pub fn go_on(&mut self, progress: Option<Instant>, anew: bool) {
+        let begun = if anew { Instant::now() } else { self.begun };
+        self.begun = progress.map_or(begun, |progress| progress.max(begun));
     }
 
     /// What is left of the time of the request; None: it has no limit.
@@ -58,13 +60,13 @@ impl Limits {
     /// When the head of the answer must have come, as long as no body delays it.
     pub fn deadline(&self) -> Option<Instant> {
         let end = (!self.unlimited).then(|| self.begun + self.timeouts.request)?;
-        Some(self.attempt.map_or(end, |attempt| end.min(attempt.begun + attempt.limit)))
+        Some(self.attempt.map_or(end, |attempt| end.min(attempt.end())))
     }
 
     /// What it means that the deadline came, if that is what `fault` says, and how it is told.
     pub fn late(&self, fault: Fault) -> (Fault, String) {
         match self.attempt {
-            Some(attempt) if fault == Fault::RequestTimeout && Instant::now() < self.begun + self.timeouts.request => {
+            Some(attempt) if fault == Fault::RequestTimeout && attempt.end() <= self.begun + self.timeouts.request => {
                 attempt.over()
             }
             _ => (fault, format!("no answer within {:?}", self.timeouts.request)),
@@ -73,6 +75,11 @@ impl Limits {
 }
 
 impl TryLimit {
+    /// When it is over.
+    fn end(&self) -> Instant {
+        self.begun + self.limit
+    }
+
     /// What it means that it is over, and how it is told.
     pub fn over(&self) -> (Fault, String) {
         (self.fault, format!("no answer within the {:?} of a try", self.limit))

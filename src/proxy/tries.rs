@@ -76,7 +76,7 @@ impl Exchange {
                 },
             };
             fresh = false;
-            limits.go_on(outbound.progress);
+            limits.go_on(outbound.progress, split.retry.anew);
             match moved {
                 Moved::Retry if !split.retry.backoff.is_zero() => self.pause(client, &limits, split).await?,
                 Moved::Retry | Moved::Rescue => {}
@@ -126,7 +126,9 @@ impl Exchange {
         }
         let rescue = self.half(limits, RescueOn::Timeout);
         let per_try = retry.per_try.filter(|_| rescue.is_some() || self.follows(limits.left));
-        let given = per_try.map(|limit| TryLimit { begun: Instant::now(), limit, fault: Fault::TryTimeout });
+        // Where it is the time of the request, too, both end at once, and it is the try that does.
+        let begun = if retry.anew { limits.begun } else { Instant::now() };
+        let given = per_try.map(|limit| TryLimit { begun, limit, fault: Fault::TryTimeout });
         given.into_iter().chain(rescue).min_by_key(|attempt| attempt.limit)
     }
 
@@ -157,12 +159,12 @@ impl Exchange {
             return None;
         }
         let retry = &self.decision.rule(&self.snapshot).body.split.retry;
-        if *left > 0 && retry.on.contains(&RetryOn::Status(status)) && self.may_retry() {
+        if *left > 0 && retry.on.contains(&RetryOn::Status(status)) && self.is_in_time(retry) && self.may_retry() {
             *left -= 1;
             self.asked_again(from);
             return Some(Moved::Retry);
         }
-        let refusals = *left > 0 && retry.on.contains(&RetryOn::Refused);
+        let refusals = *left > 0 && retry.on.contains(&RetryOn::Refused) && self.is_in_time(retry);
         if refusals && self.is_leaving(answer, from) {
             let moved = if self.moved_on(from, refusal()) { Some(Moved::Retry) } else { self.holds() };
             if moved.is_some() {
@@ -203,7 +205,8 @@ impl Exchange {
         limits: &mut Limits,
     ) -> Option<Moved> {
         let retry = &self.decision.rule(&self.snapshot).body.split.retry;
-        let allowed = failed.fault.retry_cause().is_some_and(|cause| retry.on.contains(&cause));
+        let allowed =
+            failed.fault.retry_cause().is_some_and(|cause| retry.on.contains(&cause)) && self.is_in_time(retry);
         let repeatable = may_repeat(failed, outbound);
         let free = failed.fault.again() == Again::Safe;
         let failure = failed.fault.ending(failed.fault.status().as_u16(), None);
@@ -236,6 +239,11 @@ impl Exchange {
         if let Some(place) = self.place.take() {
             place.succeeded(self.decision.rule(&self.snapshot).body.split_id);
         }
+    }
+
+    /// Whether another try may still begin.
+    fn is_in_time(&self, retry: &Retry) -> bool {
+        retry.within.is_none_or(|within| self.begun.elapsed() < within)
     }
 
     /// Whether the budget of the split has a retry left, which is then taken.

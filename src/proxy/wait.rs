@@ -188,7 +188,7 @@ fn deadline(outbound: &mut Outbound, limits: Limits) -> (Instant, Late) {
         .filter(|_| outbound.is_repeatable())
         .map(|attempt| (since.max(attempt.begun) + attempt.limit, attempt))
     {
-        Some((end, attempt)) if end < deadline => (end, Late::Attempt(attempt)),
+        Some((end, attempt)) if end <= deadline => (end, Late::Attempt(attempt)),
         _ => (deadline, late),
     }
 }

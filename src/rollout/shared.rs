@@ -1,5 +1,5 @@
 //! What replicas tell one another about guards: records that outlive processes, evidence to be pooled, findings to be shown; and
-//! how far drains are, to be added up.
+//! how far drains are, and what versions counted, to be added up.
 //!
 //! Records merge in any order, and any number of times, to the same: so nobody has to be told exactly once.
 
@@ -73,7 +73,7 @@ pub struct Evidence {
 }
 
 /// What a version did within a short time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Counts {
     /// Requests that succeeded.
     pub success: u64,
@@ -100,6 +100,27 @@ impl Counts {
             }
         }
         all
+    }
+}
+
+/// What one replica counted of a version, to be added to what the others did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Figures {
+    /// The version at its revision, hashed.
+    pub version: u64,
+    /// Requests since it began, those left by their clients not among them.
+    pub requests: u64,
+    /// Long-lived connections.
+    pub connections: u64,
+    /// What it did in the last ten seconds.
+    pub recent: Counts,
+}
+
+impl Figures {
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests == 0 && self.connections == 0 && self.recent.is_empty()
     }
 }
 

@@ -75,6 +75,7 @@ fn takes(candidate: &Candidate, head: &RequestHead<'_>) -> bool {
     let Some(conditions) = &candidate.conditions else { return true };
     conditions.method.as_ref().is_none_or(|method| method == head.method)
         && conditions.headers.iter().all(|condition| header_fits(condition, head))
+        && conditions.also.as_ref().is_none_or(|pattern| pattern.is_match(head.path))
         && conditions.query.iter().all(|condition| query_fits(condition, head.query.unwrap_or_default()))
 }
 

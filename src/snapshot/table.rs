@@ -115,7 +115,7 @@ pub struct MatchSummary {
     pub path: (PathRank, u32),
     /// A method beats none.
     pub method: bool,
-    /// Number of header conditions.
+    /// Number of header conditions, and of expressions that the path must match, too.
     pub headers: u32,
     /// Number of query conditions.
     pub query: u32,
@@ -152,7 +152,7 @@ impl MatchSummary {
             host,
             path,
             method: condition.method.is_some(),
-            headers: condition.headers.len() as u32,
+            headers: condition.headers.len() as u32 + u32::from(condition.also.is_some()),
             query: condition.query.len() as u32,
             position: Reverse((position.0 as u32, position.1 as u32)),
         }
@@ -184,13 +184,20 @@ pub struct Conditions {
     pub headers: Box<[HeaderMatch]>,
     /// Query conditions.
     pub query: Box<[QueryMatch]>,
+    /// What the whole path must match, too.
+    pub also: Option<Box<Pattern>>,
 }
 
 impl Conditions {
     fn of(condition: &Match) -> Option<Box<Self>> {
-        let Match { method, headers, query, .. } = condition;
-        let none = method.is_none() && headers.is_empty() && query.is_empty();
-        let some = || Self { method: method.clone(), headers: headers.clone().into(), query: query.clone().into() };
+        let Match { method, headers, query, also, .. } = condition;
+        let none = method.is_none() && headers.is_empty() && query.is_empty() && also.is_none();
+        let some = || Self {
+            method: method.clone(),
+            headers: headers.clone().into(),
+            query: query.clone().into(),
+            also: also.clone(),
+        };
         (!none).then(|| Box::new(some()))
     }
 }

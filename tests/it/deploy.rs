@@ -17,6 +17,8 @@ use weir::source::kubernetes::{ObjectKind, crd};
 const CRD: &str = "crds/splits.yaml";
 const BASE: [&str; 4] = ["base/namespace.yaml", "base/rbac.yaml", "base/weir.yaml", "base/classes.yaml"];
 const RENDERED: &str = "helm/rendered.yaml";
+/// The same with the namespaces `shop` and `web` only.
+const NAMESPACED: &str = "helm/namespaced.yaml";
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
@@ -367,16 +369,23 @@ type Right = (&'static str, String, String, String);
 fn rights(objects: &[Value]) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     for (kind, place) in [("ClusterRole", "everywhere"), ("Role", "weir-system")] {
-        for rule in list(find(objects, kind, "weir"), "/rules") {
-            for group in strings(rule, "/apiGroups") {
-                for resource in strings(rule, "/resources") {
-                    let names = strings(rule, "/resourceNames").join(",");
-                    let resource = if names.is_empty() { resource } else { format!("{resource}/{names}") };
-                    for verb in strings(rule, "/verbs") {
-                        assert!(verb != "*" && group != "*" && !resource.contains('*'), "{rule}");
-                        let right = (place, group.clone(), resource.clone(), verb);
-                        assert!(rights.insert(right.clone()), "{right:?} is there twice");
-                    }
+        rights.append(&mut rights_by(find(objects, kind, "weir"), place));
+    }
+    rights
+}
+
+/// What a role allows.
+fn rights_by(role: &Value, place: &'static str) -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    for rule in list(role, "/rules") {
+        for group in strings(rule, "/apiGroups") {
+            for resource in strings(rule, "/resources") {
+                let names = strings(rule, "/resourceNames").join(",");
+                let resource = if names.is_empty() { resource } else { format!("{resource}/{names}") };
+                for verb in strings(rule, "/verbs") {
+                    assert!(verb != "*" && group != "*" && !resource.contains('*'), "{rule}");
+                    let right = (place, group.clone(), resource.clone(), verb);
+                    assert!(rights.insert(right.clone()), "{right:?} is there twice");
                 }
             }
         }
@@ -444,6 +453,48 @@ fn the_account_may_do_what_the_program_does_and_nothing_else() {
             );
         }
     }
+}
+
+/// Kinds that belong to no namespace.
+const CLUSTER_WIDE: [ObjectKind; 3] = [ObjectKind::Namespace, ObjectKind::GatewayClass, ObjectKind::IngressClass];
+
+#[test]
+fn with_some_namespaces_the_account_has_rights_in_these_and_elsewhere_only_on_what_belongs_to_none() {
+    let (all, some) = (objects(RENDERED), objects(NAMESPACED));
+    let is_of_cluster = |right: &Right| {
+        let kind = |kind: &ObjectKind| {
+            let plural = kind.resource().plural;
+            kind.group() == right.1 && [plural.clone(), format!("{plural}/status")].contains(&right.2)
+        };
+        CLUSTER_WIDE.iter().any(kind) || right.2 == "tokenreviews"
+    };
+    let everywhere = rights_by(find(&all, "ClusterRole", "weir"), "");
+    let (of_cluster, of_namespaces): (BTreeSet<Right>, BTreeSet<Right>) =
+        everywhere.into_iter().partition(is_of_cluster);
+    assert_eq!(rights_by(find(&some, "ClusterRole", "weir"), ""), of_cluster);
+    let named = |kind: &str, namespace: &str| {
+        let is_it = |object: &&Value| {
+            object["kind"] == kind
+                && object["metadata"]["namespace"] == namespace
+                && str(object, "/metadata/name") == "weir-routes"
+        };
+        some.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} weir-routes in {namespace}")).clone()
+    };
+    for namespace in ["shop", "web"] {
+        assert_eq!(rights_by(&named("Role", namespace), ""), of_namespaces);
+        let binding = named("RoleBinding", namespace);
+        assert_eq!((str(&binding, "/roleRef/kind"), str(&binding, "/roleRef/name")), ("Role", "weir-routes"));
+        assert_eq!(
+            binding["subjects"],
+            json!([{"kind": "ServiceAccount", "name": "weir", "namespace": "weir-system"}])
+        );
+    }
+    // In its own namespace it looks at Services beside what it does there anyway.
+    let mut own = rights_by(find(&all, "Role", "weir"), "");
+    own.extend(["list", "watch"].map(|verb| ("", String::new(), "services".to_owned(), verb.to_owned())));
+    assert_eq!(rights_by(find(&some, "Role", "weir"), ""), own);
+    let arguments = strings(&container(&some), "/args");
+    assert!(arguments.contains(&"--namespaces=shop,web".to_owned()), "{arguments:?}");
 }
 
 // --- Agreement

@@ -38,6 +38,7 @@ mod load;
 mod malformed;
 mod mirrors;
 mod mocks;
+mod nginx_tries;
 mod pauses;
 mod peers;
 mod proxy_protocol;

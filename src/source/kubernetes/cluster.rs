@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::index::{Change, Difference, Index};
 use super::named::Named;
-use super::object::{Id, ObjectKind, Strings};
+use super::object::{Id, ObjectKind, Strings, Watched};
 use super::refused::{self, Refused};
 use super::write::{Statement, Writer, sleep_until};
 use super::{Options, Scope};
@@ -24,10 +24,10 @@ const AT_ONCE: usize = 2000;
 pub struct Cluster {
     index: Index,
     changes: UnboundedReceiver<Change>,
-    /// Kinds that were not told in full yet.
-    missing: BTreeSet<ObjectKind>,
-    /// Kinds of which all objects were told.
-    listed: BTreeSet<ObjectKind>,
+    /// What was neither told in full yet, nor cannot be had.
+    missing: BTreeSet<Watched>,
+    /// What was not told in full yet.
+    unlisted: BTreeSet<Watched>,
     scope: Scope,
     /// Services of Gateways may be there that nobody has any more.
     leftovers: bool,
@@ -60,12 +60,14 @@ impl Cluster {
         let client = connection.client();
         let (sender, changes) = unbounded_channel();
         super::watch::watch(&client, scope, &sender);
+        let kinds = ObjectKind::ALL.iter().filter(|kind| !kind.by_name());
+        let watched: BTreeSet<Watched> = kinds.flat_map(|kind| scope.of(*kind)).collect();
         let writer = Writer::start(client.clone(), &options, peers.replicas());
         Self {
             index: Index::new(options, base),
             changes,
-            missing: ObjectKind::ALL.iter().copied().filter(|kind| !kind.by_name()).collect(),
-            listed: BTreeSet::new(),
+            missing: watched.clone(),
+            unlisted: watched,
             scope: scope.clone(),
             leftovers: false,
             named: Named::new(client, scope, sender),
@@ -165,15 +167,15 @@ impl Cluster {
         }
         self.moved |= self.index.is_about_replicas(&change);
         match &change {
-            Change::Listed(kind) | Change::Absent(kind) => {
+            Change::Listed(watched) | Change::Absent(watched) => {
                 let was = self.missing.len();
-                self.missing.remove(kind);
+                self.missing.remove(watched);
                 self.stale |= was == 1 && self.missing.is_empty();
             }
             _ => {}
         }
-        if let Change::Listed(kind) = change {
-            self.listed.insert(kind);
+        if let Change::Listed(watched) = &change {
+            self.unlisted.remove(watched);
         }
         self.index.apply(change);
     }
@@ -231,7 +233,8 @@ impl Cluster {
     /// Who leads removes the Services of Gateways that nobody has any more, once all that may have them is known.
     fn remove_leftovers(&mut self) {
         let needed = [ObjectKind::Gateway, ObjectKind::GatewayClass, ObjectKind::Service];
-        if self.leftovers && *self.leading.borrow() && needed.iter().all(|kind| self.listed.contains(kind)) {
+        let is_known = !self.unlisted.iter().any(|watched| needed.contains(&watched.kind));
+        if self.leftovers && *self.leading.borrow() && is_known {
             self.leftovers = false;
             self.writer.remove(self.index.leftovers(&self.scope.namespaces));
         }
@@ -243,6 +246,11 @@ impl Cluster {
         let refused: Vec<(u16, &str)> = self.index.listeners(id).filter_map(why).collect();
         if !refused.is_empty() {
             refused::say(Arc::make_mut(&mut statement.report), &refused);
+        }
+        if self.index.has_certificates(id) {
+            let unserved: Vec<_> = self.index.securing().filter_map(|name| self.refused.why(name)).collect();
+            let notes = unserved.into_iter().map(refused::note);
+            Arc::make_mut(&mut statement.report).notes.extend(notes);
         }
         statement
     }

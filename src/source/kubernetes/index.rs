@@ -4,6 +4,7 @@
 //! translation reads objects through a [`Reader`], which remembers what was asked for, absent objects included: so nobody has
 //! to say what depends on what. Everything here is synchronous and knows no server.
 
+mod certificates;
 mod claims;
 mod ends;
 mod figures;
@@ -17,7 +18,7 @@ mod units;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Certificate, Listener, Model, Route, TlsServer};
+use crate::model::{Certificate, Listener, Model, Route};
 
 pub use figures::Difference;
 pub use objects::Objects;
@@ -29,7 +30,7 @@ use units::{Unit, Units};
 
 use serde_json::Value;
 
-use super::object::{Id, Object, ObjectKind};
+use super::object::{Id, Object, Watched};
 use super::report::Report;
 use super::write::Statement;
 use super::{Options, translate};
@@ -44,11 +45,11 @@ pub enum Change {
     /// An object has gone.
     Gone(Id),
     /// Objects of a kind cannot be had: what is known of them stays.
-    Absent(ObjectKind),
+    Absent(Watched),
     /// All objects of a kind are about to be told.
-    Listing(ObjectKind),
+    Listing(Watched),
     /// All objects of a kind were told: what was not is gone.
-    Listed(ObjectKind),
+    Listed(Watched),
 }
 
 /// What an object means for traffic, and what is to be said about it.
@@ -75,7 +76,8 @@ pub struct Index {
     dirty: BTreeSet<Id>,
     /// ReplicaSets that are scaled down soon.
     ends: Ends,
-    listing: HashMap<ObjectKind, BTreeSet<Id>>,
+    /// What lists that are being told have told.
+    listing: HashMap<Watched, BTreeSet<Id>>,
     /// Units whose report changed, or whose object did, since it was last taken.
     reported: BTreeSet<Id>,
     /// Routes on each listener of each Gateway.
@@ -115,34 +117,41 @@ impl Index {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Set(id, object) => {
-                if let Some(seen) = self.listing.get_mut(&id.kind) {
-                    seen.insert(id.clone());
-                }
+                self.is_listed(&id);
                 self.ends.look(&id, Some(&object));
                 let touched = self.objects.set(id.clone(), object);
                 self.touch(&id, touched);
             }
             // What cannot be understood cannot be served either, and must not stay as it was.
             Change::Malformed(id, message) => {
-                if let Some(seen) = self.listing.get_mut(&id.kind) {
-                    seen.insert(id.clone());
-                }
+                self.is_listed(&id);
                 self.ends.look(&id, None);
                 let touched = self.objects.malformed(id.clone(), message);
                 self.touch(&id, touched);
             }
             Change::Gone(id) => self.remove(&id),
             Change::Absent(_) => {}
-            Change::Listing(kind) => _ = self.listing.insert(kind, BTreeSet::new()),
-            Change::Listed(kind) => {
-                let Some(seen) = self.listing.remove(&kind) else { return };
-                for id in self.objects.ids(kind).into_iter().filter(|id| !seen.contains(id)) {
+            Change::Listing(watched) => _ = self.listing.insert(watched, BTreeSet::new()),
+            Change::Listed(watched) => {
+                let Some(seen) = self.listing.remove(&watched) else { return };
+                let known = self.objects.of(watched.kind, watched.namespace.as_ref());
+                let gone: Vec<Id> = known.map(|(id, _)| id).filter(|id| !seen.contains(id)).cloned().collect();
+                for id in gone {
                     self.remove(&id);
                 }
                 self.objects.compact();
                 self.units.compact();
             }
         }
+    }
+
+    /// A list that is being told has an object, too.
+    fn is_listed(&mut self, id: &Id) {
+        let is_it = |watched: &Watched| {
+            watched.kind == id.kind && watched.namespace.as_ref().is_none_or(|namespace| *namespace == id.namespace)
+        };
+        let lists = self.listing.iter_mut().filter(|(watched, _)| is_it(watched));
+        lists.for_each(|(_, seen)| _ = seen.insert(id.clone()));
     }
 
     fn remove(&mut self, id: &Id) {
@@ -199,43 +208,6 @@ impl Index {
         model.ending = self.ends.pods(&self.objects);
         model.routes.extend(self.units.routes().cloned());
         model
-    }
-
-    /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
-    fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
-        // In the order of their objects, so that nothing changes when nothing did.
-        let units: BTreeMap<(i64, &Id), &Unit> = self.units.makers().map(|unit| (unit.rank(), unit)).collect();
-        let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.to_vec()).collect();
-        if certificates.is_empty() {
-            return;
-        }
-        let mut found = false;
-        for listener in listeners.iter_mut() {
-            if let Some(tls) = &listener.tls {
-                found = true;
-                let mut tls = (**tls).clone();
-                tls.certificates.extend(certificates.iter().cloned());
-                *listener = Arc::new(Listener { tls: Some(Arc::new(tls)), ..(**listener).clone() });
-            }
-        }
-        if let (false, Some(address)) = (found, self.options.https) {
-            let tls = TlsServer {
-                certificates,
-                client_ca: None,
-                client_optional: false,
-                only_tls13: false,
-                hosts: Vec::new(),
-            };
-            listeners.push(Arc::new(Listener {
-                name: "https".into(),
-                address,
-                tls: Some(Arc::new(tls)),
-                proxy_protocol: false,
-                advertised_port: Some(443),
-                reserved: false,
-                isolated: Vec::new(),
-            }));
-        }
     }
 
     fn translate(&mut self, id: Id) {
@@ -355,9 +327,13 @@ impl Index {
         unit.into_iter().flat_map(|unit| unit.made.listeners.iter()).map(|listener| &listener.name)
     }
 
-    /// The objects that make a listener.
+    /// The objects that make a listener, or that it serves certificates of.
     pub fn makers_of(&self, listener: &str) -> impl Iterator<Item = &Id> {
-        let makes = move |unit: &&Unit| unit.made.listeners.iter().any(|made| *made.name == *listener);
+        let secures = self.securing().any(|name| name == listener);
+        let makes = move |unit: &&Unit| {
+            let made = &unit.made;
+            made.listeners.iter().any(|made| *made.name == *listener) || (secures && !made.certificates.is_empty())
+        };
         self.units.makers().filter(makes).map(|unit| &unit.id)
     }
 

@@ -1,7 +1,7 @@
 //! Objects that are read one by one, because something refers to them by name: the others are none of our business, and
 //! may be as many and as large as they like. One watch of the metadata of all says when one of them is to be read again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Client;
@@ -46,7 +46,9 @@ impl Named {
         let mut watches = JoinSet::new();
         for kind in ObjectKind::ALL.iter().filter(|kind| kind.by_name()) {
             let (sender, told) = unbounded_channel();
-            watches.spawn(follow(client.clone(), *kind, scope.clone(), sender));
+            for watched in scope.of(*kind) {
+                watches.spawn(follow(client.clone(), watched, sender.clone()));
+            }
             watches.spawn(hand_on(told, Arc::clone(&readers)));
         }
         let turns = Arc::new(Semaphore::new(AT_ONCE));
@@ -94,15 +96,15 @@ fn lock(readers: &Readers) -> std::sync::MutexGuard<'_, HashMap<Id, watch::Sende
 
 /// Tells the readers what a watch says. After a list every object may be another one.
 async fn hand_on(mut told: UnboundedReceiver<Change>, readers: Readers) {
-    let mut listing = false;
+    let mut listing = HashSet::new();
     while let Some(change) = told.recv().await {
         match change {
-            Change::Listing(_) => listing = true,
-            Change::Listed(_) => {
-                listing = false;
+            Change::Listing(watched) => _ = listing.insert(watched),
+            Change::Listed(watched) => {
+                listing.remove(&watched);
                 lock(&readers).values().for_each(|reader| reader.send_replace(()));
             }
-            Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id) if !listing => {
+            Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id) if listing.is_empty() => {
                 if let Some(reader) = lock(&readers).get(&id) {
                     reader.send_replace(());
                 }
@@ -121,7 +123,7 @@ async fn read(
     changes: UnboundedSender<Change>,
 ) {
     let api: Api<Told> = Api::namespaced_with(client, &id.namespace, &id.kind.resource());
-    let mut trouble = Trouble::new(id.kind, "get");
+    let mut trouble = Trouble::new(id.kind, "get").within(Some(Arc::clone(&id.namespace)));
     loop {
         changed.mark_unchanged();
         let found = {

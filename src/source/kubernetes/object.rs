@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::convert::{service, slice, status_text};
-pub use self::kind::ObjectKind;
+pub use self::kind::{ObjectKind, Watched};
 use self::packed::Packed;
 pub use self::strings::Strings;
 pub use self::told::Told;
@@ -190,7 +190,7 @@ impl Object {
     ///
     /// Says what of it cannot be understood.
     pub fn new(kind: ObjectKind, object: Told) -> Result<(Id, Self), (Id, String)> {
-        let Told { metadata, spec, status, data, endpoints, ports } = object;
+        let Told { metadata, spec, status, data, endpoints, ports, matches } = object;
         let namespace: Arc<str> = metadata.namespace.as_deref().unwrap_or_default().into();
         let id = Id { kind, namespace, name: metadata.name.as_deref().unwrap_or_default().into() };
         let told = status_text(kind, &status);
@@ -200,6 +200,7 @@ impl Object {
             ObjectKind::Secret => data.parsed().map(Body::Secret),
             ObjectKind::ConfigMap => data.parsed().map(Body::ConfigMap),
             _ if kind.metadata_only() => Ok(Body::None),
+            ObjectKind::HttpRouteGroup if spec.is_null() => Ok(Body::Text(Packed::new(&matches.under("matches")))),
             _ => Ok(Body::Text(Packed::new(&spec))),
         };
         match body {

@@ -1,4 +1,5 @@
-//! Listeners that cannot be bound: each is tried again after a growing wait, and its Gateway says why. Pure.
+//! Listeners that cannot be bound: each is tried again after a growing wait, and its Gateway, or the Ingresses whose certificates it is
+//! for, say why. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::report::{Condition, Report};
+use super::report::{Condition, Note, Report};
 use crate::model::Listener;
 
 /// The wait after the first failure; it doubles with each one that follows.
@@ -84,6 +85,12 @@ pub fn say(report: &mut Report, refused: &[(u16, &str)]) {
             listener.conditions.iter_mut().filter(is_it).for_each(|condition| *condition = fails(*port, reason));
         }
     }
+}
+
+/// What an Ingress is told of the listener that its certificates are for.
+pub fn note(reason: &str) -> Note {
+    let message = format!("a replica cannot serve its hosts over TLS, and tries again: {reason}");
+    Note { warning: true, reason: "ListenerNotBound", message }
 }
 
 #[cfg(test)]

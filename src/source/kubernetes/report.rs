@@ -26,6 +26,8 @@ pub struct Report {
     pub versions: Option<Value>,
     /// Splits: how many replicas there are, and serve it.
     pub replicas: Option<Value>,
+    /// It is another controller's, so that nothing of ours is to be said of it.
+    pub foreign: bool,
 }
 
 /// A condition (`meta/v1.Condition`), without the times that the writer adds.
@@ -39,6 +41,13 @@ pub struct Condition {
     pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
+}
+
+impl Report {
+    /// Nothing, of an object that is another controller's.
+    pub fn foreign() -> Self {
+        Self { foreign: true, ..Self::default() }
+    }
 }
 
 impl Condition {

@@ -1,12 +1,16 @@
 //! `TrafficSplit` of the Service Mesh Interface, v1alpha1 to v1alpha3: a Service whose requests go to others by weight.
 //!
-//! It is a route for the names that the Service has in the cluster, and it divides what any other route sends to that Service.
+//! It is a route for the names that the Service has in the cluster, and it divides what any other route sends to that Service:
+//! with `matches` only the requests that HTTPRouteGroups mean, and of those without it only the oldest one of a Service.
+
+mod groups;
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::groups::{Condition, Reference};
 use super::endpoints::{self, PortRef};
 use super::index::{Reader, Translation};
 use super::object::{Id, Object, ObjectKind};
@@ -17,8 +21,11 @@ use crate::model::{
     shared_matches,
 };
 
-/// The versions of the API that are understood; an object looks the same in all of them but for how a weight is written.
-pub const VERSIONS: [&str; 3] = ["v1alpha1", "v1alpha2", "v1alpha3"];
+pub use groups::VERSIONS as GROUP_VERSIONS;
+
+/// The versions of the API that are understood; an object looks the same in all of them but for how a weight is written, and that only
+/// the last has `matches`.
+pub const VERSIONS: [&str; 3] = ["v1alpha3", "v1alpha2", "v1alpha1"];
 
 #[derive(Debug, Deserialize)]
 struct Spec {
@@ -26,7 +33,7 @@ struct Spec {
     #[serde(default)]
     backends: Vec<Backend>,
     #[serde(default)]
-    matches: Vec<Value>,
+    matches: Vec<Reference>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,19 +52,54 @@ pub struct Share {
     pub weight: Weight,
 }
 
+/// Requests for a Service that are divided otherwise than the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    conditions: Vec<Condition>,
+    /// How they are divided.
+    pub shares: Vec<Share>,
+}
+
+impl Part {
+    /// The requests of `matches` that are meant.
+    pub fn within(&self, matches: &[Match]) -> Vec<Match> {
+        matches.iter().flat_map(|known| self.conditions.iter().flat_map(|condition| condition.within(known))).collect()
+    }
+}
+
 /// How the requests for a Service are divided, if a TrafficSplit says so: the oldest one for it.
 pub fn shares(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Option<Vec<Share>> {
     let (_, spec) = divider(reader, namespace, service)?;
     weighted(&spec.backends).ok()
 }
 
-/// The TrafficSplit that divides the requests for a Service. One with `matches` divides nothing: its weights are meant for
-/// some clients only.
+/// The requests for a Service that TrafficSplits with `matches` divide, of the oldest one first.
+pub fn parts(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Vec<Part> {
+    let part = |(_, _, spec): (i64, &Id, Spec)| {
+        let conditions = groups::conditions(reader, namespace, &spec.matches, &mut Vec::new());
+        let shares = weighted(&spec.backends).ok().filter(|_| !conditions.is_empty())?;
+        Some(Part { conditions, shares })
+    };
+    of(reader, namespace, service)
+        .into_iter()
+        .filter(|(_, _, spec)| !spec.matches.is_empty())
+        .filter_map(part)
+        .collect()
+}
+
+/// The TrafficSplit that divides the requests for a Service. One with `matches` is meant for some clients only.
 fn divider<'i>(reader: &Reader<'i>, namespace: &Arc<str>, service: &str) -> Option<(&'i Id, Spec)> {
+    let of_all = of(reader, namespace, service).into_iter().find(|(_, _, spec)| spec.matches.is_empty());
+    of_all.map(|(_, id, spec)| (id, spec))
+}
+
+/// The TrafficSplits of a Service, the oldest first.
+fn of<'i>(reader: &Reader<'i>, namespace: &Arc<str>, service: &str) -> Vec<(i64, &'i Id, Spec)> {
     let splits = reader.of(ObjectKind::TrafficSplit, Some(namespace));
     let specs = splits.filter_map(|(id, object)| Some((object.created, id, object.spec::<Spec>().ok()?)));
-    let specs = specs.filter(|(_, _, spec)| root(&spec.service) == service && spec.matches.is_empty());
-    specs.min_by_key(|(age, id, _)| (*age, *id)).map(|(_, id, spec)| (id, spec))
+    let mut specs: Vec<_> = specs.filter(|(_, _, spec)| root(&spec.service) == service).collect();
+    specs.sort_by_key(|(age, id, _)| (*age, *id));
+    specs
 }
 
 /// What a TrafficSplit means.
@@ -66,11 +108,10 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         let shares = weighted(&spec.backends)?;
         Ok((spec, shares))
     });
-    let (spec, mut shares) = match made {
+    let (spec, shares) = match made {
         Ok(made) => made,
         Err(message) => return only(Note { warning: true, reason: "Invalid", message }),
     };
-    let mut notes = Vec::new();
     let service: Arc<str> = root(&spec.service).into();
     let divider = divider(reader, &id.namespace, &service).map(|(divider, _)| divider);
     if let Some(older) = divider.filter(|divider| spec.matches.is_empty() && *divider != id) {
@@ -78,34 +119,58 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
             format!("{older} is older and divides Service {service}: this has no effect; remove one of the two");
         return only(Note { warning: true, reason: "Shadowed", message });
     }
-    if !spec.matches.is_empty() {
-        let message = format!(
-            "matches is not carried, so this divides nothing, and its weights reach nobody: requests for Service {service} \
-             go where they would without it; a Split or an HTTPRoute can send some clients to a version"
-        );
-        let note = Note { warning: true, reason: "Unsupported", message };
-        if divider.is_some() {
-            return only(note);
+    let mut notes = Vec::new();
+    let rules = match spec.matches.is_empty() {
+        true => vec![rule(reader, id, vec![Match::everything()], (&service, &shares), &mut notes)],
+        false => {
+            let first = of(reader, &id.namespace, &service).first().is_some_and(|(_, first, _)| *first == id);
+            // Somebody has to take what nobody divides.
+            let rest =
+                (divider.is_none() && first).then(|| Share { service: Arc::clone(&service), weight: Weight::ONE });
+            let matches = matches(reader, id, &spec, &mut notes);
+            let divided = (!matches.is_empty()).then(|| rule(reader, id, matches, (&service, &shares), &mut notes));
+            let rest = rest.map(|rest| rule(reader, id, vec![Match::everything()], (&service, &[rest]), &mut notes));
+            divided.into_iter().chain(rest).collect()
         }
-        notes.push(note);
-        shares = vec![Share { service: Arc::clone(&service), weight: Weight::ONE }];
-    }
-    let port = reader.service(&id.namespace, &service).and_then(|service| service.ports.first().map(|port| port.port));
-    let versions = shares.iter().map(|share| version(reader, &id.namespace, share, port, &mut notes)).collect();
-    let rule = Rule {
-        matches: shared_matches(vec![Match::everything()]),
-        filters: Vec::new(),
-        split: Arc::new(gateway::plain_split(versions, Timeouts::default(), Retry::default())),
     };
     let namespace = &id.namespace;
     let names = ["", ".svc", ".svc.cluster.local"].map(|suffix| format!("{service}.{namespace}{suffix}"));
     let hosts: Vec<HostPattern> = names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
     let key = RouteKey { namespace: Arc::clone(namespace), kind: Kind::TrafficSplit, name: Arc::clone(&id.name) };
     let attachments = vec![Attachment { listeners: None, hosts }];
-    let mut routes = vec![Route { key, part: 0, attachments, rules: vec![rule] }];
+    let mut routes = vec![Route { key, part: 0, attachments, rules }];
+    routes.retain(|route| !route.rules.is_empty());
     split::apply_policies(reader, id, &mut routes, &mut notes);
     let report = Report { notes, ..Report::default() };
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
+}
+
+/// The requests that `matches` mean; what of them leads nowhere is told.
+fn matches(reader: &Reader<'_>, id: &Id, spec: &Spec, notes: &mut Vec<Note>) -> Vec<Match> {
+    let mut trouble = Vec::new();
+    let conditions = groups::conditions(reader, &id.namespace, &spec.matches, &mut trouble);
+    if !trouble.is_empty() {
+        let effect = match conditions.is_empty() {
+            true => "this divides nothing, and its weights reach nobody",
+            false => "requests that only that means are not divided",
+        };
+        let message = format!("{}: until that is mended {effect}", trouble.join("; "));
+        notes.push(Note { warning: true, reason: "MatchNotResolved", message });
+    }
+    conditions.iter().flat_map(|condition| condition.within(&Match::everything())).collect()
+}
+
+fn rule(
+    reader: &Reader<'_>,
+    id: &Id,
+    matches: Vec<Match>,
+    (service, shares): (&Arc<str>, &[Share]),
+    notes: &mut Vec<Note>,
+) -> Rule {
+    let port = reader.service(&id.namespace, service).and_then(|service| service.ports.first().map(|port| port.port));
+    let versions = shares.iter().map(|share| version(reader, &id.namespace, share, port, notes)).collect();
+    let split = Arc::new(gateway::plain_split(versions, Timeouts::default(), Retry::default()));
+    Rule { matches: shared_matches(matches), filters: Vec::new(), split }
 }
 
 fn only(note: Note) -> Translation {
@@ -141,6 +206,12 @@ fn version(
         Ok(backend) => {
             (version.revision, version.endpoints) = backend.merged();
             version.transport = split::transport(backend.app_protocol.as_deref(), None);
+            if let Some(protocol) = backend.app_protocol.as_deref().filter(|protocol| !split::speaks(protocol)) {
+                // It keeps its share, and answers 500 rather than be spoken to in clear text.
+                version.invalid = true;
+                let message = split::unspoken(&format!("Service {namespace}/{}", share.service), protocol);
+                notes.push(Note { warning: true, reason: "UnsupportedProtocol", message });
+            }
             version.origin = Some(backend.origin_of(&version.revision));
         }
         // It has no pods, so the others take its share.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use crd::crd;
 pub use policy::{apply as apply_policies, apply_named as apply_named_policies};
 pub use resource::{SplitSpec, TargetKind, TargetRef};
-pub use versions::{plain, speaks, transport};
+pub use versions::{plain, speaks, transport, unspoken};
 
 use self::keys::Keys;
 use super::gateway;

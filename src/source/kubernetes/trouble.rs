@@ -1,6 +1,7 @@
 //! What stands between us and the API server: told once, and waited for.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::core::Status;
@@ -19,6 +20,8 @@ pub struct Trouble {
     kind: ObjectKind,
     /// What is asked of them, as rules of RBAC call it.
     verbs: &'static str,
+    /// Where; none: everywhere.
+    namespace: Option<Arc<str>>,
     failures: u32,
     told: Option<String>,
 }
@@ -26,7 +29,12 @@ pub struct Trouble {
 impl Trouble {
     /// Nothing yet. `verbs`: what is asked of objects of the kind, as rules of RBAC call it.
     pub fn new(kind: ObjectKind, verbs: &'static str) -> Self {
-        Self { kind, verbs, failures: 0, told: None }
+        Self { kind, verbs, namespace: None, failures: 0, told: None }
+    }
+
+    /// The same with objects of one namespace.
+    pub fn within(self, namespace: Option<Arc<str>>) -> Self {
+        Self { namespace, ..self }
     }
 
     /// How long to wait after an error, which is told when it is a new one. `status`: what the server answered with.
@@ -69,8 +77,12 @@ impl Trouble {
         let resource = self.kind.resource();
         let (group, plural, verbs) = (resource.group, resource.plural, self.verbs);
         let cannot = if verbs == "get" { "read" } else { "watched" };
+        let role = match &self.namespace {
+            Some(namespace) => format!("Role in namespace {namespace}"),
+            None => "ClusterRole".to_owned(),
+        };
         format!(
-            "{plural} cannot be {cannot}: give the service account a ClusterRole with the rule \
+            "{plural} cannot be {cannot}: give the service account a {role} with the rule \
              {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}} ({detail})"
         )
     }

@@ -3,6 +3,7 @@
 //! A server that is gone, restarts, stalls or forgets where a watch stood (410) costs nothing but time: the objects that are
 //! known stay, and a new list says what changed meanwhile.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use futures_util::StreamExt as _;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::index::Change;
-use super::object::{Body, Id, Object, ObjectKind, Told};
+use super::object::{Body, Id, Object, ObjectKind, Told, Watched};
 use super::trouble::{NOT_INSTALLED, Trouble};
 
 /// How long a watch is followed before the server ends it, seconds: it is then begun anew, where a half-open connection
@@ -35,39 +36,42 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The namespaces in which objects of a kind are looked at; empty: all.
-    fn of(&self, kind: ObjectKind) -> Vec<String> {
-        let mut namespaces = self.namespaces.clone();
-        let needed = matches!(kind, ObjectKind::Service | ObjectKind::Slice);
-        if needed && !namespaces.is_empty() && !namespaces.contains(&self.own) {
-            namespaces.push(self.own.clone());
+    /// Where objects of a kind are looked at: everywhere, or in each namespace by itself, which needs no right anywhere else.
+    pub fn of(&self, kind: ObjectKind) -> Vec<Watched> {
+        if self.namespaces.is_empty() || kind.cluster_wide() {
+            return vec![kind.into()];
         }
-        namespaces
+        let mut namespaces: BTreeSet<&str> = self.namespaces.iter().map(String::as_str).collect();
+        if matches!(kind, ObjectKind::Service | ObjectKind::Slice) {
+            namespaces.insert(&self.own);
+        }
+        namespaces.into_iter().map(|namespace| Watched { kind, namespace: Some(namespace.into()) }).collect()
     }
 }
 
 /// Follows every kind of object for as long as the channel has a reader, but for those that are read [by
 /// name](ObjectKind::by_name).
 pub fn watch(client: &Client, scope: &Scope, changes: &UnboundedSender<Change>) {
-    for kind in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()) {
-        tokio::spawn(follow(client.clone(), *kind, scope.clone(), changes.clone()));
+    for watched in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()).flat_map(|kind| scope.of(*kind)) {
+        tokio::spawn(follow(client.clone(), watched, changes.clone()));
     }
 }
 
-/// Follows a kind in the first version of its API that the server has.
-pub async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: UnboundedSender<Change>) {
-    let mut trouble = Trouble::new(kind, "list, watch");
+/// Follows objects of a kind in the first version of its API that the server has.
+pub async fn follow(client: Client, watched: Watched, changes: UnboundedSender<Change>) {
+    let kind = watched.kind;
+    let mut trouble = Trouble::new(kind, "list, watch").within(watched.namespace.clone());
     for version in kind.versions().iter().cycle() {
         let resource = kind.resource_in(version);
         let mut ended = Ended::Forgotten;
         while matches!(ended, Ended::Forgotten) {
-            ended = follow_in(client.clone(), (kind, &resource), &scope, &changes, &mut trouble).await;
+            ended = follow_in(client.clone(), (&watched, &resource), &changes, &mut trouble).await;
         }
         match ended {
             Ended::NoListener => return,
             // Whoever waits for all kinds need not wait for one that cannot be had.
             Ended::NotInstalled if Some(version) == kind.versions().last() => {
-                if changes.send(Change::Absent(kind)).is_err() {
+                if changes.send(Change::Absent(watched.clone())).is_err() {
                     return;
                 }
                 tokio::time::sleep(NOT_INSTALLED).await;
@@ -79,20 +83,11 @@ pub async fn follow(client: Client, kind: ObjectKind, scope: Scope, changes: Unb
 
 async fn follow_in(
     client: Client,
-    (kind, resource): (ObjectKind, &ApiResource),
-    scope: &Scope,
+    (watched, resource): (&Watched, &ApiResource),
     changes: &UnboundedSender<Change>,
     trouble: &mut Trouble,
 ) -> Ended {
-    // Several namespaces would need several watches, whose lists must not remove what another one has.
-    let namespaces = scope.of(kind);
-    let namespace = match &namespaces[..] {
-        [only] if !kind.cluster_wide() => Some(only.clone()),
-        _ => None,
-    };
-    let wanted = move |id: &Id| {
-        kind.cluster_wide() || namespaces.is_empty() || namespaces.iter().any(|name| **name == *id.namespace)
-    };
+    let (kind, namespace) = (watched.kind, watched.namespace.as_deref());
     let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
     if kind.metadata_only() {
         let convert = |object: Told<true>| {
@@ -100,11 +95,11 @@ async fn follow_in(
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))
         };
-        let follower = Follower { kind, wanted, convert, changes, trouble };
-        follower.run(watcher::watcher(api(client, namespace.as_deref(), resource), config)).await
+        let follower = Follower { watched, convert, changes, trouble };
+        follower.run(watcher::watcher(api(client, namespace, resource), config)).await
     } else {
-        let follower = Follower { kind, wanted, convert: |object| Object::new(kind, object), changes, trouble };
-        follower.run(watcher::watcher(api(client, namespace.as_deref(), resource), config)).await
+        let follower = Follower { watched, convert: |object| Object::new(kind, object), changes, trouble };
+        follower.run(watcher::watcher(api(client, namespace, resource), config)).await
     }
 }
 
@@ -130,15 +125,14 @@ where
 }
 
 /// Follows one kind.
-struct Follower<'a, W, C> {
-    kind: ObjectKind,
-    wanted: W,
+struct Follower<'a, C> {
+    watched: &'a Watched,
     convert: C,
     changes: &'a UnboundedSender<Change>,
     trouble: &'a mut Trouble,
 }
 
-impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
+impl<C> Follower<'_, C> {
     async fn run<K>(self, events: impl futures_util::Stream<Item = watcher::Result<Event<K>>>) -> Ended
     where
         K: DeserializeOwned + Debug,
@@ -155,9 +149,9 @@ impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
                 Err(error) => {
                     let status = status(&error);
                     let code = status.map(|status| status.code);
-                    let told = code != Some(403) || self.changes.send(Change::Absent(self.kind)).is_ok();
+                    let told = code != Some(403) || self.changes.send(Change::Absent(self.watched.clone())).is_ok();
                     let wait = self.trouble.wait(&error, status);
-                    if code == Some(404) && !self.kind.built_in() {
+                    if code == Some(404) && !self.watched.kind.built_in() {
                         return Ended::NotInstalled;
                     }
                     tokio::time::sleep(wait).await;
@@ -181,8 +175,8 @@ impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
         C: Fn(K) -> Result<(Id, Object), (Id, String)>,
     {
         let change = match event {
-            Event::Init => Change::Listing(self.kind),
-            Event::InitDone => Change::Listed(self.kind),
+            Event::Init => Change::Listing(self.watched.clone()),
+            Event::InitDone => Change::Listed(self.watched.clone()),
             Event::InitApply(object) | Event::Apply(object) => match (self.convert)(object) {
                 Ok((id, object)) => Change::Set(id, object),
                 Err((id, message)) => Change::Malformed(id, message),
@@ -191,10 +185,7 @@ impl<W: Fn(&Id) -> bool, C> Follower<'_, W, C> {
                 Ok((id, _)) | Err((id, _)) => Change::Gone(id),
             },
         };
-        match &change {
-            Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id) if !(self.wanted)(id) => true,
-            _ => self.changes.send(change).is_ok(),
-        }
+        self.changes.send(change).is_ok()
     }
 }
 

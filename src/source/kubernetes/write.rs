@@ -10,6 +10,7 @@ mod programmed;
 mod retries;
 mod service;
 mod status;
+mod withdraw;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -84,6 +85,7 @@ impl Writer {
                 client,
                 namespace: options.namespace.to_string(),
                 identity: options.identity.clone(),
+                manager: format!("weir/{}", options.namespace),
                 selector: Strings::default(),
             },
             replicas,

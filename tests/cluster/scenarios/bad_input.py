@@ -1,5 +1,7 @@
 """Whatever is wrong is told where it stands, with a reason, and a good route beside it does not notice."""
 
+import http.client
+
 from support.kube import condition, is_true
 
 HOST = "good.example.com"
@@ -22,6 +24,29 @@ apiVersion: weir.dev/v1alpha1
 kind: Split
 metadata: {name: no-rollout}
 spec: {hosts: [ghost.example.com], service: shop, targetRef: {group: argoproj.io, kind: Rollout, name: ghost}}
+"""
+
+# A Service that asks for TLS, and who sends to it.
+SECURE = """\
+apiVersion: v1
+kind: Service
+metadata: {name: secure}
+spec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: http, appProtocol: https}]}
+---
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: secure}
+spec: {hosts: [secure.example.com], versions: [{name: stable, service: secure, port: 80}]}
+---
+apiVersion: split.smi-spec.io/v1alpha3
+kind: TrafficSplit
+metadata: {name: secure}
+spec: {service: shop, backends: [{service: secure, weight: 1}]}
+---
+apiVersion: split.smi-spec.io/v1alpha3
+kind: TrafficSplit
+metadata: {name: nonsense}
+spec: {service: nobody, backends: [{service: shop, weight: many}]}
 """
 
 OVERFLOW = """\
@@ -121,13 +146,14 @@ def run(scenario):
     expect(scenario, "splits", "nowhere", ("ResolvedRefs", "BackendNotFound", "ghost"))
     expect(scenario, "splits", "no-rollout", ("ResolvedRefs", "TargetNotFound", "ghost"))
     refused(scenario, OVERFLOW, "weight")
+    secure(scenario, weir.address)
     gateways(scenario)
     twice(scenario)
     ingresses(scenario)
     scenario.apply(LOST)
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
     expect(scenario, "gateways", "lost", bad, of=listeners)
-    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 13 ways, each told at its object"
+    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 18 ways, each told at its object"
 
 
 def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
@@ -164,6 +190,26 @@ def refused(scenario, manifest, word):
     raise AssertionError(f"the API server took {manifest}")
 
 
+def secure(scenario, address):
+    """A Service that asks for TLS is not spoken to in clear text; weights that are none divide nothing."""
+    scenario.apply(SECURE)
+    expect(scenario, "splits", "secure", ("ResolvedRefs", "UnsupportedProtocol", "https"))
+    scenario.kube.wait_event("TrafficSplit", "secure", "UnsupportedProtocol", "https")
+    scenario.kube.wait_event("TrafficSplit", "nonsense", "Invalid", "many")
+    answered(address, "secure.example.com", 500)
+    scenario.kube.delete("trafficsplits", "secure")
+
+
+def answered(address, host, status):
+    """Fails unless the answer has this status."""
+    client = http.client.HTTPConnection(address, 80, timeout=10)
+    client.request("GET", "/", headers={"Host": host})
+    seen = client.getresponse().status
+    client.close()
+    if seen != status:
+        raise AssertionError(f"{host} answers {seen} rather than {status}")
+
+
 def gateways(scenario):
     """Two of the same port have an address each; a Secret that is no certificate, a port of two protocols; routes."""
     scenario.apply(GATEWAYS)
@@ -198,14 +244,17 @@ def ingresses(scenario):
     """Events, since an Ingress has no conditions."""
     canary = f'{PREFIX}/canary: "true", {PREFIX}/canary-weight: "10"'
     total = f'{PREFIX}/canary-total: "100"'
-    nonsense = f"{PREFIX}/proxy-body-size: plenty"
+    nonsense = f"{PREFIX}/proxy-body-size: plenty, {PREFIX}/proxy-next-upstream: error sometimes"
     main = {"annotations": nonsense, "tls": "{hosts: [ingress.example.com], secretName: no-certificate}"}
     for name in ("first", "second"):
         scenario.apply(SERVICE, name=name)
     scenario.apply(INGRESS, name="main", backend="shop", **main)
     scenario.apply(INGRESS, name="first", backend="first", annotations=f"{canary}, {total}", tls="")
     scenario.kube.wait_event("Ingress", "main", "proxy-body-size", "plenty")
+    scenario.kube.wait_event("Ingress", "main", "sometimes")
     scenario.kube.wait_event("Ingress", "main", "no-certificate")
+    scenario.apply(INGRESS.replace("ingress.example.com", "lost.example.com"), name="lost", backend="ghost", annotations="", tls="")
+    scenario.kube.wait_event("Ingress", "lost", "ghost")
     scenario.kube.wait_event("Ingress", "first", "canary-total", 'did you mean "canary-weight-total"')
     scenario.apply(INGRESS, name="second", backend="second", annotations=canary.replace("10", "95"), tls="")
     scenario.kube.wait_event("Ingress", "second", "canary-weight", "older canaries")

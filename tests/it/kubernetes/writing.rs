@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, pod, service, slice, split};
-use crate::support::{ApiServer, Binary, wait_until, wait_until_for};
+use crate::support::{ApiServer, Binary, Identity, wait_until, wait_until_for};
 
 /// Longer than the first wait after a write that failed.
 const RETRY: Duration = Duration::from_secs(15);
@@ -174,6 +176,37 @@ async fn a_port_that_cannot_be_bound_is_told_with_the_reason_and_tried_again() {
     drop(taken);
     wait_until_for("it to be bound", RETRY, async || programmed().iter().all(|said| said["status"] == "True")).await;
     assert_eq!(weir.stderr().matches("is not served, and tried again").count(), 1, "it is said once");
+}
+
+#[tokio::test]
+async fn an_ingress_whose_certificate_is_served_by_nobody_is_told_why_and_it_is_tried_again() {
+    let server = ApiServer::start().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let Identity { certificate, key } = Identity::self_signed(&["a.example"]);
+    let data = json!({"tls.crt": STANDARD.encode(certificate.pem()), "tls.key": STANDARD.encode(key.serialize_pem())});
+    server.set("secrets", &json!({"metadata": {"name": "cert", "namespace": "shop"}, "data": data}));
+    let backend = json!({"service": {"name": "a", "port": {"number": 80}}});
+    let rules =
+        json!([{"host": "a.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]);
+    let spec =
+        json!({"ingressClassName": "weir", "rules": rules, "tls": [{"hosts": ["a.example"], "secretName": "cert"}]});
+    server.set("ingresses", &json!({"metadata": {"name": "secure", "namespace": "shop"}, "spec": spec}));
+    let mut plain = json!({"metadata": {"name": "plain", "namespace": "shop"}, "spec": spec});
+    plain["spec"].as_object_mut().unwrap().remove("tls");
+    plain["spec"]["rules"][0]["host"] = "b.example".into();
+    server.set("ingresses", &plain);
+    let arguments = ["--class", "weir", "--https-address", &address.to_string()];
+    let _weir = Binary::spawn_in_cluster("workers: 1\n", &server.kubeconfig(), &arguments);
+    let told = || {
+        let events = server.all("events").into_iter().filter(|event| event["reason"] == "ListenerNotBound");
+        events.map(|event| event["regarding"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    wait_until_for("the Event", RETRY, async || !told().is_empty()).await;
+    drop(taken);
+    let listens = async || tokio::net::TcpStream::connect(address).await.is_ok();
+    wait_until_for("it to be bound", RETRY, listens).await;
+    assert_eq!(told(), ["secure"], "it is told once, and to nobody else");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub fn matches(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Opt
 }
 
 fn path_only(path: PathMatch) -> Match {
-    Match { path, method: None, headers: Vec::new(), query: Vec::new() }
+    Match { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
 }
 
 fn any_path() -> PathMatch {
@@ -53,7 +53,7 @@ fn one(wire: &wire::Match, at: &Pointer, problems: &mut Problems) -> Option<Matc
         let value = value(wire, &at, problems)?;
         Some(QueryMatch { name: wire.name.as_str().into(), value })
     });
-    Some(Match { path: path?, method: method?, headers: headers?, query: query? })
+    Some(Match { path: path?, method: method?, headers: headers?, query: query?, also: None })
 }
 
 fn path_match(wire: &wire::PathMatch, at: &Pointer, problems: &mut Problems) -> Option<PathMatch> {

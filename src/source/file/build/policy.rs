@@ -142,7 +142,7 @@ pub fn retry(wire: Option<&wire::Retry>, at: &Pointer, problems: &mut Problems) 
         problems.error(&at.key("bodyLimit"), "is more than is kept of a body for another try: write at most 1MiB");
     }
     let fine = problems.errors.len() == before;
-    fine.then_some(Retry { attempts, on, backoff: default.backoff, per_try, budget, body_limit })
+    fine.then_some(Retry { attempts, on, backoff: default.backoff, per_try, budget, body_limit, ..default })
 }
 
 /// Times that others end before they pass.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::wire::BackendRef;
 use super::{filter, grant, said};
-use crate::model::{Transport, UpstreamProtocol, Version, Weight};
+use crate::model::{Rule, Split, Transport, UpstreamProtocol, Version, Weight, shared_matches};
 use crate::source::kubernetes::endpoints::{self, PortRef};
 use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, ObjectKind};
@@ -15,7 +15,10 @@ use crate::source::kubernetes::{smi, split};
 /// The versions of a rule; what leads nowhere keeps its share, and `trouble` says why.
 pub fn versions(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &mut Vec<Condition>) -> Vec<Version> {
     let divided = divided(reader, route, wire);
-    let wire = divided.as_deref().unwrap_or(wire);
+    each(reader, route, divided.as_deref().unwrap_or(wire), trouble)
+}
+
+fn each(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &mut Vec<Condition>) -> Vec<Version> {
     let mut names = HashSet::new();
     let version = |backend: &BackendRef| {
         let mut version = match version(reader, route, backend) {
@@ -41,17 +44,43 @@ pub fn versions(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &
 
 /// The only backend of a rule may be a Service that a TrafficSplit divides.
 fn divided(reader: &Reader<'_>, route: &Id, wire: &[BackendRef]) -> Option<Vec<BackendRef>> {
+    let only = own(route, wire)?;
+    Some(backends(only, smi::shares(reader, &route.namespace, &only.name)?))
+}
+
+/// What TrafficSplits say of some requests for the only backend of a rule: rules of their own, before that one.
+pub fn parts(
+    reader: &Reader<'_>,
+    route: &Id,
+    (wire, rule): (&[BackendRef], &Rule),
+    trouble: &mut Vec<Condition>,
+) -> Vec<Rule> {
+    let Some(only) = own(route, wire).filter(|_| !rule.split.versions.iter().any(|version| version.invalid)) else {
+        return Vec::new();
+    };
+    let part = |part: smi::Part| {
+        let matches = part.within(&rule.matches);
+        let versions = each(reader, route, &backends(only, part.shares), trouble);
+        let split = Arc::new(Split { versions, ..(*rule.split).clone() });
+        (!matches.is_empty()).then(|| Rule { matches: shared_matches(matches), split, filters: rule.filters.clone() })
+    };
+    smi::parts(reader, &route.namespace, &only.name).into_iter().filter_map(part).collect()
+}
+
+/// The only backend of a rule, if it is in the route's namespace.
+fn own<'w>(route: &Id, wire: &'w [BackendRef]) -> Option<&'w BackendRef> {
     let [only] = wire else { return None };
-    if only.namespace.as_deref().is_some_and(|namespace| *namespace != *route.namespace) {
-        return None;
-    }
+    only.namespace.as_deref().is_none_or(|namespace| *namespace == *route.namespace).then_some(only)
+}
+
+fn backends(root: &BackendRef, shares: Vec<smi::Share>) -> Vec<BackendRef> {
     let backend = |share: smi::Share| BackendRef {
         name: share.service.to_string(),
-        port: only.port,
+        port: root.port,
         weight: Some(i64::from(share.weight.get())),
         ..BackendRef::default()
     };
-    Some(smi::shares(reader, &route.namespace, &only.name)?.into_iter().map(backend).collect())
+    shares.into_iter().map(backend).collect()
 }
 
 fn weight(backend: &BackendRef) -> Weight {
@@ -104,8 +133,7 @@ fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Vers
     let filters = filter::of_backend(&backend.filters)
         .map_err(|error| said::unsupported(format!("backend {}: {error}", backend.name)))?;
     if let Some(protocol) = found.app_protocol.as_deref().filter(|protocol| !split::speaks(protocol)) {
-        let message = format!("{service} asks for {protocol} (appProtocol), which is not spoken to backends of routes");
-        return Err(refused("UnsupportedProtocol", message));
+        return Err(refused("UnsupportedProtocol", split::unspoken(&service.to_string(), protocol)));
     }
     let (revision, endpoints) = found.merged();
     let transport = match route.kind {

@@ -17,6 +17,7 @@ pub fn http(wire: &HttpMatch) -> Result<Match, String> {
         method: method.map_err(|_| format!("method {:?} is none", wire.method))?,
         headers: headers(&wire.headers)?,
         query: query(&wire.query_params)?,
+        also: None,
     })
 }
 
@@ -45,7 +46,7 @@ pub fn grpc(wire: &GrpcMatch) -> Result<Match, String> {
             }
         }
     };
-    Ok(Match { path, method: None, headers: headers(&wire.headers)?, query: Vec::new() })
+    Ok(Match { path, method: None, headers: headers(&wire.headers)?, query: Vec::new(), also: None })
 }
 
 fn any_path() -> PathMatch {

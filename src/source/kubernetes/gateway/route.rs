@@ -53,10 +53,13 @@ fn translate<M: DeserializeOwned>(
             Ok(sticky) => Arc::make_mut(&mut rule.split).sticky = sticky,
             Err(error) => refuse(&mut rule, &mut trouble, error),
         }
+        let parts = backend::parts(reader, id, (&wire.backend_refs, &rule), &mut trouble);
         said.take(wire.name.as_deref(), &rule, trouble);
-        rule
+        // First, since what they mean may be all.
+        let rules = parts.into_iter().chain([rule]);
+        rules.map(|rule| (wire.name.as_deref(), rule)).collect::<Vec<_>>()
     });
-    let rules: Vec<Rule> = rules.collect();
+    let (names, rules): (Vec<Option<&str>>, Vec<Rule>) = rules.flatten().unzip();
     let hosts: Vec<HostPattern> = spec.hostnames.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();
     let mut attachments: Vec<Attachment> = Vec::new();
     let mut told: Vec<Parent> = Vec::new();
@@ -74,7 +77,6 @@ fn translate<M: DeserializeOwned>(
     let key = RouteKey { namespace: Arc::clone(&id.namespace), kind, name: Arc::clone(&id.name) };
     let mut routes = vec![Route { key, part: 0, attachments, rules }];
     let mut report = Report { parents: told, ..Report::default() };
-    let names: Vec<Option<&str>> = spec.rules.iter().map(|rule| rule.name.as_deref()).collect();
     split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
 }

@@ -35,7 +35,7 @@ fn claim(listener: Option<&str>, host: Option<&HostPattern>, condition: &Match) 
     let headers = condition.headers.iter().map(|header| format!("{header:?}"));
     let mut parts: Vec<String> = headers.chain(condition.query.iter().map(|query| format!("{query:?}"))).collect();
     parts.sort();
-    let path = format!("{:?}", condition.path);
+    let path = format!("{:?}{:?}", condition.path, condition.also);
     TopicKey::new(FixedState::default().hash_one((listener, host, path, &condition.method, parts)))
 }
 

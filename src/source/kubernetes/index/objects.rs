@@ -66,11 +66,6 @@ impl Objects {
         self.absent.remove(id);
     }
 
-    /// The names of all objects of a kind.
-    pub fn ids(&self, kind: ObjectKind) -> Vec<Id> {
-        self.of(kind, None).map(|(id, _)| id.clone()).collect()
-    }
-
     /// All objects of a kind, in a namespace or everywhere.
     pub fn of<'o>(
         &'o self,

@@ -30,7 +30,7 @@ impl Index {
                 id.namespace == self.options.namespace && *slice.service == *REPLICAS
             }
             Change::Gone(id) => id.kind == ObjectKind::Slice && id.namespace == self.options.namespace,
-            Change::Listed(kind) => *kind == ObjectKind::Slice,
+            Change::Listed(watched) => watched.kind == ObjectKind::Slice,
             Change::Malformed(..) | Change::Absent(_) | Change::Listing(_) => false,
         }
     }

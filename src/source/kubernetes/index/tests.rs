@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
+use crate::source::kubernetes::object::ObjectKind;
 use crate::source::kubernetes::tests::objects::{
     Made, canary_split, class, gateway, gateway_service, http_listener, http_route, pod, service, slice, split, to,
 };
@@ -122,10 +123,10 @@ fn the_order_in_which_objects_are_told_does_not_matter() {
 fn a_list_removes_what_it_does_not_tell() {
     let mut world = two_splits();
     world.model();
-    world.index.apply(Change::Listing(ObjectKind::Split));
+    world.index.apply(Change::Listing(ObjectKind::Split.into()));
     world.set(&on_only("two", "canary"));
     assert_eq!(world.get("a.example/one"), "v", "until the list is complete, what is known stays");
-    world.index.apply(Change::Listed(ObjectKind::Split));
+    world.index.apply(Change::Listed(ObjectKind::Split.into()));
     assert_eq!(world.get("a.example/one"), "404");
     assert_eq!(world.get("a.example/two"), "v");
 }
@@ -134,19 +135,19 @@ fn a_list_removes_what_it_does_not_tell() {
 fn a_list_of_one_kind_removes_nothing_of_another() {
     let mut world = two_splits();
     let before = world.model().routes;
-    world.index.apply(Change::Listing(ObjectKind::Rollout));
-    world.index.apply(Change::Listed(ObjectKind::Rollout));
+    world.index.apply(Change::Listing(ObjectKind::Rollout.into()));
+    world.index.apply(Change::Listed(ObjectKind::Rollout.into()));
     assert_eq!(world.model().routes, before);
 }
 
 #[test]
 fn a_list_that_is_begun_anew_counts_only_what_the_second_tells() {
     let mut world = two_splits();
-    world.index.apply(Change::Listing(ObjectKind::Split));
+    world.index.apply(Change::Listing(ObjectKind::Split.into()));
     world.set(&on_only("one", "stable"));
-    world.index.apply(Change::Listing(ObjectKind::Split));
+    world.index.apply(Change::Listing(ObjectKind::Split.into()));
     world.set(&on_only("two", "canary"));
-    world.index.apply(Change::Listed(ObjectKind::Split));
+    world.index.apply(Change::Listed(ObjectKind::Split.into()));
     assert_eq!(world.get("a.example/one"), "404");
     assert_eq!(world.get("a.example/two"), "v");
 }
@@ -155,9 +156,9 @@ fn a_list_that_is_begun_anew_counts_only_what_the_second_tells() {
 fn what_is_malformed_is_not_removed_by_the_list_that_tells_it() {
     let mut world = two_splits();
     let id = on_only("one", "stable").id();
-    world.index.apply(Change::Listing(ObjectKind::Split));
+    world.index.apply(Change::Listing(ObjectKind::Split.into()));
     world.index.apply(Change::Malformed(id.clone(), "no".to_owned()));
-    world.index.apply(Change::Listed(ObjectKind::Split));
+    world.index.apply(Change::Listed(ObjectKind::Split.into()));
     assert_eq!(world.index.objects().why_malformed(&id), Some("no"));
 }
 
@@ -184,7 +185,7 @@ fn a_kind_that_cannot_be_had_keeps_what_is_known_of_it() {
     let mut world = two_splits();
     let before = world.model().routes;
     for kind in ObjectKind::ALL {
-        world.index.apply(Change::Absent(*kind));
+        world.index.apply(Change::Absent((*kind).into()));
     }
     assert!(!world.index.is_dirty());
     assert_eq!(world.model().routes, before);

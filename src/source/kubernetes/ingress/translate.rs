@@ -287,7 +287,7 @@ impl Maker<'_> {
     /// `backend-protocol`, else what the Service says; none if it cannot be set up.
     fn transport(&mut self, app_protocol: Option<&str>) -> Option<Arc<Transport>> {
         let said = match app_protocol.map(str::to_ascii_lowercase).as_deref() {
-            Some("https") => Protocol::Https,
+            Some("https" | "wss" | "kubernetes.io/wss") => Protocol::Https,
             Some("grpc" | "h2c" | "kubernetes.io/h2c") => Protocol::Grpc,
             Some("grpcs") => Protocol::Grpcs,
             _ => Protocol::Http,
@@ -320,5 +320,5 @@ fn is_root_of_all(place: &Place) -> bool {
 }
 
 fn path_only(path: PathMatch) -> Match {
-    Match { path, method: None, headers: Vec::new(), query: Vec::new() }
+    Match { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::class::{self, Class};
 use super::{BackendRef, Cluster, Hosts, IngressView, Plan, Port, Resolved, TlsHosts};
-use crate::model::{Certificate, Endpoint, HostPattern, Version};
+use crate::model::{Certificate, Endpoint, HostPattern, Origin, Route, Rule, Split, Version, shared_matches};
 use crate::source::kubernetes::endpoints::{self, Backend, PortRef};
 use crate::source::kubernetes::index::{Reader, Translation};
 use crate::source::kubernetes::object::{Body, Id, Object, ObjectKind};
@@ -20,7 +20,7 @@ use crate::source::kubernetes::{gateway, smi, split};
 pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     let own = match view(reader, id, object) {
         Ok(Some(view)) => view,
-        Ok(None) => return Translation::default(),
+        Ok(None) => return Translation { report: Report::foreign(), ..Translation::default() },
         Err(message) => {
             let notes = vec![Note { warning: true, reason: "Malformed", message }];
             return Translation { report: Report { notes, ..Report::default() }, ..Translation::default() };
@@ -32,8 +32,10 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     let mut notes = super::notes::notes(&made.findings);
     let certificates = made.tls.iter().filter_map(|tls| certificate(reader, id, tls, &mut notes)).collect();
     let mut routes = made.routes;
-    for rule in routes.iter_mut().flat_map(|route| &mut route.rules) {
-        divide(reader, &mut Arc::make_mut(&mut rule.split).versions);
+    let explicit =
+        object.annotations().any(|(key, _)| key == format!("{}/backend-protocol", reader.options.annotation_prefix));
+    for route in &mut routes {
+        divide(reader, route, explicit, &mut notes);
     }
     split::apply_policies(reader, id, &mut routes, &mut notes);
     let addresses = reader.service(&reader.options.namespace, &reader.options.service).map(gateway::addresses);
@@ -125,25 +127,58 @@ fn certificate(reader: &Reader<'_>, id: &Id, tls: &TlsHosts, notes: &mut Vec<Not
     }
 }
 
-/// A Service that a TrafficSplit divides is replaced by those that it is divided between.
-fn divide(reader: &Reader<'_>, versions: &mut Vec<Version>) {
-    let [only] = &versions[..] else { return };
-    let Some(origin) = only.origin.clone() else { return };
-    let Some(shares) = smi::shares(reader, &origin.namespace, &origin.service) else { return };
-    let version = |share: &smi::Share| {
-        let port = PortRef::Number(origin.port);
-        let backend = endpoints::backend(reader, &origin.namespace, &share.service, &port).ok();
-        let (revision, endpoints) = backend.as_ref().map(Backend::merged).unwrap_or_default();
-        Version {
-            name: Arc::clone(&share.service),
-            weight: share.weight,
-            origin: backend.map(|backend| backend.origin_of(&revision)),
-            revision,
-            endpoints,
-            ..only.clone()
+/// A Service that a TrafficSplit divides is replaced by those that it is divided between, for some requests by a rule of their
+/// own. `explicit`: the Ingress says how backends are spoken to.
+fn divide(reader: &Reader<'_>, route: &mut Route, explicit: bool, notes: &mut Vec<Note>) {
+    for mut rule in std::mem::take(&mut route.rules) {
+        let only = rule.split.versions.first().filter(|_| rule.split.versions.len() == 1).cloned();
+        let Some((origin, only)) = only.and_then(|only| Some((only.origin.clone()?, only))) else {
+            route.rules.push(rule);
+            continue;
+        };
+        let mut divided = |shares: &[smi::Share]| -> Vec<Version> {
+            shares.iter().map(|share| share_of(reader, &only, (&origin, share), explicit, notes)).collect()
+        };
+        for part in smi::parts(reader, &origin.namespace, &origin.service) {
+            let split = Arc::new(Split { versions: divided(&part.shares), ..(*rule.split).clone() });
+            let matches = shared_matches(part.within(&rule.matches));
+            let rule = Rule { matches, filters: rule.filters.clone(), split };
+            route.rules.extend(Some(rule).filter(|rule| !rule.matches.is_empty()));
         }
-    };
-    *versions = shares.iter().map(version).collect();
+        if let Some(shares) = smi::shares(reader, &origin.namespace, &origin.service) {
+            Arc::make_mut(&mut rule.split).versions = divided(&shares);
+        }
+        route.rules.push(rule);
+    }
+}
+
+/// The version for a share of the requests of `root`, whose Service `origin` names.
+fn share_of(
+    reader: &Reader<'_>,
+    root: &Version,
+    (origin, share): (&Origin, &smi::Share),
+    explicit: bool,
+    notes: &mut Vec<Note>,
+) -> Version {
+    let port = PortRef::Number(origin.port);
+    let backend = endpoints::backend(reader, &origin.namespace, &share.service, &port).ok();
+    let (revision, endpoints) = backend.as_ref().map(Backend::merged).unwrap_or_default();
+    let protocol = backend.as_ref().and_then(|backend| backend.app_protocol.as_deref());
+    let unspoken = protocol.filter(|protocol| !explicit && root.transport.tls.is_none() && !split::speaks(protocol));
+    if let Some(protocol) = unspoken {
+        let message = split::unspoken(&format!("Service {}/{}", origin.namespace, share.service), protocol);
+        notes.push(Note { warning: true, reason: "UnsupportedProtocol", message });
+    }
+    Version {
+        name: Arc::clone(&share.service),
+        weight: share.weight,
+        // It keeps its share, and answers 500 rather than be spoken to in clear text.
+        invalid: root.invalid || unspoken.is_some(),
+        origin: backend.as_ref().map(|backend| backend.origin_of(&revision)),
+        revision,
+        endpoints,
+        ..root.clone()
+    }
 }
 
 /// What translation asks, answered from the index.

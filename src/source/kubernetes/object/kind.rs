@@ -1,5 +1,7 @@
 //! Kinds of objects, and where the API server has them.
 
+use std::sync::Arc;
+
 use kube::core::{ApiResource, GroupVersionKind};
 
 use super::super::smi;
@@ -74,7 +76,9 @@ kinds! {
     /// Ingress.
     Ingress = ("networking.k8s.io", "v1", "Ingress", "ingresses"),
     /// Service Mesh Interface.
-    TrafficSplit = ("split.smi-spec.io", "v1alpha1", "TrafficSplit", "trafficsplits"),
+    TrafficSplit = ("split.smi-spec.io", "v1alpha3", "TrafficSplit", "trafficsplits"),
+    /// Service Mesh Interface.
+    HttpRouteGroup = ("specs.smi-spec.io", "v1alpha4", "HTTPRouteGroup", "httproutegroups"),
 }
 
 impl ObjectKind {
@@ -108,6 +112,7 @@ impl ObjectKind {
     pub fn versions(self) -> &'static [&'static str] {
         match self {
             Self::TrafficSplit => &smi::VERSIONS,
+            Self::HttpRouteGroup => &smi::GROUP_VERSIONS,
             Self::ReferenceGrant => &["v1", "v1beta1"],
             Self::Split | Self::Rollout => &["v1alpha1"],
             _ => &["v1"],
@@ -138,5 +143,20 @@ impl ObjectKind {
             Self::Ingress => key != "kubectl.kubernetes.io/last-applied-configuration",
             _ => false,
         }
+    }
+}
+
+/// Objects of a kind, everywhere or in a namespace, as one watch tells them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Watched {
+    /// The kind.
+    pub kind: ObjectKind,
+    /// The namespace; none: all of them.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl From<ObjectKind> for Watched {
+    fn from(kind: ObjectKind) -> Self {
+        Self { kind, namespace: None }
     }
 }

@@ -23,6 +23,11 @@ impl Text {
         &self.0
     }
 
+    /// An object of which this is the only field.
+    pub fn under(&self, key: &str) -> Self {
+        Self(format!("{{\"{key}\":{}}}", if self.is_null() { "null" } else { &self.0 }))
+    }
+
     /// What it says; the default where it says nothing.
     ///
     /// # Errors

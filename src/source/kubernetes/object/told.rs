@@ -32,6 +32,9 @@ pub struct Told<const METADATA_ONLY: bool = false> {
     /// EndpointSlices.
     #[serde(default)]
     pub ports: Text,
+    /// HTTPRouteGroups of versions that had no spec.
+    #[serde(default)]
+    pub matches: Text,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::source::kubernetes::tests::objects::{Made, object, service, slice};
 use crate::source::kubernetes::tests::world::{World, shared};
+use crate::testing::Asked;
 
 const HOST: &str = "web.shop";
 
@@ -27,13 +28,103 @@ fn told(world: &mut World, split: &Made) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn weights_for_some_clients_reach_nobody() {
+fn weights_for_clients_that_nobody_describes_reach_nobody() {
     let testers = for_testers("ab");
     let mut world = world(std::slice::from_ref(&testers));
     assert_eq!(world.shares(HOST, 100), shared(&[("web", 100)]));
     let told = told(&mut world, &testers);
     assert_eq!(told.len(), 1);
-    assert!(told[0].0 == "Unsupported" && told[0].1.contains("matches is not carried"), "{told:?}");
+    assert!(told[0].0 == "MatchNotResolved" && told[0].1.contains("HTTPRouteGroup shop/testers"), "{told:?}");
+}
+
+/// The group `testers` with these matches.
+fn testers(matches: Value) -> Made {
+    object(ObjectKind::HttpRouteGroup, "testers", json!({"spec": {"matches": matches}}))
+}
+
+fn insider(target: &str) -> Asked {
+    Asked::get(target).header("x-user", "insider")
+}
+
+#[test]
+fn requests_that_a_group_means_are_divided_and_no_others() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let split = for_testers("ab");
+    let mut world = world(&[split.clone(), group]);
+    assert_eq!(told(&mut world, &split), []);
+    assert_eq!(world.shares(HOST, 10), shared(&[("web", 10)]));
+    assert_eq!(world.ask(&insider(HOST)), "canary");
+    assert_eq!(
+        world.ask(&Asked::get(HOST).header("x-user", "insiders")),
+        "web",
+        "the expression is for the whole value"
+    );
+}
+
+#[test]
+fn a_group_that_is_made_later_or_goes_is_followed() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let mut world = world(&[for_testers("ab")]);
+    assert_eq!(world.ask(&insider(HOST)), "web");
+    world.set(&group);
+    assert_eq!(world.ask(&insider(HOST)), "canary");
+    world.remove(&group);
+    assert_eq!(world.ask(&insider(HOST)), "web");
+}
+
+#[test]
+fn beside_a_split_for_all_one_for_some_clients_comes_first_for_them() {
+    let group =
+        testers(json!([{"name": "all", "pathRegex": ".*", "methods": ["*"], "headers": {"x-user": "insider"}}]));
+    let mut world = world(&[for_testers("ab"), traffic_split("all", 0).made_after(5), group]);
+    assert_eq!(world.shares(HOST, 10), shared(&[("stable", 10)]));
+    assert_eq!(world.ask(&insider(HOST)), "canary");
+}
+
+#[test]
+fn routes_to_the_service_are_divided_in_the_same_way_within_their_own_matches() {
+    use crate::source::kubernetes::tests::objects::{class, gateway, gateway_service, http_listener, http_route};
+    let group = testers(json!([
+        {"name": "writes", "methods": ["POST", "PUT"], "pathRegex": "/api/v2.*"},
+        {"name": "insiders", "headers": {"x-user": "insider"}},
+    ]));
+    let backends = json!([{"name": "web", "port": 80}]);
+    let api = json!({"matches": [{"path": {"type": "PathPrefix", "value": "/api"}}], "backendRefs": backends});
+    let other = json!({"backendRefs": [{"name": "stable", "port": 80}]});
+    let gateway = [class("weir"), gateway("gw", json!([http_listener()])), gateway_service("gw", &[(80, 20_080)])];
+    let objects = [vec![for_testers("ab"), group, http_route("shop", &[], json!([api, other]))], gateway.to_vec()];
+    let mut world = world(&objects.concat()).at_port(80);
+    let post = |target: &str| Asked::get(target).method(http::Method::POST);
+    assert_eq!(world.get("x.example/api/v2/a"), "web");
+    assert_eq!(world.ask(&post("x.example/api/v2/a")), "canary");
+    assert_eq!(world.ask(&post("x.example/api/v1")), "web");
+    assert_eq!(world.ask(&insider("x.example/api/v1")), "canary");
+    assert_eq!(world.ask(&insider("x.example/")), "stable", "what goes elsewhere is not divided");
+    assert_eq!(world.ask(&post("x.example/other")), "stable");
+}
+
+#[test]
+fn an_ingress_to_the_service_is_divided_in_the_same_way() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let class =
+        object(ObjectKind::IngressClass, "weir", json!({"spec": {"controller": "weir.dev/ingress-controller"}}));
+    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
+    let paths = json!({"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]});
+    let spec = json!({"ingressClassName": "weir", "rules": [{"host": "a.example", "http": paths}]});
+    let ingress = object(ObjectKind::Ingress, "web", json!({"spec": spec}));
+    let mut world = world(&[for_testers("ab"), group, class, ingress]);
+    assert_eq!(world.get("a.example/"), "web");
+    assert_eq!(world.ask(&insider("a.example/")), "canary");
+}
+
+#[test]
+fn a_service_that_asks_for_tls_is_not_spoken_to_in_clear_text() {
+    let secure = service("canary", &[]).with("/spec/ports/0/appProtocol", "https".into());
+    let split = traffic_split("all", 50);
+    let mut world = world(&[split.clone(), secure]);
+    assert_eq!(world.shares(HOST, 10), shared(&[("stable", 5), ("500", 5)]));
+    let told = told(&mut world, &split);
+    assert!(told[0].0 == "UnsupportedProtocol" && told[0].1.contains("Service shop/canary asks for https"), "{told:?}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub fn find(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Result<Found, Not
 
 /// Each version names a Service, and maybe which of its pods.
 fn by_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Found {
-    let mut missing = Vec::new();
+    let (mut missing, mut unspoken) = (Vec::new(), Vec::new());
     let only = spec.versions.len() == 1;
     let versions = spec.versions.iter().map(|wire| {
         let found = service_of(spec, wire).and_then(|service| lookup(reader, id, spec, (&service, wire.port)));
@@ -61,6 +61,7 @@ fn by_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Found {
                     None => backend.merged(),
                 };
                 fill(&mut version, &backend, wire.protocol, (revision, endpoints));
+                unspoken.extend(unspoken_by(&backend));
             }
             // Without its Service a version has no pods; the others take its share as they do for any empty version.
             Err(error) => missing.push(error),
@@ -68,20 +69,34 @@ fn by_service(reader: &Reader<'_>, id: &Id, spec: &SplitSpec) -> Found {
         version
     });
     let versions = versions.collect();
-    Found::new(versions, resolved(missing))
+    Found::new(versions, resolved(missing, unspoken))
 }
 
-fn resolved(missing: Vec<String>) -> Condition {
-    match missing.is_empty() {
+/// Whether all backends are there, and speak what is spoken to them.
+fn resolved(missing: Vec<String>, unspoken: Vec<String>) -> Condition {
+    let reason = if missing.is_empty() { "UnsupportedProtocol" } else { "BackendNotFound" };
+    let trouble: Vec<String> = missing.into_iter().chain(unspoken).collect();
+    match trouble.is_empty() {
         true => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
-        false => Condition::fails("ResolvedRefs", "BackendNotFound", missing.join("; ")),
+        false => Condition::fails("ResolvedRefs", reason, trouble.join("; ")),
     }
+}
+
+/// What is to be said of a backend that asks for a protocol which is not spoken.
+fn unspoken_by(backend: &Backend) -> Option<String> {
+    let protocol = backend.app_protocol.as_deref().filter(|protocol| !speaks(protocol))?;
+    Some(unspoken(&format!("Service {}/{}", backend.origin.namespace, backend.origin.service), protocol))
+}
+
+/// What is to be said of a Service that asks for a protocol which is not spoken.
+pub fn unspoken(service: &str, protocol: &str) -> String {
+    format!("{service} asks for {protocol} (appProtocol), which is not spoken to backends of routes")
 }
 
 /// The pods of one Service, told apart by what they run: shares in proportion to their number unless weights are given.
 fn by_pods(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, service: &str) -> Result<Found, NotFound> {
     let backend = lookup(reader, id, spec, (service, spec.port)).map_err(|error| ("BackendNotFound", error))?;
-    let resolved = Condition::holds("ResolvedRefs", "ResolvedRefs", "");
+    let resolved = resolved(Vec::new(), unspoken_by(&backend).into_iter().collect());
     if spec.versions.is_empty() {
         // The oldest first: it is the one that the others are compared with.
         let versions = backend.groups.iter().rev().map(|group| {
@@ -123,7 +138,7 @@ fn by_rollout(reader: &Reader<'_>, id: &Id, spec: &SplitSpec, name: &str) -> Res
     let backend = lookup(reader, id, spec, (service, spec.port)).map_err(|error| ("BackendNotFound", error))?;
     let others: Vec<&str> = rollout.canary_service().into_iter().chain(rollout.other_services(&status)).collect();
     let backend = with_services(reader, id, (spec, &others), backend);
-    let resolved = Condition::holds("ResolvedRefs", "ResolvedRefs", "");
+    let resolved = resolved(Vec::new(), unspoken_by(&backend).into_iter().collect());
     let mut found = Found::new(steps(spec, &shares, &backend), resolved);
     found.conflict = conflict(reader, id, &target, &rollout.routers());
     found.notes.extend(found.conflict.iter().map(|conflict| warning(conflict.reason, conflict.message.clone())));
@@ -239,6 +254,8 @@ fn fill(
 ) {
     let origin: Arc<Origin> = backend.origin_of(&revision);
     version.transport = transport(backend.app_protocol.as_deref(), protocol);
+    // It keeps its share, and answers 500 rather than be spoken to in clear text.
+    version.invalid = backend.app_protocol.as_deref().is_some_and(|protocol| !speaks(protocol));
     version.origin = Some(origin);
     version.revision = revision;
     version.endpoints = endpoints;
@@ -246,7 +263,8 @@ fn fill(
 
 /// How a Service's port is spoken to: as asked, else as its `appProtocol` says (KEP-3726), else HTTP/1.1.
 pub fn transport(app_protocol: Option<&str>, asked: Option<Protocol>) -> Arc<Transport> {
-    let protocol = match (asked, app_protocol) {
+    let app_protocol = app_protocol.map(str::to_ascii_lowercase);
+    let protocol = match (asked, app_protocol.as_deref()) {
         (Some(Protocol::Http2), _) | (None, Some("kubernetes.io/h2c" | "h2c" | "grpc" | "http2")) => {
             UpstreamProtocol::Http2
         }

@@ -9,7 +9,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 use super::status::{self, Moment};
-use super::{Statement, event, service};
+use super::{Statement, event, service, withdraw};
 use crate::source::kubernetes::object::{Id, ObjectKind, Strings};
 use crate::source::kubernetes::report::{Note, Report};
 
@@ -25,6 +25,8 @@ pub struct Hand {
     pub namespace: String,
     /// Name of this replica.
     pub identity: String,
+    /// By what name statuses are written: of several installations each has its own.
+    pub manager: String,
     /// Labels of the replicas' pods.
     pub selector: Strings,
 }
@@ -96,7 +98,14 @@ impl Hand {
             let now = format!("{:.0}", Timestamp::now());
             let before = object.data.get("status").unwrap_or(&Value::Null);
             let moment = Moment { generation: statement.generation, now: &now };
-            let Some(wanted) = status::status(id.kind, report, before, moment) else { return Ok(()) };
+            let wanted = match report.foreign {
+                true => {
+                    let managers = object.metadata.managed_fields.as_deref().unwrap_or_default();
+                    withdraw::withdrawn(id.kind, before, managers, &self.manager)
+                }
+                false => status::status(id.kind, report, before, moment),
+            };
+            let Some(wanted) = wanted else { return Ok(()) };
             if status::is_same(&wanted, before) {
                 return Ok(());
             }
@@ -104,7 +113,9 @@ impl Hand {
                 "metadata": {"resourceVersion": object.metadata.resource_version},
                 "status": wanted,
             });
-            match api.patch_status(&id.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+            // By this name it is known later which fields are ours.
+            let params = PatchParams { field_manager: Some(self.manager.clone()), ..PatchParams::default() };
+            match api.patch_status(&id.name, &params, &Patch::Merge(&patch)).await {
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
                 Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
                 result => return result.map(|_| ()),

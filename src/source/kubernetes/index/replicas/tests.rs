@@ -64,6 +64,6 @@ fn only_slices_of_that_service_are_about_replicas() {
     assert!(index.is_about_replicas(&slice("weir-system", "weir-replicas", json!([]))));
     assert!(!index.is_about_replicas(&slice("weir-system", "weir", json!([]))));
     assert!(!index.is_about_replicas(&slice("default", "weir-replicas", json!([]))));
-    assert!(index.is_about_replicas(&Change::Listed(ObjectKind::Slice)));
-    assert!(!index.is_about_replicas(&Change::Listed(ObjectKind::Pod)));
+    assert!(index.is_about_replicas(&Change::Listed(ObjectKind::Slice.into())));
+    assert!(!index.is_about_replicas(&Change::Listed(ObjectKind::Pod.into())));
 }

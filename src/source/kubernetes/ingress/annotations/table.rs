@@ -161,15 +161,15 @@ pub const TABLE: &[Entry] = &[
     yes("proxy-connect-timeout"),
     part(
         "proxy-read-timeout",
-        "also limits the wait for the head of an answer; between pieces of bodies the longer one of read and send counts, for both directions",
+        "also limits the wait for the head of an answer, of each try; between pieces of bodies the longer one of read and send counts, for both directions",
     ),
     part("proxy-send-timeout", "between pieces of bodies the longer one of read and send counts, for both directions"),
     part(
         "proxy-next-upstream",
-        "error, timeout (to connect), off, and the statuses from http_403 to http_504; not invalid_header, nor non_idempotent, and no more than a fifth of the requests is repeated",
+        "error, timeout, non_idempotent, off, and the statuses from http_403 to http_504; not invalid_header; what was sent goes to endpoints that were not tried, at most for a fifth of the requests, with a body of up to 64 KiB",
     ),
     yes("proxy-next-upstream-tries"),
-    part("proxy-next-upstream-timeout", "not looked at: proxy-read-timeout limits all tries together"),
+    yes("proxy-next-upstream-timeout"),
     // Backends.
     part(
         "backend-protocol",

@@ -18,10 +18,11 @@ pub fn traffic(reader: &mut Reader<'_>) -> Traffic {
     if reader.text("proxy-http-version") == Some("1.0") {
         reader.tell("proxy-http-version", Severity::Warning, "HTTP/1.0 is not spoken to backends: they get HTTP/1.1");
     }
+    let timeouts = timeouts(reader);
     Traffic {
         body_size: Some(size.unwrap_or(BODY_SIZE)).filter(|size| *size > 0),
-        timeouts: timeouts(reader),
-        retry: retry(reader),
+        retry: retry(reader, timeouts.request),
+        timeouts,
         balance: reader.word("load-balance", &balance).unwrap_or_default(),
         protocol: protocol(reader),
         service_upstream: reader.flag("service-upstream", false),
@@ -50,39 +51,37 @@ fn timeouts(reader: &mut Reader<'_>) -> Timeouts {
     Timeouts { connect, request: read, idle: read.max(send) }
 }
 
-/// `proxy-next-upstream`: ingress-nginx's default is `error timeout`, with 3 tries.
-fn retry(reader: &mut Reader<'_>) -> Retry {
+/// `proxy-next-upstream`: ingress-nginx's default is `error timeout`, with 3 tries. As in nginx each of them may take as long as `read`,
+/// and the limit of `proxy-next-upstream-timeout` is on when the last one begins.
+fn retry(reader: &mut Reader<'_>, read: Duration) -> Retry {
     let tries = reader.number("proxy-next-upstream-tries", 0).unwrap_or(3);
     let attempts = match tries {
         // 0: no limit, but that of the endpoints.
         0 => u8::MAX,
         tries => u8::try_from(tries - 1).unwrap_or(u8::MAX),
     };
-    if reader.number("proxy-next-upstream-timeout", 0).is_some_and(|limit| limit > 0) {
-        let message = "proxy-read-timeout limits all tries together: set that";
-        reader.tell("proxy-next-upstream-timeout", Severity::Warning, message);
-    }
+    let within = reader.number("proxy-next-upstream-timeout", 0).filter(|limit| *limit > 0).map(Duration::from_secs);
     match causes(reader) {
-        Some(on) => Retry { attempts, on, ..Retry::default() },
+        Some((on, non_idempotent)) => {
+            let per_try = on.contains(&RetryOn::Timeout).then_some(read);
+            Retry { attempts, on, per_try, anew: true, within, non_idempotent, ..Retry::default() }
+        }
         None => Retry { attempts: 0, on: Vec::new(), ..Retry::default() },
     }
 }
 
-/// The causes of `proxy-next-upstream`; none if it is off. As in nginx, what is not idempotent goes to another endpoint only if
-/// none has begun with it.
-fn causes(reader: &mut Reader<'_>) -> Option<Vec<RetryOn>> {
+/// The causes of `proxy-next-upstream`, and whether what is not idempotent is sent once more, too: as in nginx it goes to another
+/// endpoint otherwise only if none has begun with it. None if it is off.
+fn causes(reader: &mut Reader<'_>) -> Option<(Vec<RetryOn>, bool)> {
     const NAME: &str = "proxy-next-upstream";
     let causes = reader.text(NAME).unwrap_or("error timeout");
-    let mut on = Vec::new();
+    let (mut on, mut non_idempotent) = (Vec::new(), false);
     for cause in causes.split_ascii_whitespace() {
         match cause {
             "error" => on.extend([RetryOn::Connect, RetryOn::Refused, RetryOn::Reset]),
-            "timeout" => on.push(RetryOn::Connect),
+            "timeout" => on.extend([RetryOn::Connect, RetryOn::Timeout]),
             "off" => return None,
-            "non_idempotent" => {
-                let message = "non_idempotent is not done: a request that is not idempotent is never sent twice";
-                reader.tell(NAME, Severity::Warning, message);
-            }
+            "non_idempotent" => non_idempotent = true,
             "invalid_header" => {
                 let message = "invalid_header is no cause for another try: such an answer becomes 502";
                 reader.tell(NAME, Severity::Warning, message);
@@ -103,7 +102,7 @@ fn causes(reader: &mut Reader<'_>) -> Option<Vec<RetryOn>> {
             once.push(cause)
         }
     });
-    Some(once)
+    Some((once, non_idempotent))
 }
 
 /// The statuses that nginx knows as causes (`ngx_http_proxy_next_upstream_masks`).

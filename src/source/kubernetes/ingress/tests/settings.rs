@@ -92,7 +92,9 @@ fn sizes_times_and_retries_have_nginxs_defaults() {
         (seconds(5), seconds(60), seconds(60))
     );
     assert_eq!(split.retry.attempts, 2);
-    assert_eq!(split.retry.on, [RetryOn::Connect, RetryOn::Refused, RetryOn::Reset]);
+    assert_eq!(split.retry.on, [RetryOn::Connect, RetryOn::Refused, RetryOn::Reset, RetryOn::Timeout]);
+    assert_eq!((split.retry.per_try, split.retry.anew, split.retry.within), (Some(seconds(60)), true, None));
+    assert!(!split.retry.non_idempotent);
 }
 
 #[test]
@@ -101,13 +103,29 @@ fn sizes_times_and_retries_are_as_given() {
     let split = split(view.with("proxy-next-upstream", "timeout http_500").with("proxy-next-upstream-tries", "2"));
     assert_eq!(split.limits.request_body, Some(8 << 20));
     assert_eq!((split.timeouts.request, split.timeouts.idle), (Duration::from_secs(5), Duration::from_secs(7)));
-    assert_eq!((split.retry.attempts, split.retry.on.clone()), (1, vec![RetryOn::Connect, status(500)]));
+    assert_eq!(
+        (split.retry.attempts, split.retry.on.clone()),
+        (1, vec![RetryOn::Connect, RetryOn::Timeout, status(500)])
+    );
+    assert_eq!(split.retry.per_try, Some(Duration::from_secs(5)), "each try has the time to itself");
     let unlimited = self::split(main().with("proxy-body-size", "0").with("proxy-next-upstream", "off"));
     assert_eq!((unlimited.limits.request_body, unlimited.retry.attempts), (None, 0));
 }
 
 fn status(number: u16) -> RetryOn {
     RetryOn::Status(http::StatusCode::from_u16(number).unwrap())
+}
+
+#[test]
+fn tries_end_after_the_given_time_and_what_is_not_idempotent_is_sent_again_where_asked() {
+    let view = main().with("proxy-next-upstream", "error non_idempotent").with("proxy-next-upstream-timeout", "7");
+    let told = findings(std::slice::from_ref(&view), 0);
+    assert!(told.iter().all(|f| f.severity == Severity::Info), "{told:?}");
+    let retry = split(view).retry;
+    assert_eq!((retry.within, retry.non_idempotent), (Some(Duration::from_secs(7)), true));
+    assert_eq!((retry.per_try, retry.anew), (None, true), "a try that takes too long is no cause");
+    let retry = split(main().with("proxy-next-upstream-timeout", "0")).retry;
+    assert_eq!(retry.within, None, "0: no limit");
 }
 
 #[test]
@@ -120,7 +138,7 @@ fn every_status_of_nginx_is_a_cause_for_another_try() {
 
 #[test]
 fn causes_that_cannot_be_carried_are_told_and_the_others_hold() {
-    for cause in ["non_idempotent", "invalid_header", "http_418", "sometimes"] {
+    for cause in ["invalid_header", "http_418", "sometimes"] {
         let view = main().with("proxy-next-upstream", &format!("error {cause} http_503"));
         let told = findings(std::slice::from_ref(&view), 0);
         assert!(told.iter().any(|f| f.severity == Severity::Warning && f.message.contains(cause)), "{told:?}");

@@ -209,3 +209,44 @@ fn a_split_that_is_spoilt_is_taken_out_and_one_that_is_mended_comes_back() {
     world.set(&good);
     assert_eq!(world.get("a.example/"), "stable");
 }
+
+#[test]
+fn a_service_that_asks_for_tls_answers_500_rather_than_be_spoken_to_in_clear_text() {
+    for protocol in ["https", "HTTPS", "kubernetes.io/wss", "mysql"] {
+        let split = canary_split("shop", 50, 50);
+        let mut world = world(&split);
+        let port = "/spec/ports/0/appProtocol";
+        world.set(&service("canary", &[("app", "b")]).with(port, protocol.into()));
+        assert_eq!(world.shares("a.example/", 10), shared(&[("stable", 5), ("500", 5)]), "{protocol}");
+        assert_eq!(world.condition(&split, "Accepted"), "True/Accepted");
+        assert_eq!(world.condition(&split, "ResolvedRefs"), "False/UnsupportedProtocol");
+        let message = world.message(&split, "ResolvedRefs");
+        assert!(message.contains("Service shop/canary") && message.contains(protocol), "{message}");
+        // Also where the split is told in which version of HTTP to speak.
+        let versions = json!([{"name": "canary", "service": "canary", "weight": 1, "protocol": "http1"}]);
+        world.set(&self::split("shop", json!({"versions": versions})));
+        assert_eq!(world.get("a.example/"), "500", "{protocol}");
+    }
+}
+
+#[test]
+fn the_pods_of_a_service_that_asks_for_tls_are_not_spoken_to_either() {
+    let split = split("shop", json!({"targetRef": {"kind": "Service", "name": "stable"}}));
+    let mut world = world(&split);
+    assert_eq!(world.condition(&split, "ResolvedRefs"), "True/ResolvedRefs");
+    world.set(&service("stable", &[("app", "a")]).with("/spec/ports/0/appProtocol", "https".into()));
+    assert_eq!(world.get("a.example/"), "500");
+    assert_eq!(world.condition(&split, "ResolvedRefs"), "False/UnsupportedProtocol");
+}
+
+#[test]
+fn the_version_of_http_is_the_one_that_the_service_says() {
+    use crate::model::UpstreamProtocol::{Auto, Http2};
+    for (protocol, spoken) in [("kubernetes.io/h2c", Http2), ("H2C", Http2), ("kubernetes.io/ws", Auto), ("http", Auto)]
+    {
+        let mut world = world(&canary_split("shop", 50, 50));
+        world.set(&service("canary", &[("app", "b")]).with("/spec/ports/0/appProtocol", protocol.into()));
+        let version = world.route("shop").rules[0].split.versions[1].clone();
+        assert_eq!((version.transport.protocol, version.invalid), (spoken, false), "{protocol}");
+    }
+}
