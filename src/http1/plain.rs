@@ -3,7 +3,7 @@
 
 use http::{Method, StatusCode};
 
-use super::head::{Framing, MOST_FIELDS};
+use super::head::{Framing, MOST_FIELDS, span};
 use crate::message::{Field, FieldSection, Span};
 
 /// A first line, and where the lines after it begin.
@@ -36,7 +36,7 @@ pub(super) fn status_line(bytes: &[u8]) -> Option<(StatusCode, usize)> {
         return None;
     };
     let status = StatusCode::from_bytes(code).ok()?;
-    let end = text_end(bytes, 13);
+    let end = 13 + text_end(&bytes[13..]);
     bytes[end..].starts_with(b"\r\n").then_some((status, end + 2))
 }
 
@@ -45,35 +45,43 @@ pub(super) fn status_line(bytes: &[u8]) -> Option<(StatusCode, usize)> {
 pub(super) fn fields(bytes: &[u8], mut at: usize, section: &mut FieldSection) -> Option<(usize, Framing)> {
     let mut framing = Framing::default();
     for _ in 0..=MOST_FIELDS {
-        if bytes.get(at..)?.starts_with(b"\r\n") {
+        let rest = bytes.get(at..)?;
+        if rest.first_chunk() == Some(b"\r\n") {
             return Some((at + 2, framing));
         }
-        let colon = colon(bytes, at)?;
-        let field = Field::of(&bytes[at..colon]);
+        let (name, after) = rest.split_at_checked(colon(rest)?)?;
+        let field = Field::of(name);
         // Known names are tokens.
-        if field == Field::Other && (colon == at || token(bytes, at) != colon) {
+        if field == Field::Other && (name.is_empty() || token(name, 0) != name.len()) {
             return None;
         }
-        let (mut begin, stop) = (colon + 1, text_end(bytes, colon + 1));
-        if !bytes[stop..].starts_with(b"\r\n") {
+        // After the colon.
+        let after = after.get(1..)?;
+        let (text, next) = after.split_at_checked(text_end(after))?;
+        if next.first_chunk() != Some(b"\r\n") {
             return None;
         }
-        let mut end = stop;
-        while begin < end && is_blank(bytes[begin]) {
-            begin += 1;
-        }
-        while begin < end && is_blank(bytes[end - 1]) {
-            end -= 1;
-        }
-        framing.see(field, &bytes[begin..end]).ok()?;
-        section.line_of(field, Span::new(at, colon), Span::new(begin, end), stop + 2);
-        at = stop + 2;
+        let value = trim(text);
+        framing.see(field, value).ok()?;
+        let end = at + name.len() + 1 + text.len() + 2;
+        section.line_of(field, span(bytes, name), span(bytes, value), end);
+        at = end;
     }
     None
 }
 
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
+/// A value without the white space around it; nearly always that is one space before it.
+fn trim(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let value = text.strip_prefix(b" ").unwrap_or(text);
+    match value {
+        [first, .., last] if !blank(first) && !blank(last) => value,
+        _ => {
+            let begin = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+            let end = value.iter().rposition(|byte| !blank(byte)).map_or(begin, |last| last + 1);
+            &value[begin..end]
+        }
+    }
 }
 
 /// Where the token ends that begins at `at`.
@@ -105,33 +113,36 @@ const TOKEN: [bool; 256] = {
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Where the next colon is, from `at` on. Eight bytes are looked at at once.
-fn colon(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(word) = bytes[at..].first_chunk() {
+/// Where the first colon is. Eight bytes are looked at at once.
+fn colon(bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks();
+    for (number, word) in words.iter().enumerate() {
         let colons = zeros(u64::from_le_bytes(*word) ^ (u64::from(b':') * ONES));
         if colons != 0 {
-            return Some(at + first(colons));
+            return Some(8 * number + first(colons));
         }
-        at += 8;
     }
-    Some(at + bytes[at..].iter().position(|byte| *byte == b':')?)
+    Some(8 * words.len() + rest.iter().position(|byte| *byte == b':')?)
 }
 
-/// Where the text ends that begins at `at`: at a control character other than a tab (RFC 9110 section 5.5).
-fn text_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes[at..].first_chunk() {
+/// Where the text ends that they begin with: at a control character other than a tab (RFC 9110 section 5.5).
+fn text_end(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks();
+    for (number, word) in words.iter().enumerate() {
         let controls = controls(u64::from_le_bytes(*word));
-        if controls == 0 {
-            at += 8;
-            continue;
+        if controls != 0 {
+            let at = 8 * number + first(controls);
+            return if bytes[at] == b'\t' { slow_end(bytes, at) } else { at };
         }
-        at += first(controls);
-        if bytes[at] != b'\t' {
-            return at;
-        }
-        at += 1;
     }
-    at + bytes[at..].iter().position(|byte| byte.is_ascii_control() && *byte != b'\t').unwrap_or(bytes.len() - at)
+    slow_end(bytes, 8 * words.len())
+}
+
+/// The same where nothing before `at` ends it.
+#[cold]
+fn slow_end(bytes: &[u8], at: usize) -> usize {
+    let end = bytes[at..].iter().position(|byte| byte.is_ascii_control() && *byte != b'\t');
+    end.map_or(bytes.len(), |end| at + end)
 }
 
 /// Marks the control characters of a word by the highest bit of their byte; above the first of them it may mark others, too.

@@ -10,20 +10,20 @@ use super::head::{
 use super::plain;
 use crate::message::{FieldSection, Request, Size, Span, Target};
 
-/// The head of a request that `bytes` begin with, and its length; none as long as it is not whole, as far as is known.
-/// `seen`: how many of the bytes were looked at before.
-pub fn next_request(bytes: &[u8], seen: usize) -> Option<(usize, Result<Request, HeadError>)> {
+/// Reads the head of a request that `bytes` begin with, and gives its length; none as long as it is not whole, as far as is
+/// known. `seen`: how many of the bytes were looked at before. The request is made where it stays, since it is large.
+pub fn next_request(bytes: &[u8], seen: usize, place: &mut Option<Request>) -> Option<(usize, Result<(), HeadError>)> {
     if bytes.is_empty() {
         return None;
     }
     // Most heads arrive whole, and need not be searched for their end before they are read.
     if seen == 0
-        && let Some((length, request)) = read_plain(bytes).or_else(|| read(bytes).ok().flatten())
+        && let Some(length) = read_plain(bytes, place).or_else(|| read(bytes, place).ok().flatten())
     {
-        return Some((length, Ok(request)));
+        return Some((length, Ok(())));
     }
     let end = end_of_head(bytes, seen.saturating_sub(3))?;
-    Some((end, request(&bytes[..end])))
+    Some((end, read_whole(&bytes[..end], place)))
 }
 
 /// Reads the head of a request, which `head` holds up to and with its empty line.
@@ -32,24 +32,30 @@ pub fn next_request(bytes: &[u8], seen: usize) -> Option<(usize, Result<Request,
 ///
 /// See [`HeadError`]; where the next request begins is then in doubt.
 pub fn request(head: &[u8]) -> Result<Request, HeadError> {
-    match read(head)? {
-        Some((length, request)) if length == head.len() => Ok(request),
-        _ => Err(HeadError::Malformed("the head does not end where its empty line is")),
-    }
+    let mut request = None;
+    read_whole(head, &mut request)?;
+    request.ok_or(UNENDED)
 }
 
-/// Reads the head that `bytes` begin with, if they hold all of it and it is as it should be; also gives its length.
-fn read_plain(bytes: &[u8]) -> Option<(usize, Request)> {
+const UNENDED: HeadError = HeadError::Malformed("the head does not end where its empty line is");
+
+/// Reads the head that `head` holds up to and with its empty line.
+fn read_whole(head: &[u8], place: &mut Option<Request>) -> Result<(), HeadError> {
+    if read(head, place)? == Some(head.len()) { Ok(()) } else { Err(UNENDED) }
+}
+
+/// Reads the head that `bytes` begin with, if they hold all of it and it is as it should be; gives its length.
+fn read_plain(bytes: &[u8], place: &mut Option<Request>) -> Option<usize> {
     let line = plain::request_line(bytes)?;
     let mut fields = FieldSection::new();
     let (length, framing) = plain::fields(bytes, line.end, &mut fields)?;
     fields.keep(&bytes[..length]);
-    let request = assemble(line.method, line.target, line.minor, fields, framing).ok()?;
-    Some((length, request))
+    *place = Some(assemble(line.method, line.target, line.minor, fields, framing).ok()?);
+    Some(length)
 }
 
-/// Reads any head that `bytes` begin with, if they hold all of it; also gives its length.
-fn read(bytes: &[u8]) -> Result<Option<(usize, Request)>, HeadError> {
+/// Reads any head that `bytes` begin with, if they hold all of it; gives its length.
+fn read(bytes: &[u8], place: &mut Option<Request>) -> Result<Option<usize>, HeadError> {
     let mut parsed = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(bytes, &mut parsed) {
@@ -62,19 +68,20 @@ fn read(bytes: &[u8]) -> Result<Option<(usize, Request)>, HeadError> {
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(HeadError::Malformed("the first line is not one of HTTP"));
     };
-    let place = span(head, target.as_bytes());
+    let target = span(head, target.as_bytes());
     let begins = head.starts_with(method.as_bytes());
-    if !(begins && ends_in_crlf(head, place.end() + " HTTP/1.1".len()) && head.ends_with(b"\r\n")) {
+    if !(begins && ends_in_crlf(head, target.end() + " HTTP/1.1".len()) && head.ends_with(b"\r\n")) {
         is_framed_in_crlf(head)?;
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| HeadError::Malformed("the method is no token"))?;
     let mut fields = FieldSection::of_head(head);
     let framing = take_in(head, request.headers, &mut fields)?;
-    Ok(Some((length, assemble(method, place, minor, fields, framing)?)))
+    *place = Some(assemble(method, target, minor, fields, framing)?);
+    Ok(Some(length))
 }
 
 /// Makes a request of the parts of its head.
-#[inline]
+#[inline(always)]
 fn assemble(
     method: Method,
     place: Span,

@@ -131,10 +131,50 @@ impl Field {
     pub(super) fn line_start(self) -> &'static [u8] {
         LINE_STARTS.get(self as usize).map_or(b"", |start| start.as_bytes())
     }
+}
 
-    /// Its place in a set of known fields; none for [`Field::Other`].
-    pub(super) fn bit(self) -> u64 {
-        if self == Self::Other { 0 } else { 1 << self as u8 }
+/// Some fields; any other name is one, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet(u64);
+
+impl FieldSet {
+    /// These.
+    pub const fn of(fields: &[Field]) -> Self {
+        let (mut set, mut at) = (0, 0);
+        while at < fields.len() {
+            set |= 1 << fields[at] as u8;
+            at += 1;
+        }
+        Self(set)
+    }
+
+    /// These, and those of another set.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a field is one of them.
+    #[inline]
+    pub fn contains(self, field: Field) -> bool {
+        self.0 & (1 << field as u8) != 0
+    }
+
+    /// Whether any of the other set is one of them.
+    #[inline]
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// One more.
+    #[inline]
+    pub fn add(&mut self, field: Field) {
+        self.0 |= 1 << field as u8;
+    }
+
+    /// Less these; of other names, some may be left.
+    #[inline]
+    pub fn remove(&mut self, fields: Self) {
+        self.0 &= !fields.0 | (1 << Field::Other as u8);
     }
 }
 

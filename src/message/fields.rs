@@ -7,8 +7,8 @@ use std::io::Write as _;
 
 use http::HeaderName;
 
-use super::Field;
 use super::room::Room;
+use super::{Field, FieldSet};
 use crate::head::Fields;
 pub use line::{Line, Span};
 
@@ -44,8 +44,8 @@ impl<'n> From<&'n str> for Name<'n> {
 pub struct FieldSection {
     bytes: Vec<u8>,
     lines: Vec<Line>,
-    /// Which known fields there are, or were.
-    known: u64,
+    /// Which fields there are, or were.
+    known: FieldSet,
 }
 
 /// How much of a section there was.
@@ -66,7 +66,7 @@ impl Mark {
 pub struct Block {
     bytes: Box<[u8]>,
     lines: Box<[Line]>,
-    known: u64,
+    known: FieldSet,
 }
 
 impl Block {
@@ -91,7 +91,7 @@ impl FieldSection {
     /// An empty section, with room from the thread's pool.
     pub fn new() -> Self {
         let Room { bytes, lines } = Room::take();
-        Self { bytes, lines, known: 0 }
+        Self { bytes, lines, known: FieldSet::default() }
     }
 
     /// A section of the bytes of a head, without lines so far.
@@ -115,7 +115,7 @@ impl FieldSection {
 
     /// The same for a line whose field is known.
     pub fn line_of(&mut self, field: Field, name: Span, value: Span, end: usize) {
-        self.known |= field.bit();
+        self.known.add(field);
         self.lines.push(Line { field, name, value, end: end as u32, sensitive: false });
     }
 
@@ -170,7 +170,12 @@ impl FieldSection {
 
     /// False: there is no such field.
     fn may_have(&self, name: Name<'_>) -> bool {
-        name.field == Field::Other || self.known & name.field.bit() != 0
+        self.known.contains(name.field)
+    }
+
+    /// False: there is none of these fields.
+    pub fn may_have_any(&self, fields: FieldSet) -> bool {
+        self.known.meets(fields)
     }
 
     /// The first value of a field.
@@ -203,7 +208,19 @@ impl FieldSection {
         if self.may_have(name) {
             let bytes = &self.bytes;
             self.lines.retain(|line| !is(bytes, line, name));
-            self.known &= !name.field.bit();
+            self.known.remove(FieldSet::of(&[name.field]));
+        }
+    }
+
+    /// Removes every line of these fields; of the other names, those of which `other` says so.
+    pub fn remove_all(&mut self, out: FieldSet, other: impl Fn(&[u8]) -> bool) {
+        if self.known.meets(out.and(FieldSet::of(&[Field::Other]))) {
+            let bytes = &self.bytes;
+            self.lines.retain(|line| match line.field {
+                Field::Other => !other(&bytes[line.name.range()]),
+                field => !out.contains(field),
+            });
+            self.known.remove(out);
         }
     }
 
@@ -248,7 +265,7 @@ impl FieldSection {
         bytes.extend_from_slice(b"\r\n");
         let (name, end) = (Span::new(start, start + name.len()), bytes.len());
         let value = Span::new(name.end() + 2, end - 2);
-        self.known |= field.bit();
+        self.known.add(field);
         self.lines.push(Line { field, name, value, end: end as u32, sensitive });
     }
 
@@ -256,7 +273,7 @@ impl FieldSection {
     pub fn append_block(&mut self, block: &Block) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&block.bytes);
-        self.known |= block.known;
+        self.known = self.known.and(block.known);
         self.lines.extend(block.lines.iter().map(|line| Line {
             name: line.name.after(start),
             value: line.value.after(start),
@@ -280,7 +297,8 @@ impl FieldSection {
             ..*line
         });
         let lines: Box<[Line]> = lines.collect();
-        let known = lines.iter().fold(0, |known, line| known | line.field.bit());
+        let mut known = FieldSet::default();
+        lines.iter().for_each(|line| known.add(line.field));
         Block { bytes: self.bytes[start..].into(), lines, known }
     }
 

@@ -9,7 +9,7 @@ mod fields;
 mod room;
 
 pub use buffer::{Buffer, LARGE, SMALL, halve};
-pub use field::Field;
+pub use field::{Field, FieldSet};
 pub use fields::{Block, FieldSection, Line, Mark, Name, Span};
 
 use http::{Method, StatusCode, Version};
@@ -107,6 +107,12 @@ impl Response {
 }
 
 impl Request {
+    /// It will not be sent again. The room of its fields, which has not been looked at for a while, goes back before that of
+    /// its answer, so that the next answer gets one that is still in the processor's cache.
+    pub fn is_settled(&mut self) {
+        self.fields = FieldSection::default();
+    }
+
     /// The authority of the target.
     pub fn authority(&self) -> Option<&[u8]> {
         self.target.authority.map(|authority| self.fields.bytes_at(authority))

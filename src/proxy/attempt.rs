@@ -390,7 +390,7 @@ fn is_interim(response: &Response) -> bool {
 /// Passes an informational answer on. The one that asks for the body is for the proxy, which sends it anyway.
 fn pass_on(client: &mut Client<'_>, mut response: Response) {
     if response.status != StatusCode::CONTINUE {
-        forward::strip(&mut response.fields, |_, _| false);
+        forward::strip(&mut response.fields);
         client.inform(&response);
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::client::{Client, Http1Client};
 use super::exchange::{self, ConnectionInfo};
 use super::worker::Worker;
-use crate::message::{Request, halve};
+use crate::message::halve;
 
 /// Carriers that a thread keeps; each takes a few kilobytes.
 const KEPT: usize = 1024;
@@ -27,8 +27,6 @@ pub struct Errand {
     pub info: Rc<ConnectionInfo>,
     /// Who is given back once the request has ended.
     pub client: Box<Http1Client>,
-    /// The head.
-    pub request: Request,
 }
 
 /// Lets half of the carriers go that the thread keeps, those used longest ago.
@@ -70,8 +68,10 @@ impl Carrier {
 async fn work(desk: Rc<Desk>) {
     loop {
         let next = poll_fn(|_| desk.asked.take().map_or(Poll::Pending, Poll::Ready));
-        let Errand { worker, info, mut client, mut request } = next.await;
-        exchange::exchange(&worker, &info, Client::Http1(&mut client), &mut request).await;
+        let Errand { worker, info, mut client } = next.await;
+        if let Some(mut request) = client.request.take() {
+            exchange::exchange(&worker, &info, Client::Http1(&mut client), &mut request).await;
+        }
         desk.done.set(Some(client));
     }
 }

@@ -140,6 +140,7 @@ impl Exchange {
                     if is_turned_away(answer.response.status) {
                         self.turned_away(request, outbound);
                     }
+                    request.is_settled();
                     return relay::relay(self, client, answer, outbound).await;
                 }
                 Ok(true) => return upgrade::tunnel(self, client, answer, outbound).await,

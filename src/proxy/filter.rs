@@ -4,7 +4,7 @@ use http::header::HeaderName;
 use http::uri::Scheme;
 use http::{Method, StatusCode};
 
-use crate::message::{Field, FieldSection, Request};
+use crate::message::{Field, FieldSection, FieldSet, Request};
 use crate::model::{Cors, Filter, HeaderEdit, PathRewrite, Redirect};
 use crate::snapshot::is_preflight;
 
@@ -125,16 +125,18 @@ pub fn cors(filters: &[Filter]) -> Option<&Cors> {
     filters.iter().find_map(|filter| if let Filter::Cors(cors) = filter { Some(cors) } else { None })
 }
 
+/// What the proxy says itself where it has a policy.
+const SHARED: FieldSet = FieldSet::of(&[
+    Field::AccessControlAllowOrigin,
+    Field::AccessControlAllowCredentials,
+    Field::AccessControlExposeHeaders,
+]);
+
 /// Adds what a script needs to read an answer from another origin (Fetch standard, section 3.2.3).
 pub fn share(filters: &[Filter], origin: Option<&[u8]>, fields: &mut FieldSection) {
     let Some(cors) = cors(filters) else { return };
     // The policy is the proxy's where it is configured: an endpoint's own headers would be a second answer.
-    fields.remove_if(|field, _| {
-        matches!(
-            field,
-            Field::AccessControlAllowOrigin | Field::AccessControlAllowCredentials | Field::AccessControlExposeHeaders
-        )
-    });
+    fields.remove_all(SHARED, |_| false);
     if allow_origin(cors, origin, fields) {
         expose(cors, fields);
     }

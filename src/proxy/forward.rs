@@ -7,7 +7,7 @@ use http::Version;
 use http::uri::{PathAndQuery, Scheme};
 
 use crate::http1;
-use crate::message::{Block, Field, FieldSection, Request, Span};
+use crate::message::{Block, Field, FieldSection, FieldSet, Request, Span};
 use crate::model::{Filter, PathRewrite, TrustedProxies};
 use crate::split::Why;
 
@@ -25,8 +25,30 @@ const OWN: [&str; 9] = [
 ];
 
 /// Where proxies say that a request came from.
-const SAID: [Field; 5] =
-    [Field::Forwarded, Field::XForwardedFor, Field::XForwardedHost, Field::XForwardedPort, Field::XForwardedProto];
+const SAID: FieldSet = FieldSet::of(&[
+    Field::Forwarded,
+    Field::XForwardedFor,
+    Field::XForwardedHost,
+    Field::XForwardedPort,
+    Field::XForwardedProto,
+]);
+
+/// What each endpoint is told anew.
+const ANEW: FieldSet = FieldSet::of(&[Field::Host, Field::Expect, Field::XWeirVersion, Field::XWeirWhy]);
+
+/// What belongs to one connection, or says how the message on it is delimited.
+const HOP_BY_HOP: FieldSet = FieldSet::of(&[
+    Field::Connection,
+    Field::KeepAlive,
+    Field::ProxyConnection,
+    Field::ProxyAuthorization,
+    Field::ProxyAuthenticate,
+    Field::Te,
+    Field::TransferEncoding,
+    Field::ContentLength,
+    Field::Upgrade,
+    Field::Http2Settings,
+]);
 
 /// Where a request came from.
 pub struct Arrival<'a> {
@@ -79,68 +101,54 @@ fn address_in(hop: &[u8]) -> Option<IpAddr> {
 }
 
 /// Removes what belongs to one connection (RFC 9110 section 7.6.1), what `Connection` names included, what says how the
-/// message is delimited, and what `also` names. `TE: trailers` stays, since trailers are passed on (section 10.1.4).
-pub fn strip(fields: &mut FieldSection, also: impl Fn(Field, &[u8]) -> bool) {
+/// message is delimited. `TE: trailers` stays, since trailers are passed on (section 10.1.4).
+pub fn strip(fields: &mut FieldSection) {
+    strip_with(fields, FieldSet::default(), |_| false);
+}
+
+/// The same, and other fields: those of a set, and those of other names of which `other` says so.
+fn strip_with(fields: &mut FieldSection, also: FieldSet, other: impl Fn(&[u8]) -> bool) {
     let te = fields.has(Field::Te);
     let trailers = te && fields.elements(Field::Te).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
-    let named = if fields.has(Field::Connection) { nominated(fields) } else { Vec::new() };
-    fields.remove_if(|field, name| {
-        is_hop_by_hop(field)
-            || also(field, name)
-            || (!named.is_empty() && named.iter().any(|named| named.eq_ignore_ascii_case(name)))
-    });
+    if fields.has(Field::Connection) {
+        let named = nominated(fields);
+        fields.remove_if(|_, name| named.iter().any(|named| named.eq_ignore_ascii_case(name)));
+    }
+    fields.remove_all(HOP_BY_HOP.and(also), other);
     if trailers {
         fields.append(Field::Te, b"trailers");
     }
 }
 
-fn is_hop_by_hop(field: Field) -> bool {
-    matches!(
-        field,
-        Field::Connection
-            | Field::KeepAlive
-            | Field::ProxyConnection
-            | Field::ProxyAuthorization
-            | Field::ProxyAuthenticate
-            | Field::Te
-            | Field::TransferEncoding
-            | Field::ContentLength
-            | Field::Upgrade
-            | Field::Http2Settings
-    )
-}
-
 /// The fields that `Connection` names, but those that go no further anyway.
 fn nominated(fields: &FieldSection) -> Vec<Vec<u8>> {
     let named = fields.elements(Field::Connection);
-    let known = |name: &[u8]| name.eq_ignore_ascii_case(b"close") || is_hop_by_hop(Field::of(name));
+    let known = |name: &[u8]| name.eq_ignore_ascii_case(b"close") || HOP_BY_HOP.contains(Field::of(name));
     named.filter(|name| !known(name)).map(<[u8]>::to_vec).collect()
 }
 
 /// Takes out of trailers what frames or routes a message (RFC 9110 section 6.5.1); HTTP/2 would not send the rest of it.
 pub fn strip_trailers(trailers: &mut FieldSection) {
-    strip(trailers, |field, _| matches!(field, Field::Host | Field::Trailer));
+    strip_with(trailers, FieldSet::of(&[Field::Host, Field::Trailer]), |_| false);
     trailers.remove(Field::Te);
 }
 
 /// Prepares a request's fields for any endpoint: everything but the version and its `Host`.
 pub fn prepare(fields: &mut FieldSection, arrival: &Arrival<'_>, trusted: &TrustedProxies, rng: &mut fastrand::Rng) {
     let trusted = trusted.contains(arrival.peer);
-    let anew = |field| SAID.contains(&field);
-    let ours = |field| matches!(field, Field::Host | Field::Expect | Field::XWeirVersion | Field::XWeirWhy);
-    strip(fields, |field, name| ours(field) || (!trusted && anew(field)) || is_twin(field, name));
+    strip_with(fields, if trusted { ANEW } else { ANEW.and(SAID) }, is_twin);
     join_cookies(fields);
     forwarded(fields, arrival);
     identify(fields, rng);
 }
 
 /// Whether a name differs from one of the proxy's own only by `_` for `-`.
-fn is_twin(field: Field, name: &[u8]) -> bool {
+fn is_twin(name: &[u8]) -> bool {
     let folds = |own: &str| {
         let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
         name.len() == own.len() && name.iter().zip(own.bytes()).all(|(a, b)| fold(*a) == b)
     };
-    field == Field::Other && name.contains(&b'_') && OWN.into_iter().any(folds)
+    name.contains(&b'_') && OWN.into_iter().any(folds)
 }
 
 /// HTTP/2 may split cookies over several lines; HTTP/1.1 wants one (RFC 9113 section 8.2.3).
@@ -154,7 +162,7 @@ fn join_cookies(fields: &mut FieldSection) {
 /// Says where the request came from (RFC 7239 and its de-facto predecessors). What a trusted peer says about that is kept
 /// and added to; what an untrusted one says has been taken out.
 fn forwarded(fields: &mut FieldSection, arrival: &Arrival<'_>) {
-    if SAID.into_iter().any(|field| fields.has(field)) {
+    if fields.may_have_any(SAID) {
         let host = fields.bytes_at(arrival.authority).to_vec();
         return tell(fields, arrival, &host);
     }

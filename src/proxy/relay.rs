@@ -31,7 +31,7 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
     let grpc = exchange.manner.grpc;
     let told = grpc_status(&response.fields).filter(|_| grpc);
     let stream = stream_in(&response.fields);
-    forward::strip(&mut response.fields, |_, _| false);
+    forward::strip(&mut response.fields);
     exchange.finish_head(&mut response.fields);
     if exchange.worker.phase() >= Phase::Leaving {
         client.close();

@@ -118,7 +118,7 @@ fn accept(key: &[u8]) -> String {
 pub async fn tunnel(exchange: &mut Exchange, client: &mut Client<'_>, answer: Answer, outbound: &Outbound) {
     let Some(upgrade) = &outbound.upgrade else { return };
     let Answer { mut response, mut lease } = answer;
-    forward::strip(&mut response.fields, |_, _| false);
+    forward::strip(&mut response.fields);
     exchange.finish_head(&mut response.fields);
     response.size = Size::Unknown;
     if upgrade.extended {

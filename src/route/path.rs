@@ -5,14 +5,13 @@
 
 /// Whether a path can mean something else than its text: it has an empty element, one that begins with a dot, an escape or a
 /// parameter. Nearly no path has; for the others this is all that is looked at.
-pub fn is_suspect(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+pub fn is_suspect(path: &[u8]) -> bool {
+    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
     // Without a branch for each byte, so that many are looked at at once.
     let found = pairs.fold(false, |found, (one, next)| {
         found | (*one == b'/' && (*next == b'/' || *next == b'.')) | (*next == b'%') | (*next == b';')
     });
-    found && bytes.first() == Some(&b'/')
+    found && path.first() == Some(&b'/')
 }
 
 /// The path in its normal form, if that is another text: escapes of unreserved characters are read (RFC 3986 section

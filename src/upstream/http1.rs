@@ -47,7 +47,9 @@ impl Http1Upstream {
     pub fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<Response, Broken>> {
         loop {
             let unread = self.body.wire.inbox.unread();
-            if let Some((length, response)) = http1::next_response(unread, self.seen, self.to_head) {
+            if !unread.is_empty()
+                && let Some((length, response)) = http1::next_response(unread, self.seen, self.to_head)
+            {
                 self.seen = 0;
                 let (response, persistent) = response.map_err(|error| malformed(&error))?;
                 self.body.wire.inbox.consume(length);

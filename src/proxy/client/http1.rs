@@ -44,6 +44,8 @@ const IN_A_ROW: usize = 64;
 pub struct Http1Client {
     /// Its bytes and bodies.
     pub body: Http1,
+    /// A request that was read, and that nobody carries yet.
+    pub request: Option<Request>,
     version: Version,
     /// The answer is to be a head alone.
     pub head_request: bool,
@@ -66,7 +68,8 @@ enum Answered {
 
 /// What comes next on a connection.
 enum Next {
-    Request(Request),
+    /// A request, which is with the client.
+    Request,
     Refused(Fault),
     End,
 }
@@ -80,13 +83,13 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, vis
             tokio::task::yield_now().await;
         }
         match poll_fn(|context| waiting.poll(&mut client, context)).await {
-            Next::Request(request) => {
+            Next::Request => {
                 waiting.visiting.idles(false);
                 if waiting.visiting.is_asked() {
                     client.close();
                 }
                 let (worker, info) = (Rc::clone(&worker), Rc::clone(&info));
-                client = carry(Errand { worker, info, client, request }).await;
+                client = carry(Errand { worker, info, client }).await;
             }
             // Boxed, since it is rare.
             Next::Refused(fault) => {
@@ -150,15 +153,15 @@ impl Waiting {
         }
         let unread = inbox.unread();
         let fresh = self.seen == 0 && !unread.is_empty();
-        if let Some((length, request)) = http1::next_request(unread, self.seen) {
+        if let Some((length, read)) = http1::next_request(unread, self.seen, &mut client.request) {
             if length > LONGEST_HEAD {
                 return Some(Next::Refused(Fault::HeadTooLarge));
             }
             inbox.consume(length);
-            return Some(match request {
-                Ok(request) => {
-                    client.takes(&request);
-                    Next::Request(request)
+            return Some(match read {
+                Ok(()) => {
+                    client.takes();
+                    Next::Request
                 }
                 Err(error) => Next::Refused(error.into()),
             });
@@ -180,17 +183,19 @@ impl Http1Client {
     fn new(wire: Wire) -> Self {
         let body = Http1::new(wire);
         let (version, answer, alarm) = (Version::HTTP_11, Answered::Nothing, Alarm::default());
-        Self { body, version, head_request: false, persistent: false, expects: false, answer, alarm }
+        Self { body, request: None, version, head_request: false, persistent: false, expects: false, answer, alarm }
     }
 
     /// A request was read.
-    fn takes(&mut self, request: &Request) {
-        self.begins(request.version, request.size);
-        self.head_request = request.method == Method::HEAD;
-        let says = |option: &[u8]| request.fields.elements(Field::Connection).any(|o| o.eq_ignore_ascii_case(option));
+    fn takes(&mut self) {
+        let Some(Request { method, version, size, fields, .. }) = &self.request else { return };
+        let (version, size, head_request) = (*version, *size, *method == Method::HEAD);
+        let says = |option: &[u8]| fields.elements(Field::Connection).any(|o| o.eq_ignore_ascii_case(option));
         // `close` counts whatever stands beside it (RFC 9112 section 9.3).
-        self.persistent = !says(b"close") && (request.version == Version::HTTP_11 || says(b"keep-alive"));
-        self.expects = request.size != Size::None && request.fields.has(Field::Expect);
+        let persistent = !says(b"close") && (version == Version::HTTP_11 || says(b"keep-alive"));
+        let expects = size != Size::None && fields.has(Field::Expect);
+        self.begins(version, size);
+        (self.head_request, self.persistent, self.expects) = (head_request, persistent, expects);
     }
 
     fn begins(&mut self, version: Version, size: Size) {

@@ -167,7 +167,7 @@ impl<'a> Arrived<'a> {
 
     /// Brings the path into its normal form for rules and filters; whether everybody reads it so that it takes the same rule.
     fn has_one_path(&self, request: &mut Request, upgrade: Option<&Upgrade>) -> bool {
-        if !self.snapshot.forwarding.normal_paths || !path::is_suspect(request.path()) {
+        if !self.snapshot.forwarding.normal_paths || !path::is_suspect(request.fields.bytes_at(request.target.path)) {
             return true;
         }
         if let Some(normal) = path::normal(request.path()) {

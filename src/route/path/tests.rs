@@ -3,10 +3,10 @@ use super::*;
 #[test]
 fn a_path_that_means_its_text_is_not_suspect() {
     for path in ["/", "/a", "/a/b/", "/a.b/c", "/a/b.c", "*", "", "/a-b_c~d", "/a/b..c", "/a:b@c", "http://a"] {
-        assert!(!is_suspect(path), "{path}");
+        assert!(!is_suspect(path.as_bytes()), "{path}");
     }
     for path in ["//", "/a//b", "/.", "/..", "/a/.b", "/a/../b", "/%61", "/a%2fb", "/a;b", "/a/;b", "/a/b//"] {
-        assert!(is_suspect(path), "{path}");
+        assert!(is_suspect(path.as_bytes()), "{path}");
     }
 }
 

@@ -80,9 +80,10 @@ impl Reader {
         }
         let fresh = self.seen == 0 && !self.inbox.is_empty();
         let seen = std::mem::replace(&mut self.seen, self.inbox.len());
+        let mut request = None;
         match self.answers {
-            None => match http1::next_request(&self.inbox, seen) {
-                Some((length, Ok(request))) => self.takes(length).asked(&request),
+            None => match http1::next_request(&self.inbox, seen, &mut request) {
+                Some((length, Ok(()))) => self.takes(length).asked(&request.expect("a request that was read")),
                 Some((_, Err(error))) => self.refuses(error),
                 None if fresh && http1::starts_wrong(&self.inbox) => self.refuses("it starts wrong"),
                 None => false,
