@@ -115,7 +115,7 @@ impl Process {
         let control =
             control.map_err(|error| StartError::State { path: settings.state.clone().unwrap_or_default(), error })?;
         let control = Arc::new(control);
-        export(&control, &settings.dialects)?;
+        export(&control, &settings.dialects);
         if let Some(dropped) = dropped {
             control.metrics().registry().register(Box::new(dropped))?;
         }
@@ -293,21 +293,20 @@ fn run_worker(parts: WorkerParts) {
     }
 }
 
-fn export(control: &Arc<Control>, dialects: &[Dialect]) -> Result<(), StartError> {
+fn export(control: &Arc<Control>, dialects: &[Dialect]) {
     let served = || {
-        // Weak, since the control side owns the registry that this goes into.
+        // Weak, since the control side owns what this goes into.
         let control = Arc::downgrade(control);
         move || match control.upgrade() {
             Some(control) => control.served(),
             None => Served::default(),
         }
     };
-    let (registry, recorder) = (control.metrics().registry(), control.recorder());
-    registry.register(Box::new(Exporter::new(Arc::clone(recorder), served())?))?;
+    let (metrics, recorder) = (control.metrics(), control.recorder());
+    metrics.join(Exporter::new(Arc::clone(recorder), served()));
     if !dialects.is_empty() {
-        registry.register(Box::new(DialectExporter::new(Arc::clone(recorder), served(), dialects)?))?;
+        metrics.join(DialectExporter::new(Arc::clone(recorder), served(), dialects));
     }
-    Ok(())
 }
 
 /// What the control side does by itself.

@@ -120,10 +120,10 @@ impl Api {
         let turn = Arc::clone(&self.scraping).lock_owned().await;
         let write = move || {
             let _turn = turn;
-            format.write(control.metrics().registry())
+            control.metrics().write(format)
         };
         match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(body)) => reply::reply(StatusCode::OK, format.content_type(), body),
+            Ok(Ok(pieces)) => reply::pieces(format.content_type(), pieces),
             Ok(Err(error)) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }

@@ -1,13 +1,16 @@
 //! Requests and answers of the admin API.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Collected, Full, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -40,6 +43,39 @@ pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> 
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
+}
+
+/// An answer with a body of several pieces, each of which is freed when it was sent.
+pub fn pieces(kind: &'static str, pieces: Vec<Bytes>) -> Reply {
+    let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let mut reply = reply(StatusCode::OK, kind, Bytes::new());
+    *reply.body_mut() = Pieces { left: pieces.into_iter(), bytes }.boxed_unsync();
+    reply
+}
+
+struct Pieces {
+    left: vec::IntoIter<Bytes>,
+    /// Length of those that are left.
+    bytes: u64,
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.left.next();
+        self.bytes -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes)
+    }
 }
 
 /// A line of text.

@@ -1,12 +1,14 @@
 //! Figures of the control side: configurations, guards, the build.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::events::lock;
+use crate::record::{Export, Format};
 use crate::snapshot::VersionKey;
 
 /// Why registering cannot fail: names are constants, and each is registered once.
@@ -15,6 +17,8 @@ const UNIQUE: &str = "metric names are unique and valid";
 /// Figures of the control side.
 pub struct Metrics {
     registry: Registry,
+    /// What is shown beside the registry.
+    exports: Mutex<Vec<Arc<dyn Export>>>,
     generation: IntGauge,
     rejected: IntCounterVec,
     apply_seconds: Histogram,
@@ -46,14 +50,37 @@ impl Default for Metrics {
         registry.register(Box::new(build)).expect(UNIQUE);
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process)).expect(UNIQUE);
-        Self { registry, generation, rejected, apply_seconds, trips, guarded: Mutex::default() }
+        Self {
+            registry,
+            exports: Mutex::default(),
+            generation,
+            rejected,
+            apply_seconds,
+            trips,
+            guarded: Mutex::default(),
+        }
     }
 }
 
 impl Metrics {
-    /// Where they are registered; the exporter of the recorder joins them there.
+    /// Where they are registered.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Shows the families of another with them.
+    pub fn join(&self, export: impl Export + 'static) {
+        lock(&self.exports).push(Arc::new(export));
+    }
+
+    /// Writes them all, in pieces.
+    ///
+    /// # Errors
+    ///
+    /// See [`Format::write`].
+    pub fn write(&self, format: Format) -> Result<Vec<Bytes>, prometheus::Error> {
+        let exports = lock(&self.exports).clone();
+        format.write(&exports, &self.registry)
     }
 
     /// A configuration came into force.

@@ -1,22 +1,20 @@
-//! `/metrics`: the sums of all cells as metric families, in Prometheus text or OpenMetrics.
+//! The sums of all cells as metric families.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Metric, MetricFamily, MetricType};
-use prometheus::{Encoder, Registry, TextEncoder};
+use prometheus::proto::MetricType;
 
 use super::cell::{StreamProtocol, Totals};
 use super::histogram::Distribution;
 use super::outcome::{Classification, Ending};
+use super::page::{Export, Head, Page};
 use super::recorder::Recorder;
 use super::wire::{self, Buckets};
 use crate::endpoint::VersionId;
 use crate::model::RouteKey;
-use crate::snapshot::{Snapshot, VersionKey};
+use crate::snapshot::{Rule, Snapshot, VersionKey};
 use crate::split::Why;
 
 /// Upper bounds of exported histograms (OpenTelemetry, `http.server.request.duration`).
@@ -62,76 +60,12 @@ pub struct DrainFigures {
     pub idle_closed: u64,
 }
 
-/// Text form of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Prometheus text format 0.0.4.
-    Prometheus,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
-
-impl Format {
-    /// Chooses by a request's `Accept`.
-    pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
-    }
-
-    /// The `Content-Type`.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Prometheus => prometheus::TEXT_FORMAT,
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-
-    /// Writes all families of a registry.
-    pub fn write(self, registry: &Registry) -> Result<String, prometheus::Error> {
-        let families = registry.gather();
-        match self {
-            Self::Prometheus => {
-                let mut text = Vec::new();
-                TextEncoder::new().encode(&families, &mut text)?;
-                Ok(String::from_utf8_lossy(&text).into_owned())
-            }
-            Self::OpenMetrics => openmetrics(&families),
-        }
-    }
-}
-
-/// OpenMetrics differs from the older format in the names of counters and in its last line.
-fn openmetrics(families: &[MetricFamily]) -> Result<String, prometheus::Error> {
-    let mut text = String::new();
-    for family in families {
-        let mut body = Vec::new();
-        TextEncoder::new().encode(std::slice::from_ref(family), &mut body)?;
-        let body = String::from_utf8_lossy(&body);
-        let name = family.name();
-        let counter = family.get_field_type() == MetricType::COUNTER;
-        let bare = if counter { name.strip_suffix("_total").unwrap_or(name) } else { name };
-        for line in body.lines() {
-            // A counter's samples must end in _total; one whose name is somebody else's is of unknown type.
-            if counter && bare == name && line.starts_with("# TYPE ") {
-                _ = writeln!(text, "# TYPE {name} unknown");
-                continue;
-            }
-            match line.strip_prefix("# HELP ").or(line.strip_prefix("# TYPE ")).and_then(|l| l.strip_prefix(name)) {
-                Some(rest) => _ = writeln!(text, "{}{bare}{rest}", &line[..7]),
-                None => _ = writeln!(text, "{line}"),
-            }
-        }
-    }
-    text.push_str("# EOF\n");
-    Ok(text)
-}
-
 type ServedNow = dyn Fn() -> Served + Send + Sync;
 
-/// Collects the recorder's sums for a `prometheus::Registry`.
+/// Shows the recorder's sums.
 pub struct Exporter {
     recorder: Arc<Recorder>,
     served: Box<ServedNow>,
-    descs: Vec<Desc>,
 }
 
 const REQUESTS: &str = "weir_requests_total";
@@ -170,81 +104,104 @@ const FAMILIES: &[(&str, &str, MetricType)] = &[
 
 impl Exporter {
     /// An exporter of `recorder`'s sums for what `served` says is served at the time.
-    pub fn new(
-        recorder: Arc<Recorder>,
-        served: impl Fn() -> Served + Send + Sync + 'static,
-    ) -> Result<Self, prometheus::Error> {
-        let desc =
-            |(name, help, _): &(&str, &str, _)| Desc::new((*name).into(), (*help).into(), vec![], Default::default());
-        let descs = FAMILIES.iter().map(desc).collect::<Result<_, _>>()?;
-        Ok(Self { recorder, served: Box::new(served), descs })
+    pub fn new(recorder: Arc<Recorder>, served: impl Fn() -> Served + Send + Sync + 'static) -> Self {
+        Self { recorder, served: Box::new(served) }
     }
 }
 
-impl Collector for Exporter {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
+impl Export for Exporter {
+    /// Version by version: what has the same first labels lies together in every family, so that the series of one version are
+    /// all that there is at a time.
+    fn write(&self, page: &mut Page) {
         let served = (self.served)();
-        let mut families = Families::default();
-        for (id, key) in &served.versions {
-            families.version(&Labels::of(key), &self.recorder.totals(*id));
+        let mut sources = sources(&served);
+        sources.sort_by_key(|(labels, _)| labels.first());
+        for version in sources.chunk_by(|(one, _), (other, _)| one.first() == other.first()) {
+            let mut families = Families::default();
+            version.iter().for_each(|(labels, source)| families.add(labels, source, &self.recorder));
+            families.write(page);
         }
-        for (id, key) in &served.mirrors {
-            families.mirror(&Labels::of(key), &self.recorder.totals(*id));
-        }
-        families.version(&Labels::unrouted(""), &self.recorder.totals(VersionId::UNROUTED));
-        families.version(&Labels::unrouted("_overflow"), &self.recorder.totals(VersionId::OVERFLOW));
-        families.configured(&served.snapshot);
-        for drain in &served.drains {
-            families.drain(drain);
-        }
-        families.finish()
     }
+}
+
+/// Where series come from.
+enum Source<'s> {
+    /// What a version has counted.
+    Counted(VersionId),
+    /// What a target of mirrors has.
+    Mirrored(VersionId),
+    /// A version of a rule, by its place.
+    Configured(&'s Rule, usize),
+    /// A target of a rule's mirrors.
+    ConfiguredMirror,
+    /// Drains of a version.
+    Drains(&'s DrainFigures),
+}
+
+/// All sources with what they are of.
+fn sources(served: &Served) -> Vec<(Labels<'_>, Source<'_>)> {
+    let versions = served.versions.iter().map(|(id, key)| (Labels::of(key), Source::Counted(*id)));
+    let mirrors = served.mirrors.iter().map(|(id, key)| (Labels::of(key), Source::Mirrored(*id)));
+    let others = [
+        (Labels::unrouted(""), Source::Counted(VersionId::UNROUTED)),
+        (Labels::unrouted("_overflow"), Source::Counted(VersionId::OVERFLOW)),
+    ];
+    let drains = served.drains.iter().map(|drain| (Labels::of_drain(drain), Source::Drains(drain)));
+    versions.chain(mirrors).chain(others).chain(configured::sources(&served.snapshot)).chain(drains).collect()
 }
 
 /// Label values that name a version.
-struct Labels {
-    route: Vec<(&'static str, String)>,
-    version: String,
-    revision: String,
+#[derive(Clone, Copy)]
+struct Labels<'s> {
+    namespace: &'s str,
+    kind: &'static str,
+    route: &'s str,
+    version: &'s str,
+    revision: &'s str,
 }
 
-impl Labels {
-    fn of(key: &VersionKey) -> Self {
-        let route = vec![
-            ("namespace", key.route.namespace.to_string()),
-            ("kind", key.route.kind.as_str().to_owned()),
-            ("route", key.route.name.to_string()),
-        ];
-        Self { route, version: key.version.to_string(), revision: key.revision.to_string() }
+impl<'s> Labels<'s> {
+    fn new(route: &'s RouteKey, version: &'s str, revision: &'s str) -> Self {
+        Self { namespace: &route.namespace, kind: route.kind.as_str(), route: &route.name, version, revision }
     }
 
-    fn unrouted(route: &str) -> Self {
-        let route = vec![("namespace", String::new()), ("kind", String::new()), ("route", route.to_owned())];
-        Self { route, version: String::new(), revision: String::new() }
+    fn of(key: &'s VersionKey) -> Self {
+        Self::new(&key.route, &key.version, &key.revision)
+    }
+
+    fn of_drain(figures: &'s DrainFigures) -> Self {
+        match &*figures.route.name {
+            // Connections of clients that idle are of no route.
+            "" => Self::unrouted(""),
+            _ => Self::new(&figures.route, &figures.version, ""),
+        }
+    }
+
+    fn unrouted(route: &'s str) -> Self {
+        Self { namespace: "", kind: "", route, version: "", revision: "" }
+    }
+
+    /// The values that all series begin with, and are in the order of.
+    fn first(&self) -> [&'s str; 4] {
+        [self.namespace, self.kind, self.route, self.version]
     }
 
     /// Route and version, and what else.
     fn with(&self, more: &[(&'static str, &str)]) -> Series {
-        let mut labels = self.route.clone();
-        labels.push(("version", self.version.clone()));
-        labels.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Series(labels)
+        let first = ["namespace", "kind", "route", "version"].into_iter().zip(self.first());
+        Series(first.chain(more.iter().copied()).map(|(name, value)| (name, value.to_owned())).collect())
     }
 
     /// The same with the revision.
     fn revision_with(&self, more: &[(&'static str, &str)]) -> Series {
         let mut labels = self.with(more);
-        labels.0.insert(4, ("revision", self.revision.clone()));
+        labels.0.insert(4, ("revision", self.revision.to_owned()));
         labels
     }
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone)]
-struct Series(Vec<(&'static str, String)>);
+struct Series(wire::Labels);
 
 /// Families while they are filled; two versions that differ only in a label that a family lacks add up.
 #[derive(Default)]
@@ -254,6 +211,16 @@ struct Families {
 }
 
 impl Families {
+    fn add(&mut self, labels: &Labels, source: &Source, recorder: &Recorder) {
+        match *source {
+            Source::Counted(id) => self.version(labels, &recorder.totals(id)),
+            Source::Mirrored(id) => self.mirror(labels, &recorder.totals(id)),
+            Source::Configured(rule, version) => self.configured(labels, rule, version),
+            Source::ConfiguredMirror => self.both_outcomes(MIRRORED, labels),
+            Source::Drains(figures) => self.drain(labels, figures),
+        }
+    }
+
     fn number(&mut self, family: &'static str, series: Series, value: f64) {
         *self.numbers.entry(family).or_default().entry(series).or_default() += value;
     }
@@ -315,13 +282,7 @@ impl Families {
         }
     }
 
-    fn drain(&mut self, figures: &DrainFigures) {
-        let DrainFigures { route, version, .. } = figures;
-        let labels = match &*route.name {
-            // Connections of clients that idle are of no route.
-            "" => Labels::unrouted(""),
-            _ => Labels::of(&VersionKey { route: route.clone(), version: Arc::clone(version), revision: "".into() }),
-        };
+    fn drain(&mut self, labels: &Labels, figures: &DrainFigures) {
         self.number("weir_drain_remaining", labels.with(&[]), figures.remaining as f64);
         self.number("weir_drain_deadline_seconds", labels.with(&[]), figures.left.as_secs_f64());
         for (how, count) in figures.closed {
@@ -344,19 +305,14 @@ impl Families {
         self.number(family, series, count as f64);
     }
 
-    fn finish(mut self) -> Vec<MetricFamily> {
-        let mut families = Vec::new();
+    fn write(mut self, page: &mut Page) {
         for (name, help, kind) in FAMILIES.iter().copied() {
+            let head = Head { name, help, kind };
             let numbers = self.numbers.remove(name).into_iter().flatten();
-            let numbers = numbers.map(|(series, value)| wire::number(kind, &series.0, value));
+            page.numbers(head, numbers.map(|(series, value)| (series.0, value)));
             let histograms = self.histograms.remove(name).into_iter().flatten();
-            let histograms = histograms.map(|(series, d)| wire::histogram(&series.0, &d, &OPENTELEMETRY));
-            let metrics: Vec<Metric> = numbers.chain(histograms).collect();
-            if !metrics.is_empty() {
-                families.push(wire::family(name, help, kind, metrics));
-            }
+            page.histograms(head, histograms.map(|(series, durations)| (series.0, durations)), &OPENTELEMETRY);
         }
-        families
     }
 }
 

@@ -6,16 +6,20 @@ pub mod access;
 mod cell;
 pub mod dialect;
 mod export;
+#[cfg(test)]
+mod gathered;
 mod histogram;
 mod outcome;
+mod page;
 mod recorder;
 mod slots;
 mod tally;
 mod wire;
 
 pub use cell::{Cell, StreamProtocol, Totals};
-pub use export::{DrainFigures, Exporter, Format, Served};
+pub use export::{DrainFigures, Exporter, Served};
 pub use histogram::{BOUNDS_MICROS, Distribution};
 pub use outcome::{Classification, Ending, Reason, Timed};
+pub use page::{Export, Format};
 pub use recorder::{Recorder, Shard};
 pub use tally::Tally;

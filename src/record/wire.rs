@@ -1,10 +1,9 @@
-//! Metric families as the `prometheus` crate encodes them.
+//! Series as lines of text, as the `prometheus` crate encodes them.
 
 use std::time::Duration;
 
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
-
 use super::histogram::Distribution;
+use super::page::Text;
 
 /// Labels of a series: name and value.
 pub type Labels = Vec<(&'static str, String)>;
@@ -31,57 +30,52 @@ impl Buckets {
     }
 }
 
-/// A family.
-pub fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics);
-    family
-}
-
 /// A counter or a gauge.
-pub fn number(kind: MetricType, labels: &Labels, value: f64) -> Metric {
-    let mut metric = Metric::from_label(pairs(labels));
-    match kind {
-        MetricType::COUNTER => {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        }
-        _ => {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
-        }
+pub(super) fn number(text: &mut Text, name: &str, labels: &Labels, value: f64) {
+    let labels = written(labels);
+    match &*labels {
+        "" => text.put(format_args!("{name} {value}\n")),
+        labels => text.put(format_args!("{name}{{{labels}}} {value}\n")),
     }
-    metric
 }
 
 /// A histogram.
-pub fn histogram(labels: &Labels, distribution: &Distribution, buckets: &Buckets) -> Metric {
-    let bucket = |(bound, count)| {
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound);
-        bucket.set_cumulative_count(count);
-        bucket
-    };
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.cumulative(distribution).map(bucket).collect());
-    histogram.set_sample_count(distribution.count());
-    histogram.set_sample_sum(buckets.sum(distribution));
-    let mut metric = Metric::from_label(pairs(labels));
-    metric.set_histogram(histogram);
-    metric
+pub(super) fn histogram(
+    text: &mut Text,
+    (name, buckets): (&str, &Buckets),
+    labels: &Labels,
+    distribution: &Distribution,
+) {
+    let labels = written(labels);
+    let (comma, braces) = if labels.is_empty() { ("", ["", ""]) } else { (",", ["{", "}"]) };
+    // Counts are shown as the numbers that they are kept as by who reads them.
+    let count = distribution.count() as f64;
+    for (bound, count) in buckets.cumulative(distribution) {
+        text.put(format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {}\n", count as f64));
+    }
+    text.put(format_args!("{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}\n"));
+    let [open, close] = braces;
+    text.put(format_args!("{name}_sum{open}{labels}{close} {}\n", buckets.sum(distribution)));
+    text.put(format_args!("{name}_count{open}{labels}{close} {count}\n"));
 }
 
-fn pairs(labels: &Labels) -> Vec<LabelPair> {
-    let pair = |(name, value): &(&'static str, String)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value(value.clone());
-        pair
-    };
-    labels.iter().map(pair).collect()
+/// Labels between the braces; of a value a backslash, a quote and a newline are escaped.
+fn written(labels: &Labels) -> String {
+    let mut text = String::new();
+    for (name, value) in labels {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.extend([*name, "=\""]);
+        for character in value.chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                '"' => text.push_str("\\\""),
+                '\n' => text.push_str("\\n"),
+                other => text.push(other),
+            }
+        }
+        text.push('"');
+    }
+    text
 }

@@ -1,9 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::Registry;
+use prometheus::proto::MetricType;
+
 use super::*;
 use crate::model::{Origin, Split};
-use crate::record::{Recorder, Served, Shard, Tally};
+use crate::record::gathered::{self, Gathered};
+use crate::record::{Export, Format, Recorder, Served, Shard, Tally};
 use crate::snapshot::{Interner, Snapshot, compile};
 use crate::testing::{model, route, split};
 
@@ -19,6 +23,11 @@ fn origin(service: &str, workload: Option<&str>) -> Option<Arc<Origin>> {
 
 /// A route `shop` of stable and canary, each with so many successes and failures.
 fn counted(split: Split, counts: [(u32, u32); 2]) -> Vec<Subject> {
+    let (recorder, served) = recorded(split, counts);
+    subjects(&served, |id| recorder.tally(id))
+}
+
+fn recorded(split: Split, counts: [(u32, u32); 2]) -> (Arc<Recorder>, Served) {
     let recorder = Arc::new(Recorder::default());
     let mut interner = Interner::default();
     let snapshot = compile(&model([route("shop", &[], split)]), &Snapshot::default(), &mut interner).unwrap();
@@ -38,7 +47,7 @@ fn counted(split: Split, counts: [(u32, u32); 2]) -> Vec<Subject> {
         mirrors: Vec::new(),
         drains: Vec::new(),
     };
-    subjects(&served, |id| recorder.tally(id))
+    (recorder, served)
 }
 
 fn two() -> Split {
@@ -170,4 +179,38 @@ fn an_earlier_revision_goes_on_counting_where_labels_do_not_name_it() {
     let subjects = subjects(&served, |_| Tally { endings: vec![(ending, 10)], durations: Vec::new() });
     assert_eq!(sum(&subjects, "nginx_ingress_controller_requests", &[("canary", "prod-shop-canary-80")]), 20.0);
     assert_eq!(sum(&subjects, "http_requests_total", &[("revision", "r8")]), 10.0);
+}
+
+#[test]
+fn the_text_is_what_a_registry_would_show() {
+    let (recorder, served) = recorded(two(), [(3, 0), (2, 1)]);
+    let subjects = subjects(&served, |id| recorder.tally(id));
+    let mut objects = Gathered(Vec::new());
+    for family in FAMILIES {
+        let (kind, metrics): (_, Vec<_>) = match &family.content {
+            Content::Requests(labels) => {
+                let kind = MetricType::COUNTER;
+                let metric = |(labels, count)| gathered::number(kind, &labels, count as f64);
+                (kind, requests(*labels, &subjects).into_iter().map(metric).collect())
+            }
+            Content::Durations(labels, buckets) => {
+                let metric = |(labels, durations)| gathered::histogram(&labels, &durations, buckets);
+                (MetricType::HISTOGRAM, durations(*labels, &subjects).into_iter().map(metric).collect())
+            }
+        };
+        objects.family(family.name, family.help, kind, metrics);
+    }
+    let served = move || Served {
+        snapshot: Arc::clone(&served.snapshot),
+        versions: served.versions.clone(),
+        mirrors: Vec::new(),
+        drains: Vec::new(),
+    };
+    let dialects = [Dialect::Http, Dialect::Nginx, Dialect::Istio];
+    let export: Arc<dyn Export> = Arc::new(DialectExporter::new(recorder, served, &dialects));
+    for format in [Format::Prometheus, Format::OpenMetrics] {
+        let pieces = format.write(std::slice::from_ref(&export), &Registry::new()).unwrap();
+        let text = String::from_utf8(pieces.concat()).unwrap();
+        assert!(text == objects.text(format), "{text}");
+    }
 }

@@ -1,50 +1,50 @@
 //! Series of what is configured: they exist from the start at 0, so that a rate over the first requests is right.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use super::{DURATIONS, Families, IDLE_CLOSED, Labels, MIRRORED, REQUESTS};
+use super::{DURATIONS, Families, IDLE_CLOSED, Labels, REQUESTS, Source};
 use crate::model::{Rescue, RescueOn, Retry, RetryOn};
 use crate::record::cell::StreamProtocol;
 use crate::record::histogram::Distribution;
 use crate::record::outcome::{Classification, Ending, Reason};
-use crate::snapshot::{Rule, Snapshot, VersionEntry, VersionKey};
+use crate::snapshot::{Rule, Snapshot, VersionEntry};
 use crate::split::Why;
 
-impl Labels {
-    fn of_entry(rule: &Rule, entry: &VersionEntry) -> Self {
-        Self::of(&VersionKey {
-            route: rule.body.route.clone(),
-            version: Arc::clone(&entry.name),
-            revision: Arc::clone(&entry.revision),
-        })
-    }
+/// Configured versions, and targets of mirrors, each once.
+pub(super) fn sources(snapshot: &Snapshot) -> impl Iterator<Item = (Labels<'_>, Source<'_>)> {
+    let mut seen = HashSet::new();
+    snapshot.rules.iter().flat_map(move |rule| {
+        let of = |entry| labels(rule, entry);
+        let mut sources = Vec::new();
+        for (i, version) in rule.body.versions.iter().enumerate().filter(|(_, version)| seen.insert(version.id)) {
+            sources.push((of(version), Source::Configured(rule, i)));
+        }
+        for mirror in rule.body.mirrors.iter().filter(|mirror| seen.insert(mirror.target.id)) {
+            sources.push((of(&mirror.target), Source::ConfiguredMirror));
+        }
+        sources
+    })
+}
+
+fn labels<'s>(rule: &'s Rule, entry: &'s VersionEntry) -> Labels<'s> {
+    Labels::new(&rule.body.route, &entry.name, &entry.revision)
 }
 
 impl Families {
-    /// Series of configured versions. The times of streams are not among them: 68 series for each version, of which few have
+    /// Series of a configured version. The times of streams are not among them: 68 series for each version, of which few have
     /// any, would double what a scrape carries.
-    pub(super) fn configured(&mut self, snapshot: &Snapshot) {
-        let mut seen = HashSet::new();
-        for rule in &snapshot.rules {
-            for (i, version) in rule.body.versions.iter().enumerate().filter(|(_, v)| seen.insert(v.id)) {
-                let labels = Labels::of_entry(rule, version);
-                self.requests_of(&labels);
-                self.streams_of(&labels);
-                self.repeats_of(&labels, rule, i);
-                let ready = version.ready();
-                for (state, count) in [("ready", ready), ("ejected", version.endpoints.len() - ready), ("draining", 0)]
-                {
-                    self.number("weir_upstream_endpoints", labels.with(&[("state", state)]), count as f64);
-                }
-                let desired = rule.weights.desired.get(i).map_or(0.0, |w| f64::from(w.get()));
-                for (state, weight) in [("desired", desired), ("effective", rule.weights.effective(i))] {
-                    self.number("weir_split_weight", labels.revision_with(&[("state", state)]), weight);
-                }
-            }
-            for mirror in rule.body.mirrors.iter().filter(|mirror| seen.insert(mirror.target.id)) {
-                self.both_outcomes(MIRRORED, &Labels::of_entry(rule, &mirror.target));
-            }
+    pub(super) fn configured(&mut self, labels: &Labels, rule: &Rule, i: usize) {
+        self.requests_of(labels);
+        self.streams_of(labels);
+        self.repeats_of(labels, rule, i);
+        let version = &rule.body.versions[i];
+        let ready = version.ready();
+        for (state, count) in [("ready", ready), ("ejected", version.endpoints.len() - ready), ("draining", 0)] {
+            self.number("weir_upstream_endpoints", labels.with(&[("state", state)]), count as f64);
+        }
+        let desired = rule.weights.desired.get(i).map_or(0.0, |w| f64::from(w.get()));
+        for (state, weight) in [("desired", desired), ("effective", rule.weights.effective(i))] {
+            self.number("weir_split_weight", labels.revision_with(&[("state", state)]), weight);
         }
     }
 
@@ -84,7 +84,7 @@ impl Families {
         }
     }
 
-    fn both_outcomes(&mut self, family: &'static str, labels: &Labels) {
+    pub(super) fn both_outcomes(&mut self, family: &'static str, labels: &Labels) {
         let ending = |code, classification, reason| Ending { code, grpc_status: None, classification, reason };
         self.requests(family, labels, ending(200, Classification::Success, Reason::None), 0);
         self.requests(family, labels, ending(500, Classification::Failure, Reason::Status), 0);
