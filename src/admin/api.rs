@@ -123,7 +123,7 @@ impl Api {
             control.metrics().write(format)
         };
         match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(pieces)) => reply::pieces(format.content_type(), pieces),
+            Ok(Ok(written)) => reply::written(format.content_type(), written),
             Ok(Err(error)) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
             Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }

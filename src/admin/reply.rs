@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::vec;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -15,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::control::Event;
+use crate::record::Written;
 
 /// Longest body of a request, bytes.
 const LONGEST: usize = 64 * 1024;
@@ -45,36 +45,36 @@ pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> 
     reply
 }
 
-/// An answer with a body of several pieces, each of which is freed when it was sent.
-pub fn pieces(kind: &'static str, pieces: Vec<Bytes>) -> Reply {
-    let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+/// A page of metrics, whose pieces are made as they are sent.
+pub fn written(kind: &'static str, page: Written) -> Reply {
+    let left = page.bytes();
     let mut reply = reply(StatusCode::OK, kind, Bytes::new());
-    *reply.body_mut() = Pieces { left: pieces.into_iter(), bytes }.boxed_unsync();
+    *reply.body_mut() = Page { page, left }.boxed_unsync();
     reply
 }
 
-struct Pieces {
-    left: vec::IntoIter<Bytes>,
-    /// Length of those that are left.
-    bytes: u64,
+struct Page {
+    page: Written,
+    /// Length of what is left, bytes.
+    left: u64,
 }
 
-impl Body for Pieces {
+impl Body for Page {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.left.next();
-        self.bytes -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        let piece = self.page.next();
+        self.left -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes == 0
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes)
+        SizeHint::with_exact(self.left)
     }
 }
 

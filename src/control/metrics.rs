@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::events::lock;
-use crate::record::{Export, Format};
+use crate::record::{Export, Format, Written};
 use crate::snapshot::VersionKey;
 
 /// Why registering cannot fail: names are constants, and each is registered once.
@@ -73,12 +72,12 @@ impl Metrics {
         lock(&self.exports).push(Arc::new(export));
     }
 
-    /// Writes them all, in pieces.
+    /// Writes them all.
     ///
     /// # Errors
     ///
     /// See [`Format::write`].
-    pub fn write(&self, format: Format) -> Result<Vec<Bytes>, prometheus::Error> {
+    pub fn write(&self, format: Format) -> Result<Written, prometheus::Error> {
         let exports = lock(&self.exports).clone();
         format.write(&exports, &self.registry)
     }

@@ -20,6 +20,6 @@ pub use cell::{Cell, StreamProtocol, Totals};
 pub use export::{DrainFigures, Exporter, Served};
 pub use histogram::{BOUNDS_MICROS, Distribution};
 pub use outcome::{Classification, Ending, Reason, Timed};
-pub use page::{Export, Format};
+pub use page::{Export, Format, Written};
 pub use recorder::{Recorder, Shard};
 pub use tally::Tally;

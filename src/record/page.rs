@@ -4,13 +4,14 @@
 //! their text, are made only for what is in a registry.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 
+use self::text::Piece;
+pub(super) use self::text::Text;
 use super::histogram::Distribution;
 use super::wire::{self, Buckets, Labels};
 
@@ -43,12 +44,12 @@ impl Format {
         }
     }
 
-    /// Writes all families of some exports and of a registry, in pieces.
+    /// Writes all families of some exports and of a registry.
     ///
     /// # Errors
     ///
     /// A family of the registry cannot be written.
-    pub fn write(self, exports: &[Arc<dyn Export>], registry: &Registry) -> Result<Vec<Bytes>, prometheus::Error> {
+    pub fn write(self, exports: &[Arc<dyn Export>], registry: &Registry) -> Result<Written, prometheus::Error> {
         let mut page = Page { format: self, families: BTreeMap::new() };
         exports.iter().for_each(|export| export.write(&mut page));
         for family in registry.gather() {
@@ -100,23 +101,24 @@ impl Page {
         let body = TextEncoder::new().encode_to_string(std::slice::from_ref(family))?;
         let head = Head { name: family.name(), help: family.help(), kind: family.get_field_type() };
         let text = self.families.entry(head.name.to_owned()).or_default();
-        match self.format {
-            Format::Prometheus => text.push(&body),
-            Format::OpenMetrics => {
-                head.write(self.format, text);
-                // Label values have no line of their own: a newline in them is escaped.
-                body.split_inclusive('\n').filter(|line| !line.starts_with("# ")).for_each(|line| text.push(line));
-            }
+        let mut lines = body.split_terminator('\n').collect::<Vec<_>>();
+        if self.format == Format::OpenMetrics {
+            head.write(self.format, text);
+            // Series only: a newline in a label value is escaped, so that no other line begins so.
+            lines.retain(|line| !line.starts_with("# "));
         }
+        lines.into_iter().for_each(|line| text.line(format_args!("{line}")));
         Ok(())
     }
 
-    fn finish(self) -> Vec<Bytes> {
-        let mut pieces: Vec<Bytes> = self.families.into_values().flat_map(Text::finish).collect();
+    fn finish(self) -> Written {
+        let mut end = Text::default();
         if self.format == Format::OpenMetrics {
-            pieces.push(Bytes::from_static(b"# EOF\n"));
+            end.line(format_args!("# EOF"));
         }
-        pieces
+        let pieces: Vec<Piece> = self.families.into_values().chain([end]).flat_map(Text::finish).collect();
+        let bytes = pieces.iter().map(|piece| piece.len as u64).sum();
+        Written { pieces: pieces.into_iter(), bytes }
     }
 }
 
@@ -144,51 +146,32 @@ impl Head<'_> {
         };
         let family = bare.unwrap_or(name);
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-        for line in [["# HELP ", family, " ", &help, "\n"], ["# TYPE ", family, " ", &kind, "\n"]] {
-            line.into_iter().for_each(|part| text.push(part));
-        }
+        text.line(format_args!("# HELP {family} {help}"));
+        text.line(format_args!("# TYPE {family} {kind}"));
     }
 }
 
-/// Longest piece of a text, bytes, but for one that is longer by itself.
-const PIECE: usize = 64 * 1024;
-
-/// Text in pieces: it is not moved as it grows, and each piece is freed when it was sent.
-#[derive(Default)]
-pub(super) struct Text {
-    full: Vec<Bytes>,
-    last: String,
+/// A page that was written: its text in pieces, each of which is made when it is asked for.
+pub struct Written {
+    pieces: std::vec::IntoIter<Piece>,
+    bytes: u64,
 }
 
-impl Text {
-    /// Adds to it.
-    pub(super) fn push(&mut self, text: &str) {
-        if self.last.len() + text.len() > PIECE && !self.last.is_empty() {
-            let full = std::mem::replace(&mut self.last, String::with_capacity(PIECE));
-            self.full.push(full.into());
-        }
-        self.last.push_str(text);
-    }
-
-    /// Adds what is formatted.
-    pub(super) fn put(&mut self, text: fmt::Arguments<'_>) {
-        // It takes everything.
-        let _ = self.write_fmt(text);
-    }
-
-    fn finish(mut self) -> Vec<Bytes> {
-        self.last.shrink_to_fit();
-        self.full.push(self.last.into());
-        self.full
+impl Written {
+    /// Length of the whole text, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 
-impl fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text);
-        Ok(())
+impl Iterator for Written {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.pieces.next().map(|piece| piece.text())
     }
 }
 
 #[cfg(test)]
 mod tests;
+mod text;

@@ -34,8 +34,8 @@ impl Buckets {
 pub(super) fn number(text: &mut Text, name: &str, labels: &Labels, value: f64) {
     let labels = written(labels);
     match &*labels {
-        "" => text.put(format_args!("{name} {value}\n")),
-        labels => text.put(format_args!("{name}{{{labels}}} {value}\n")),
+        "" => text.line(format_args!("{name} {value}")),
+        labels => text.line(format_args!("{name}{{{labels}}} {value}")),
     }
 }
 
@@ -51,12 +51,12 @@ pub(super) fn histogram(
     // Counts are shown as the numbers that they are kept as by who reads them.
     let count = distribution.count() as f64;
     for (bound, count) in buckets.cumulative(distribution) {
-        text.put(format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {}\n", count as f64));
+        text.line(format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {}", count as f64));
     }
-    text.put(format_args!("{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}\n"));
+    text.line(format_args!("{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}"));
     let [open, close] = braces;
-    text.put(format_args!("{name}_sum{open}{labels}{close} {}\n", buckets.sum(distribution)));
-    text.put(format_args!("{name}_count{open}{labels}{close} {count}\n"));
+    text.line(format_args!("{name}_sum{open}{labels}{close} {}", buckets.sum(distribution)));
+    text.line(format_args!("{name}_count{open}{labels}{close} {count}"));
 }
 
 /// Labels between the braces; of a value a backslash, a quote and a newline are escaped.

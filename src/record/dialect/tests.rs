@@ -209,7 +209,7 @@ fn the_text_is_what_a_registry_would_show() {
     let dialects = [Dialect::Http, Dialect::Nginx, Dialect::Istio];
     let export: Arc<dyn Export> = Arc::new(DialectExporter::new(recorder, served, &dialects));
     for format in [Format::Prometheus, Format::OpenMetrics] {
-        let pieces = format.write(std::slice::from_ref(&export), &Registry::new()).unwrap();
+        let pieces: Vec<_> = format.write(std::slice::from_ref(&export), &Registry::new()).unwrap().collect();
         let text = String::from_utf8(pieces.concat()).unwrap();
         assert!(text == objects.text(format), "{text}");
     }

@@ -28,7 +28,7 @@ fn exporter(served: &Served, recorder: &Arc<Recorder>) -> Arc<dyn Export> {
 }
 
 fn written(format: Format, export: Arc<dyn Export>) -> String {
-    String::from_utf8(format.write(&[export], &Registry::new()).unwrap().concat()).unwrap()
+    String::from_utf8(format.write(&[export], &Registry::new()).unwrap().collect::<Vec<_>>().concat()).unwrap()
 }
 
 /// What is written of one route.
