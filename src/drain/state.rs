@@ -51,6 +51,8 @@ pub struct Terms {
     pub grace: Duration,
     /// When what drains ends by itself, whatever is left there; none: nobody has said so.
     pub end: Option<Instant>,
+    /// How long asking all takes.
+    pub spread: Duration,
 }
 
 /// A drain is over this long before what drains ends by itself, or a tenth of the time that there is if that is less: clocks
@@ -62,7 +64,7 @@ const LEAST: Duration = Duration::from_secs(1);
 impl Terms {
     /// Nobody says when it ends by itself.
     pub fn new(timeout: Duration, grace: Duration) -> Self {
-        Self { timeout, grace, end: None }
+        Self { timeout, grace, end: None, spread: timeout }
     }
 
     /// When a drain that began at `since` cuts what is left: never later than its timeout says.
@@ -72,10 +74,10 @@ impl Terms {
         since + self.timeout.min((time - MARGIN.min(time / 10)).max(LEAST))
     }
 
-    /// When what settles until then begins to drain: in time for the whole timeout before it ends by itself, if that is
-    /// earlier.
+    /// When what settles until then begins to drain: in time to ask all before it ends by itself, if that is earlier, and no
+    /// sooner, since a promotion that is taken back is to have closed as little as can be.
     fn begins(&self, until: Instant) -> Instant {
-        let latest = self.end.and_then(|end| end.checked_sub(MARGIN + self.timeout));
+        let latest = self.end.and_then(|end| end.checked_sub(MARGIN + self.spread));
         latest.map_or(until, |latest| until.min(latest))
     }
 }

@@ -35,7 +35,7 @@ impl Homes {
             let lost = |name| (is_new || had.contains(name)) && !has.contains(name);
             for version in rule.body.versions.iter().filter(|version| lost(&version.name)) {
                 let end = ends.of_all(&version.endpoints);
-                let terms = Terms { end, ..Terms::new(drain.timeout, Duration::ZERO) };
+                let terms = Terms { end, spread: drain.spread, ..Terms::new(drain.timeout, Duration::ZERO) };
                 let unwanted = Event::Unwanted { cause: Cause::Weight, settle: settle(route, drain) };
                 let state = DrainState::Serving.step(unwanted, now, &terms);
                 self.0.insert((route.clone(), Arc::clone(&version.name)), Home { state, terms });

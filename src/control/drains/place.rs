@@ -38,7 +38,7 @@ impl Place {
     pub fn new(was: &Standing, generation: u64, end: Option<Instant>) -> Self {
         Self {
             state: DrainState::Serving,
-            terms: Terms { end, ..Terms::new(was.drain.timeout, GRACE) },
+            terms: Terms { end, spread: was.drain.spread, ..Terms::new(was.drain.timeout, GRACE) },
             version: Arc::clone(&was.version),
             endpoint: Arc::clone(&was.endpoint),
             progress: Arc::default(),

@@ -195,7 +195,7 @@ async fn a_drain_is_never_lengthened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_settles_drains_early_enough_for_its_whole_timeout() {
+async fn what_settles_drains_early_enough_for_its_whole_spread() {
     let mut endpoint = Thing::new(endpoint());
     endpoint.ends_in(Some(SECOND * 66));
     endpoint.takes(unwanted(Cause::Weight, SETTLE));

@@ -13,9 +13,10 @@ fn in_pods(mut split: Split) -> Split {
     split
 }
 
-/// It may take a minute to drain, and has ten seconds to settle.
+/// Its connections are asked within a minute, and it has ten seconds to settle.
 fn shop(split: Split) -> Split {
-    in_pods(settling(split))
+    let drain = Drain { spread: SECOND * 60, settle: Some(SECOND * 10), ..Drain::default() };
+    in_pods(Split { drain: Some(Box::new(drain)), ..split })
 }
 
 impl World {
@@ -43,8 +44,20 @@ fn a_version_without_weight_drains_before_its_pods_end_also_if_it_would_settle()
     for order in &told {
         assert_eq!(order.cause, Cause::Weight);
         assert!(order.deadline <= world.now + SECOND * 28, "{:?}", order.deadline - world.now);
-        assert!(order.last_call() < order.deadline && order.patience(world.now) <= Drain::default().spread);
+        assert!(order.last_call() < order.deadline && order.patience(world.now) < SECOND * 28);
     }
+}
+
+#[test]
+fn it_settles_for_as_long_as_leaves_time_to_ask_all() {
+    // Within twenty seconds.
+    let shop = |split: Split| in_pods(settling(split));
+    let mut world = World::new(shop(halves()));
+    world.ends(shop(turned()), Some(SECOND * 27));
+    world.pass(5);
+    assert_eq!(world.told(1), []);
+    world.pass(1);
+    assert_eq!(world.told(1).len(), 2);
 }
 
 #[test]
