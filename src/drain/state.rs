@@ -74,12 +74,22 @@ impl Terms {
         since + self.timeout.min((time - MARGIN.min(time / 10)).max(LEAST))
     }
 
-    /// When what settles until then begins to drain: in time to ask all before it ends by itself, if that is earlier, and no
-    /// sooner, since a promotion that is taken back is to have closed as little as can be.
-    fn begins(&self, until: Instant) -> Instant {
-        let latest = self.end.and_then(|end| end.checked_sub(MARGIN + self.spread));
-        latest.map_or(until, |latest| until.min(latest))
+    /// When what settles begins to drain: in time to ask all before it ends by itself, if that is earlier, but not in the first
+    /// half of the time that there is, since a promotion closes nothing, and one that is taken back has closed nothing.
+    fn begins(&self, settling: Settling) -> Instant {
+        let Some(end) = self.end else { return settling.until };
+        let asking = (MARGIN + self.spread).min(end.saturating_duration_since(settling.since) / 2);
+        end.checked_sub(asking).map_or(settling.until, |latest| latest.min(settling.until))
     }
+}
+
+/// The time in which something that is not wanted serves all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settling {
+    /// Since when it is not wanted.
+    pub since: Instant,
+    /// When it is over, if what settles does not end by itself before.
+    pub until: Instant,
 }
 
 /// Where something stands that can drain.
@@ -87,10 +97,10 @@ impl Terms {
 pub enum DrainState {
     /// It takes what comes.
     Serving,
-    /// It is not wanted; whether it drains is seen at `until`, since a change may have a second half under way.
+    /// It is not wanted; whether it drains is seen at the end of that time, since a change may have a second half under way.
     Settling {
-        /// When it begins to drain.
-        until: Instant,
+        /// The time.
+        settling: Settling,
         /// Why it will.
         cause: Cause,
     },
@@ -100,8 +110,8 @@ pub enum DrainState {
         since: Instant,
         /// When those that are left are cut.
         deadline: Instant,
-        /// Until when it would have settled if it did not end by itself before.
-        until: Instant,
+        /// The time in which it settled.
+        settling: Settling,
         /// Why.
         cause: Cause,
     },
@@ -135,31 +145,31 @@ impl DrainState {
         match (self, event) {
             (_, Event::Wanted) => Self::Serving,
             (Self::Serving, Event::Unwanted { cause, settle }) => match settle.is_zero() || cause.is_urgent() {
-                true => drain(cause, now, now, terms),
-                false => Self::Settling { until: now + settle, cause },
+                true => drain(cause, now, Settling { since: now, until: now }, terms),
+                false => Self::Settling { settling: Settling { since: now, until: now + settle }, cause },
             },
-            (Self::Settling { .. }, Event::Unwanted { cause, .. }) if cause.is_urgent() => {
-                drain(cause, now, now, terms)
+            (Self::Settling { settling, .. }, Event::Unwanted { cause, .. }) if cause.is_urgent() => {
+                drain(cause, now, Settling { until: now, ..settling }, terms)
             }
             // It has been unwanted since before; why may have changed.
-            (Self::Settling { until, .. }, Event::Unwanted { cause, .. }) => Self::Settling { until, cause },
+            (Self::Settling { settling, .. }, Event::Unwanted { cause, .. }) => Self::Settling { settling, cause },
             // What terminates does not settle any more, whatever is said of its end.
-            (Self::Draining { since, deadline, until, cause: was }, Event::Unwanted { cause, .. }) => {
-                let until = if cause.is_urgent() { until.min(now) } else { until };
-                Self::Draining { since, deadline, until, cause: was }
+            (Self::Draining { since, deadline, settling, cause: was }, Event::Unwanted { cause, .. }) => {
+                let until = if cause.is_urgent() { settling.until.min(now) } else { settling.until };
+                Self::Draining { since, deadline, settling: Settling { until, ..settling }, cause: was }
             }
-            (Self::Settling { until, cause }, Event::Tick) if now >= terms.begins(until) => {
-                drain(cause, now, until, terms)
+            (Self::Settling { settling, cause }, Event::Tick) if now >= terms.begins(settling) => {
+                drain(cause, now, settling, terms)
             }
             // It ends later than was said, or not at all.
-            (Self::Draining { until, cause, .. }, Event::Tick) if now < terms.begins(until) => {
-                Self::Settling { until, cause }
+            (Self::Draining { settling, cause, .. }, Event::Tick) if now < terms.begins(settling) => {
+                Self::Settling { settling, cause }
             }
-            (Self::Draining { since, until, cause, .. }, Event::Tick) => {
+            (Self::Draining { since, settling, cause, .. }, Event::Tick) => {
                 let deadline = terms.deadline(since);
                 match now >= deadline + terms.grace {
                     true => Self::Closed,
-                    false => Self::Draining { since, deadline, until, cause },
+                    false => Self::Draining { since, deadline, settling, cause },
                 }
             }
             (Self::Draining { .. }, Event::Empty) | (Self::Settling { .. } | Self::Draining { .. }, Event::Hurry) => {
@@ -181,8 +191,8 @@ impl Cause {
     }
 }
 
-fn drain(cause: Cause, now: Instant, until: Instant, terms: &Terms) -> DrainState {
-    DrainState::Draining { since: now, deadline: terms.deadline(now), until, cause }
+fn drain(cause: Cause, now: Instant, settling: Settling, terms: &Terms) -> DrainState {
+    DrainState::Draining { since: now, deadline: terms.deadline(now), settling, cause }
 }
 
 #[cfg(test)]

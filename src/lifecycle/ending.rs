@@ -41,11 +41,11 @@ impl Ending {
 
     /// Waits for the delay to be over; false where `hurry` came first.
     pub async fn settled(&mut self, hurry: &mut (impl Future<Output = ()> + Unpin)) -> bool {
-        while let DrainState::Settling { until, .. } = self.state {
+        while let DrainState::Settling { settling, .. } = self.state {
             tokio::select! {
                 biased;
                 () = &mut *hurry => self.takes(Event::Hurry),
-                () = tokio::time::sleep_until(until) => self.takes(Event::Tick),
+                () = tokio::time::sleep_until(settling.until) => self.takes(Event::Tick),
             }
         }
         self.state.is_draining()

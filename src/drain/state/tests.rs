@@ -13,6 +13,11 @@ fn unwanted(cause: Cause, settle: Duration) -> Event {
     Event::Unwanted { cause, settle }
 }
 
+/// It settles since then.
+fn settling(since: Instant, cause: Cause) -> DrainState {
+    DrainState::Settling { settling: Settling { since, until: since + SETTLE }, cause }
+}
+
 /// Something that drains, by the clock.
 struct Thing {
     state: DrainState,
@@ -55,11 +60,12 @@ impl Thing {
 async fn an_endpoint_without_weight_drains_once_it_has_settled_and_is_closed_once_it_is_empty() {
     let mut endpoint = Thing::new(endpoint());
     let begun = Instant::now();
-    let settling = DrainState::Settling { until: begun + SETTLE, cause: Cause::Weight };
+    let settling = settling(begun, Cause::Weight);
     assert_eq!(endpoint.takes(unwanted(Cause::Weight, SETTLE)), settling);
     assert_eq!(endpoint.passes(SECOND * 9).await, settling);
     let (since, deadline) = (begun + SETTLE, begun + SETTLE + SECOND * 60);
-    let draining = DrainState::Draining { since, deadline, until: since, cause: Cause::Weight };
+    let settling = Settling { since: begun, until: since };
+    let draining = DrainState::Draining { since, deadline, settling, cause: Cause::Weight };
     assert_eq!(endpoint.passes(SECOND).await, draining);
     assert_eq!(endpoint.passes(SECOND * 30).await, draining);
     assert_eq!(endpoint.takes(Event::Empty), DrainState::Closed);
@@ -104,7 +110,7 @@ async fn being_unwanted_twice_begins_nothing_anew() {
     let begun = Instant::now();
     endpoint.takes(unwanted(Cause::Weight, SETTLE));
     endpoint.passes(SECOND * 5).await;
-    let settling = DrainState::Settling { until: begun + SETTLE, cause: Cause::Removed };
+    let settling = settling(begun, Cause::Removed);
     assert_eq!(endpoint.takes(unwanted(Cause::Removed, SETTLE)), settling);
     let draining = endpoint.passes(SECOND * 5).await;
     endpoint.passes(SECOND * 10).await;
@@ -196,22 +202,23 @@ async fn a_drain_is_never_lengthened() {
 
 #[tokio::test(start_paused = true)]
 async fn what_settles_drains_early_enough_for_its_whole_spread() {
-    let mut endpoint = Thing::new(endpoint());
+    let mut endpoint = Thing::new(Terms { spread: SECOND * 20, ..endpoint() });
     endpoint.ends_in(Some(SECOND * 66));
-    endpoint.takes(unwanted(Cause::Weight, SETTLE));
-    assert!(!endpoint.passes(SECOND * 49 / 10).await.is_draining());
+    endpoint.takes(unwanted(Cause::Weight, SECOND * 60));
+    assert!(!endpoint.passes(SECOND * 449 / 10).await.is_draining());
     assert!(endpoint.passes(SECOND / 10).await.is_draining());
-    assert_eq!(endpoint.left(), Some(SECOND * 60));
+    assert_eq!(endpoint.left(), Some(SECOND * 20));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ends_sooner_than_that_does_not_settle() {
+async fn what_ends_sooner_than_that_settles_for_half_of_the_time() {
     let mut endpoint = Thing::new(endpoint());
     endpoint.takes(unwanted(Cause::Weight, SETTLE));
     endpoint.passes(SECOND).await;
-    endpoint.ends_in(Some(SECOND * 30));
-    assert!(endpoint.takes(Event::Tick).is_draining());
-    assert_eq!(endpoint.left(), Some(SECOND * 29));
+    endpoint.ends_in(Some(SECOND * 9));
+    assert!(!endpoint.passes(SECOND * 39 / 10).await.is_draining());
+    assert!(endpoint.passes(SECOND / 10).await.is_draining());
+    assert_eq!(endpoint.left(), Some(SECOND * 45 / 10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,11 +241,11 @@ async fn an_end_that_is_moved_is_followed() {
 async fn an_end_that_is_taken_back_lets_it_settle_again_for_what_is_left_of_that() {
     let mut endpoint = Thing::new(endpoint());
     let begun = Instant::now();
-    endpoint.ends_in(Some(SECOND * 30));
+    endpoint.ends_in(Some(SECOND * 2));
     endpoint.takes(unwanted(Cause::Weight, SETTLE));
     assert!(endpoint.passes(SECOND).await.is_draining());
     endpoint.ends_in(None);
-    let settling = DrainState::Settling { until: begun + SETTLE, cause: Cause::Weight };
+    let settling = settling(begun, Cause::Weight);
     assert_eq!(endpoint.passes(SECOND).await, settling);
     assert!(endpoint.passes(SECOND * 8).await.is_draining());
 }
@@ -246,7 +253,7 @@ async fn an_end_that_is_taken_back_lets_it_settle_again_for_what_is_left_of_that
 #[tokio::test(start_paused = true)]
 async fn one_that_terminates_meanwhile_does_not_settle_again() {
     let mut endpoint = Thing::new(endpoint());
-    endpoint.ends_in(Some(SECOND * 30));
+    endpoint.ends_in(Some(SECOND * 2));
     endpoint.takes(unwanted(Cause::Weight, SETTLE));
     assert!(endpoint.passes(SECOND).await.is_draining());
     endpoint.takes(unwanted(Cause::Terminating, SETTLE));

@@ -11,7 +11,7 @@ SIDE_BY_SIDE = True
 STRATEGY = """
       stableService: shop-stable
       canaryService: shop-canary
-      scaleDownDelaySeconds: 30
+      scaleDownDelaySeconds: 10
       abortScaleDownDelaySeconds: 5
       trafficRouting: {plugins: {argoproj-labs/gatewayAPI: {httpRoute: shop}}}
       steps: [{setWeight: 20}, {pause: {}}, {setWeight: 50}, {pause: {}}, {setWeight: 100}, {pause: {}}]

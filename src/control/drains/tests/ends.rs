@@ -13,10 +13,9 @@ fn in_pods(mut split: Split) -> Split {
     split
 }
 
-/// Its connections are asked within a minute, and it has ten seconds to settle.
+/// It has ten seconds to settle, and asks its connections within twenty.
 fn shop(split: Split) -> Split {
-    let drain = Drain { spread: SECOND * 60, settle: Some(SECOND * 10), ..Drain::default() };
-    in_pods(Split { drain: Some(Box::new(drain)), ..split })
+    in_pods(settling(split))
 }
 
 impl World {
@@ -37,24 +36,22 @@ impl World {
 #[test]
 fn a_version_without_weight_drains_before_its_pods_end_also_if_it_would_settle() {
     let mut world = World::new(shop(halves()));
-    world.ends(shop(turned()), Some(SECOND * 30));
-    world.pass(1);
+    world.ends(shop(turned()), Some(SECOND * 10));
+    world.pass(5);
     let told = orders(&mut world);
     assert_eq!(told.len(), 2);
     for order in &told {
         assert_eq!(order.cause, Cause::Weight);
-        assert!(order.deadline <= world.now + SECOND * 28, "{:?}", order.deadline - world.now);
-        assert!(order.last_call() < order.deadline && order.patience(world.now) < SECOND * 28);
+        assert!(order.deadline <= world.now + SECOND * 9 / 2, "{:?}", order.deadline - world.now);
+        assert!(order.last_call() < order.deadline && order.patience(world.now) < SECOND * 9 / 2);
     }
 }
 
 #[test]
-fn it_settles_for_as_long_as_leaves_time_to_ask_all() {
-    // Within twenty seconds.
-    let shop = |split: Split| in_pods(settling(split));
+fn it_settles_for_half_of_the_time_where_there_is_not_enough_to_ask_all() {
     let mut world = World::new(shop(halves()));
-    world.ends(shop(turned()), Some(SECOND * 27));
-    world.pass(5);
+    world.ends(shop(turned()), Some(SECOND * 10));
+    world.pass(4);
     assert_eq!(world.told(1), []);
     world.pass(1);
     assert_eq!(world.told(1).len(), 2);
@@ -64,9 +61,11 @@ fn it_settles_for_as_long_as_leaves_time_to_ask_all() {
 fn the_spread_is_shortened_with_it() {
     let mut world = World::new(shop(halves()));
     world.ends(shop(turned()), Some(SECOND * 10));
-    world.pass(1);
-    for order in orders(&mut world) {
-        assert!(order.patience(world.now) < SECOND * 8, "{:?}", order.patience(world.now));
+    world.pass(5);
+    let told = orders(&mut world);
+    assert_eq!(told.len(), 2);
+    for order in told {
+        assert!(order.patience(world.now) < SECOND * 9 / 2, "{:?}", order.patience(world.now));
     }
 }
 
@@ -76,7 +75,9 @@ fn it_is_the_same_if_the_end_is_told_after_the_weight() {
     world.serve(shop(turned()));
     world.pass(3);
     assert_eq!(world.told(1), []);
-    world.ends(shop(turned()), Some(SECOND * 30));
+    world.ends(shop(turned()), Some(SECOND * 10));
+    assert_eq!(world.told(1), []);
+    world.pass(4);
     assert_eq!(world.told(1).len(), 2);
 }
 
@@ -95,7 +96,7 @@ fn an_end_that_is_far_away_changes_nothing() {
 fn an_end_that_is_moved_is_followed() {
     let mut world = World::new(shop(halves()));
     world.ends(shop(turned()), Some(SECOND * 30));
-    world.pass(1);
+    world.pass(10);
     assert_eq!(world.told(1).len(), 2);
     let old = world.old();
     world.ends(shop(turned()), Some(SECOND * 50));
@@ -109,9 +110,9 @@ fn an_end_that_is_moved_is_followed() {
 fn the_same_end_told_again_is_no_news() {
     let mut world = World::new(shop(halves()));
     let mut model = model([route("shop", &[], shop(turned()))]);
-    model.ending = vec![("old-0".into(), world.wall(SECOND * 30))];
+    model.ending = vec![("old-0".into(), world.wall(SECOND * 10))];
     world.bring(&model);
-    world.pass(1);
+    world.pass(5);
     assert_eq!(world.told(1).len(), 1);
     world.bring(&model);
     world.pass(1);
@@ -121,13 +122,13 @@ fn the_same_end_told_again_is_no_news() {
 #[test]
 fn an_end_that_is_taken_back_lets_the_version_settle_again() {
     let mut world = World::new(shop(halves()));
-    world.ends(shop(turned()), Some(SECOND * 30));
-    world.pass(1);
+    world.ends(shop(turned()), Some(SECOND * 10));
+    world.pass(5);
     assert_eq!(world.told(1).len(), 2);
     let old = world.old();
     world.ends(shop(turned()), None);
     assert_eq!(world.told(1), old.map(Told::Recall));
-    world.pass(8);
+    world.pass(4);
     assert_eq!(world.told(1), []);
     world.pass(1);
     assert_eq!(world.told(1), old.map(|site| Told::Drain(site, Cause::Weight)));
@@ -136,11 +137,11 @@ fn an_end_that_is_taken_back_lets_the_version_settle_again() {
 #[test]
 fn weight_that_comes_back_in_a_rollback_takes_the_connections_back() {
     let mut world = World::new(shop(halves()));
-    world.ends(shop(turned()), Some(SECOND * 30));
-    world.pass(1);
+    world.ends(shop(turned()), Some(SECOND * 10));
+    world.pass(5);
     world.told(1);
     let old = world.old();
-    world.ends(shop(halves()), Some(SECOND * 28));
+    world.ends(shop(halves()), Some(SECOND * 4));
     assert_eq!(world.told(1)[..2], old.map(Told::Recall));
 }
 
@@ -150,8 +151,8 @@ fn pods_that_no_service_selects_any_more_drain_before_they_end() {
     let old = world.old();
     let mut promoted = shop(turned());
     promoted.versions[0].endpoints.clear();
-    world.ends(promoted, Some(SECOND * 30));
-    world.pass(1);
+    world.ends(promoted, Some(SECOND * 10));
+    world.pass(5);
     assert_eq!(world.told(1), old.map(|site| Told::Drain(site, Cause::Removed)));
 }
 
@@ -159,8 +160,8 @@ fn pods_that_no_service_selects_any_more_drain_before_they_end() {
 fn what_never_had_weight_drains_before_it_ends_and_is_let_alone_if_it_does_not() {
     let mut world = World::new(shop(turned()));
     let old = world.old();
-    world.ends(shop(turned()), Some(SECOND * 30));
-    world.pass(1);
+    world.ends(shop(turned()), Some(SECOND * 10));
+    world.pass(5);
     assert_eq!(world.told(1), old.map(|site| Told::Drain(site, Cause::Ending)));
     world.ends(shop(turned()), None);
     assert_eq!(world.told(1), old.map(Told::Recall));
