@@ -1,6 +1,7 @@
 //! The connections of clients that live long, and those that idle: `/api/v1/connections`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::events::lock;
 use super::{Control, State, Status};
 use crate::drain::{Alike, Census, Group, Way};
+use crate::endpoint::{SiteId, VersionId};
 use crate::model::{RouteKey, SocketKey};
 use crate::snapshot::VersionKey;
 
@@ -101,8 +103,8 @@ impl Control {
 /// What workers know by numbers, in words.
 struct Names<'s> {
     state: &'s State,
-    versions: HashMap<crate::endpoint::VersionId, VersionKey>,
-    sites: HashMap<crate::endpoint::SiteId, std::net::SocketAddr>,
+    versions: HashMap<VersionId, VersionKey>,
+    sites: HashMap<SiteId, SocketAddr>,
 }
 
 impl<'s> Names<'s> {

@@ -50,11 +50,12 @@ impl Places {
     /// Free addresses, from the ports that were asked for on, and a line for each that was busy.
     pub fn find(port: u16, admin: SocketAddr, backstage: &Backstage) -> Result<(Self, Vec<String>), PlaceError> {
         let asked = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let (proxy, found) = pair(port, admin)?;
-        let moved = [(asked, proxy, "the proxy"), (admin, found, "the dashboard")];
+        let pair = Pair::find(port, admin)?;
+        let moved = [(asked, pair.proxy, "the proxy"), (admin, pair.admin, "the dashboard")];
         let busy = moved.into_iter().filter(|(asked, found, _)| asked.port() != 0 && asked != found);
         let busy = busy.map(|(asked, found, what)| format!("port {} is busy: {what} listens on {found}", asked.port()));
-        let places = Self { proxy, admin: found, stable: backstage.stable(), canary: backstage.canary() };
+        let Pair { proxy, admin, .. } = pair;
+        let places = Self { proxy, admin, stable: backstage.stable(), canary: backstage.canary() };
         Ok((places, busy.collect()))
     }
 
@@ -86,12 +87,23 @@ splits:
     }
 }
 
-/// Free addresses for a proxy and its dashboard, from the ports that were asked for on.
-pub fn pair(port: u16, admin: SocketAddr) -> Result<(SocketAddr, SocketAddr), PlaceError> {
-    // Both stay bound until both are found, so that they are not the same.
-    let (_held, proxy) = free(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--port")?;
-    let (_also_held, found) = free(admin, "--admin")?;
-    Ok((proxy, found))
+/// Free addresses for a proxy and its dashboard.
+pub struct Pair {
+    /// The proxy's.
+    pub proxy: SocketAddr,
+    /// The dashboard's.
+    pub admin: SocketAddr,
+    /// Both stay bound until they are wanted, so that nothing that is started meanwhile gets them.
+    _held: [TcpListener; 2],
+}
+
+impl Pair {
+    /// From the ports that were asked for on.
+    pub fn find(port: u16, admin: SocketAddr) -> Result<Self, PlaceError> {
+        let (held, proxy) = free(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "--port")?;
+        let (also_held, admin) = free(admin, "--admin")?;
+        Ok(Self { proxy, admin, _held: [held, also_held] })
+    }
 }
 
 /// The first address from `asked` on that is free, bound.

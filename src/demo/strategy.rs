@@ -25,8 +25,9 @@ use self::play::Play;
 use self::report::Report;
 use self::sights::Book;
 use self::stage::Stage;
+use super::DemoError;
+use super::place::Pair;
 use super::screen::Screen;
-use super::{DemoError, place};
 use crate::lifecycle::{Process, Signals};
 use crate::source::file;
 
@@ -70,11 +71,13 @@ pub async fn run(options: Options) -> Result<(), DemoError> {
     let mut signals = Signals::new().map_err(DemoError::Signals)?;
     let mut screen = Screen::new();
     let mut stage = Stage::new().map_err(DemoError::Backstage)?;
-    let (proxy, admin) = place::pair(options.port, options.admin)?;
-    let plan = Plan::new(options.strategy, proxy, admin);
+    let pair = Pair::find(options.port, options.admin)?;
+    let proxy = pair.proxy;
+    let plan = Plan::new(options.strategy, proxy, pair.admin);
     let first = plan.first(&mut stage).await.map_err(DemoError::Backstage)?;
     screen.print(&intro(&options, &plan, &first)).map_err(DemoError::Output)?;
     let loaded = file::parse(&first, "demo.yaml", Path::new(""))?;
+    drop(pair);
     let process = Process::start(loaded.model, &loaded.settings).await?;
     process.ready();
     let book = Book::default();

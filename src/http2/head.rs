@@ -334,7 +334,7 @@ pub fn encode_request(encoder: &mut Encoder, request: &RequestHead<'_>, out: &mu
         encoder.section(request.fields, out);
     } else {
         let kept = request.fields.entries().filter(|(field, ..)| *field != Field::SecWebsocketKey);
-        kept.for_each(|(field, name, value, sensitive)| encoder.field(field, name, value, sensitive, out));
+        encode_fields(encoder, kept, out);
     }
     if let Size::Known(length) = request.size {
         encode_length(encoder, length, out);
@@ -354,9 +354,13 @@ pub fn encode_response(encoder: &mut Encoder, response: &Response, date: Option<
     }
 }
 
-/// Encodes fields.
-pub fn encode_fields(encoder: &mut Encoder, fields: &FieldSection, out: &mut Vec<u8>) {
-    for (field, name, value, sensitive) in fields.entries() {
+/// Encodes fields: what [`FieldSection::entries`] has of each.
+pub fn encode_fields<'f>(
+    encoder: &mut Encoder,
+    fields: impl Iterator<Item = (Field, &'f [u8], &'f [u8], bool)>,
+    out: &mut Vec<u8>,
+) {
+    for (field, name, value, sensitive) in fields {
         encoder.field(field, name, value, sensitive, out);
     }
 }

@@ -123,7 +123,7 @@ impl Connection {
                 let encoder = &mut self.encoder;
                 frame::headers(out, key.id, true, |out| {
                     encoder.begin(out);
-                    head::encode_fields(encoder, trailers, out);
+                    head::encode_fields(encoder, trailers.entries(), out);
                 });
             }
         }

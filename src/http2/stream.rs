@@ -208,13 +208,15 @@ impl Stream {
 /// where the last bits of the id say.
 #[derive(Default)]
 struct Places {
-    /// Id and place; id 0: there is none.
+    /// Id and place; [`NOBODY`]: there is none.
     near: Vec<(u32, u32)>,
     others: HashMap<u32, u32, foldhash::fast::RandomState>,
 }
 
 /// Streams that have a place by their ids.
 const NEAR: usize = 256;
+/// No stream's id: those have 31 bits (RFC 9113 section 5.1.1).
+const NOBODY: u32 = u32::MAX;
 
 impl Places {
     fn index(id: u32) -> usize {
@@ -223,10 +225,10 @@ impl Places {
 
     fn insert(&mut self, id: u32, place: usize) {
         if self.near.is_empty() {
-            self.near = vec![(0, 0); NEAR];
+            self.near = vec![(NOBODY, 0); NEAR];
         }
         let near = &mut self.near[Self::index(id)];
-        if near.0 == 0 {
+        if near.0 == NOBODY {
             *near = (id, place as u32);
         } else {
             self.others.insert(id, place as u32);
@@ -243,7 +245,7 @@ impl Places {
 
     fn remove(&mut self, id: u32) {
         match self.near.get_mut(Self::index(id)) {
-            Some(near) if near.0 == id => *near = (0, 0),
+            Some(near) if near.0 == id => *near = (NOBODY, 0),
             _ => _ = self.others.remove(&id),
         }
     }

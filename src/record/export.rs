@@ -171,8 +171,8 @@ impl<'s> Labels<'s> {
 
     fn of_drain(figures: &'s DrainFigures) -> Self {
         match &*figures.route.name {
-            // Connections of clients that idle are of no route.
-            "" => Self::unrouted(""),
+            // Connections of clients that idle are of no route, and those beyond the bound on series of none of their own.
+            name @ ("" | "_overflow") => Self::unrouted(name),
             _ => Self::new(&figures.route, &figures.version, ""),
         }
     }
@@ -287,6 +287,10 @@ impl Families {
         self.number("weir_drain_deadline_seconds", labels.with(&[]), figures.left.as_secs_f64());
         for (how, count) in figures.closed {
             self.number("weir_drain_closed_total", labels.with(&[("reason", how)]), count as f64);
+        }
+        // Clients that idle, which are of no route, are at no endpoint.
+        if labels.route.is_empty() {
+            return;
         }
         self.number(IDLE_CLOSED, labels.with(&[]), figures.idle_closed as f64);
         let draining = figures.draining as f64;

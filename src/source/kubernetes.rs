@@ -6,6 +6,7 @@
 mod cluster;
 pub mod command;
 mod connection;
+mod definition;
 mod endpoints;
 mod gateway;
 mod index;

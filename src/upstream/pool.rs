@@ -20,8 +20,8 @@ use crate::model::UpstreamProtocol;
 /// Sweeps that a connection may idle: 50 s. Shorter than the keep-alive timeouts of most servers, to lose few races against
 /// them.
 const IDLE: u32 = 10;
-/// Idle HTTP/1.1 connections kept per endpoint. Answers come together: as many as were in use at once soon will be again, and
-/// making one costs more than a request.
+/// Idle HTTP/1.1 connections that a worker keeps per endpoint. Answers come together: as many as were in use at once soon will
+/// be again, and making one costs more than a request.
 const MOST_IDLE: usize = 4096;
 /// Streams on an HTTP/2 connection before another is opened, if its peer allows more.
 const MOST_STREAMS: usize = 100;

@@ -131,9 +131,8 @@ impl Report {
         let Story { started, rolled_back, .. } = self.story;
         let end = self.sights.all.iter().map(|sight| sight.ended).max()? + Duration::from_nanos(1);
         let there = self.sights.gap((old, new), (started, rolled_back))?;
-        // The new version may go on for a moment after the decision, or not.
-        let back = self.sights.gap((new, old), (rolled_back, end));
-        Some([there, back?])
+        let back = self.sights.gap((new, old), (rolled_back, end))?;
+        Some([there, back])
     }
 }
 

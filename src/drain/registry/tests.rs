@@ -70,6 +70,15 @@ impl World {
     }
 }
 
+/// A hundred connections to an endpoint whose drain has begun, to be asked within ten seconds.
+fn a_hundred() -> (World, Vec<Registered>, Order) {
+    let mut world = World::new();
+    let all = world.many(100, "a", 1);
+    let order = world.order(place("a", 1), 10);
+    world.begin(&order);
+    (world, all, order)
+}
+
 fn asked(all: &[Registered]) -> usize {
     all.iter().filter(|one| look(one) == Some(Asked::ToEnd(None))).count()
 }
@@ -188,10 +197,7 @@ fn a_connection_that_was_decided_before_comes_late_and_one_decided_after_is_not_
 
 #[test]
 fn nobody_is_asked_while_others_find_no_place() {
-    let mut world = World::new();
-    let all = world.many(100, "a", 1);
-    let order = world.order(place("a", 1), 10);
-    world.begin(&order);
+    let (mut world, all, order) = a_hundred();
     world.pass(2_000);
     let before = asked(&all);
     (0..10).for_each(|_| order.progress.opened(false, MILLI, world.now));
@@ -204,10 +210,7 @@ fn nobody_is_asked_while_others_find_no_place() {
 #[test]
 fn refused_streams_are_not_hidden_by_calls_that_are_answered() {
     for calls in [false, true] {
-        let mut world = World::new();
-        let all = world.many(100, "a", 1);
-        let order = world.order(place("a", 1), 10);
-        world.begin(&order);
+        let (mut world, all, order) = a_hundred();
         world.pass(2_000);
         let before = asked(&all);
         let refused = if calls { 0 } else { 5 };
@@ -220,10 +223,7 @@ fn refused_streams_are_not_hidden_by_calls_that_are_answered() {
 
 #[test]
 fn a_call_in_eleven_that_is_refused_is_borne() {
-    let mut world = World::new();
-    let all = world.many(100, "a", 1);
-    let order = world.order(place("a", 1), 10);
-    world.begin(&order);
+    let (mut world, all, order) = a_hundred();
     (0..1_100).for_each(|call| order.progress.called(call % 11 > 0, world.now));
     world.pass(2_000);
     assert!(asked(&all) >= 19);
@@ -231,10 +231,7 @@ fn a_call_in_eleven_that_is_refused_is_borne() {
 
 #[test]
 fn a_stream_that_is_turned_away_after_it_was_taken_up_counts() {
-    let mut world = World::new();
-    let all = world.many(100, "a", 1);
-    let order = world.order(place("a", 1), 10);
-    world.begin(&order);
+    let (mut world, all, _) = a_hundred();
     for _ in 0..5 {
         world.registry.register(Resident { generation: 2, ..resident("a", 2) }).was_turned_away(true);
     }
@@ -259,10 +256,7 @@ fn openings_on_any_worker_count() {
 
 #[test]
 fn openings_that_were_decided_before_the_drain_say_nothing_of_its_target() {
-    let mut world = World::new();
-    let all = world.many(100, "a", 1);
-    let order = world.order(place("a", 1), 10);
-    world.begin(&order);
+    let (mut world, all, _) = a_hundred();
     (0..10).for_each(|_| world.registry.opened((&route("a"), 1), false, MILLI));
     (0..10).for_each(|_| world.registry.opened((&route("b"), 2), false, MILLI));
     world.pass(2_000);

@@ -52,14 +52,9 @@ impl Decoder {
         self.changes
     }
 
-    /// Decodes one whole header block: `each` is called with every field line, in order. Lines before an error have been
-    /// given. What a few indices stand for may be much longer than the block: to count it is up to `each`.
-    ///
-    /// # Errors
-    ///
-    /// The block is not one, and no other one can be decoded: a connection error of type COMPRESSION_ERROR (RFC 9113
-    /// section 4.3).
-    pub fn decode(&mut self, block: &[u8], each: &mut impl FnMut(Entry<'_>)) -> Result<(), HpackError> {
+    /// Decodes one whole header block: `each` is called with every field line, in order.
+    #[cfg(test)]
+    pub(super) fn decode(&mut self, block: &[u8], each: &mut impl FnMut(Entry<'_>)) -> Result<(), HpackError> {
         let mut rest = self.begin(block)?;
         while !rest.is_empty() {
             self.next(&mut rest, each)?;
@@ -71,7 +66,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// As for [`Self::decode`].
+    /// The block is not one, and no other one can be decoded: a connection error of type COMPRESSION_ERROR (RFC 9113
+    /// section 4.3).
     pub fn begin<'b>(&mut self, block: &'b [u8]) -> Result<Rest<'b>, HpackError> {
         let mut block = Block(block);
         while let Some(first @ 0x20..0x40) = block.peek() {
@@ -80,11 +76,12 @@ impl Decoder {
         Ok(Rest { block, scratch: Buffer::none() })
     }
 
-    /// Decodes the next field line, if there is one.
+    /// Decodes the next field line, if there is one, and gives it to `each`. What a few indices stand for may be much longer than
+    /// the block: to count it is up to `each`.
     ///
     /// # Errors
     ///
-    /// As for [`Self::decode`].
+    /// As for [`Self::begin`].
     #[inline]
     pub fn next(&mut self, rest: &mut Rest<'_>, each: &mut impl FnMut(Entry<'_>)) -> Result<(), HpackError> {
         let Rest { block, scratch } = rest;

@@ -8,7 +8,7 @@ mod encode;
 mod huffman;
 mod table;
 
-pub use decode::{Decoder, Rest};
+pub use decode::Decoder;
 pub use encode::Encoder;
 
 use thiserror::Error;

@@ -22,7 +22,7 @@ pub use address::{BIND_PORTS, owned_service};
 pub use address::{GATEWAY_LABEL, OwnedService, addresses, service_name};
 pub use attach::{Attachable, attachable};
 pub use certificate::certificate;
-pub use class::translate as translate_class;
+pub use class::{is_of_another, translate as translate_class};
 pub use grant::allows;
 pub use listener::translate as translate_gateway;
 pub use route::{accept, plain_split, translate_grpc, translate_http};

@@ -67,6 +67,13 @@ pub struct Translation {
     pub after: Option<i64>,
 }
 
+impl Translation {
+    /// Of an object that is not ours. `foreign`: it is certainly another controller's.
+    pub fn not_ours(foreign: bool) -> Self {
+        Self { report: Report { foreign, ..Report::default() }, ..Self::default() }
+    }
+}
+
 /// Everything that is known of the cluster.
 pub struct Index {
     options: Options,
@@ -119,14 +126,14 @@ impl Index {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Set(id, object) => {
-                self.is_listed(&id);
+                self.note_listed(&id);
                 self.ends.look(&id, Some(&object));
                 let touched = self.objects.set(id.clone(), object);
                 self.touch(&id, touched);
             }
             // What cannot be understood cannot be served either, and must not stay as it was.
             Change::Malformed(id, message) => {
-                self.is_listed(&id);
+                self.note_listed(&id);
                 self.ends.look(&id, None);
                 let touched = self.objects.malformed(id.clone(), message);
                 self.touch(&id, touched);
@@ -147,12 +154,9 @@ impl Index {
         }
     }
 
-    /// A list that is being told has an object, too.
-    fn is_listed(&mut self, id: &Id) {
-        let is_it = |watched: &Watched| {
-            watched.kind == id.kind && watched.namespace.as_ref().is_none_or(|namespace| *namespace == id.namespace)
-        };
-        let lists = self.listing.iter_mut().filter(|(watched, _)| is_it(watched));
+    /// The lists that are being told and cover an object have it, too.
+    fn note_listed(&mut self, id: &Id) {
+        let lists = self.listing.iter_mut().filter(|(watched, _)| watched.covers(id));
         lists.for_each(|(_, seen)| _ = seen.insert(id.clone()));
     }
 

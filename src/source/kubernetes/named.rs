@@ -10,8 +10,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::definition::Definition;
 use super::index::Change;
-use super::object::{Id, Object, ObjectKind, Told};
+use super::object::{Id, Object, ObjectKind, Told, Watched};
 use super::trouble::Trouble;
 use super::watch::{Scope, follow};
 
@@ -46,8 +47,9 @@ impl Named {
         let mut watches = JoinSet::new();
         for kind in ObjectKind::ALL.iter().filter(|kind| kind.by_name()) {
             let (sender, told) = unbounded_channel();
+            let definition = Arc::new(Definition::default());
             for watched in scope.of(*kind) {
-                watches.spawn(follow(client.clone(), watched, sender.clone()));
+                watches.spawn(follow(client.clone(), watched, Arc::clone(&definition), sender.clone()));
             }
             watches.spawn(hand_on(told, Arc::clone(&readers)));
         }
@@ -94,22 +96,28 @@ fn lock(readers: &Readers) -> std::sync::MutexGuard<'_, HashMap<Id, watch::Sende
     readers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells the readers what a watch says. After a list every object may be another one.
+/// Tells the readers what watches say of one kind. After a list every object that it covers may be another one, so what changes
+/// meanwhile is read then. A list that fails is never told in full: it keeps none waiting that it does not cover.
 async fn hand_on(mut told: UnboundedReceiver<Change>, readers: Readers) {
-    let mut listing = HashSet::new();
+    let mut listing: HashSet<Watched> = HashSet::new();
     while let Some(change) = told.recv().await {
         match change {
             Change::Listing(watched) => _ = listing.insert(watched),
             Change::Listed(watched) => {
                 listing.remove(&watched);
-                lock(&readers).values().for_each(|reader| reader.send_replace(()));
+                let readers = lock(&readers);
+                let covered = readers.iter().filter(|(id, _)| watched.covers(id));
+                covered.for_each(|(_, reader)| reader.send_replace(()));
             }
-            Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id) if listing.is_empty() => {
+            Change::Set(id, _) | Change::Malformed(id, _) | Change::Gone(id) => {
+                if listing.iter().any(|watched| watched.covers(&id)) {
+                    continue;
+                }
                 if let Some(reader) = lock(&readers).get(&id) {
                     reader.send_replace(());
                 }
             }
-            _ => {}
+            Change::Absent(_) => {}
         }
     }
 }
@@ -161,3 +169,6 @@ async fn read(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub struct Report {
     pub versions: Option<Value>,
     /// Splits: how many replicas there are, and serve it.
     pub replicas: Option<Value>,
-    /// It is another controller's, so that nothing of ours is to be said of it.
+    /// It is certainly another controller's, so that what was said of it is taken back.
     pub foreign: bool,
 }
 
@@ -41,13 +41,6 @@ pub struct Condition {
     pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
-}
-
-impl Report {
-    /// Nothing, of an object that is another controller's.
-    pub fn foreign() -> Self {
-        Self { foreign: true, ..Self::default() }
-    }
 }
 
 impl Condition {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use kube::api::Api;
@@ -14,9 +15,10 @@ use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::definition::Definition;
 use super::index::Change;
 use super::object::{Body, Id, Object, ObjectKind, Told, Watched};
-use super::trouble::{NOT_INSTALLED, Trouble};
+use super::trouble::Trouble;
 
 /// How long a watch is followed before the server ends it, seconds: it is then begun anew, where a half-open connection
 /// would otherwise look like a cluster in which nothing happens.
@@ -52,20 +54,27 @@ impl Scope {
 /// Follows every kind of object for as long as the channel has a reader, but for those that are read [by
 /// name](ObjectKind::by_name).
 pub fn watch(client: &Client, scope: &Scope, changes: &UnboundedSender<Change>) {
-    for watched in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()).flat_map(|kind| scope.of(*kind)) {
-        tokio::spawn(follow(client.clone(), watched, changes.clone()));
+    for kind in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()) {
+        let definition = Arc::new(Definition::default());
+        for watched in scope.of(*kind) {
+            tokio::spawn(follow(client.clone(), watched, Arc::clone(&definition), changes.clone()));
+        }
     }
 }
 
-/// Follows objects of a kind in the first version of its API that the server has.
-pub async fn follow(client: Client, watched: Watched, changes: UnboundedSender<Change>) {
+/// Follows objects of a kind in the first version of its API that the server has. `definition`: that of the kind.
+pub async fn follow(client: Client, watched: Watched, definition: Arc<Definition>, changes: UnboundedSender<Change>) {
     let kind = watched.kind;
+    let mut finding = definition.finding();
     let mut trouble = Trouble::new(kind, "list, watch").within(watched.namespace.clone());
     for version in kind.versions().iter().cycle() {
         let resource = kind.resource_in(version);
+        if Some(version) == kind.versions().first() {
+            finding.ask();
+        }
         let mut ended = Ended::Forgotten;
         while matches!(ended, Ended::Forgotten) {
-            ended = follow_in(client.clone(), (&watched, &resource), &changes, &mut trouble).await;
+            ended = follow_in(client.clone(), (&watched, &resource), &definition, &changes, &mut trouble).await;
         }
         match ended {
             Ended::NoListener => return,
@@ -74,7 +83,7 @@ pub async fn follow(client: Client, watched: Watched, changes: UnboundedSender<C
                 if changes.send(Change::Absent(watched.clone())).is_err() {
                     return;
                 }
-                tokio::time::sleep(NOT_INSTALLED).await;
+                finding.wait().await;
             }
             Ended::NotInstalled | Ended::Forgotten => {}
         }
@@ -84,6 +93,7 @@ pub async fn follow(client: Client, watched: Watched, changes: UnboundedSender<C
 async fn follow_in(
     client: Client,
     (watched, resource): (&Watched, &ApiResource),
+    definition: &Definition,
     changes: &UnboundedSender<Change>,
     trouble: &mut Trouble,
 ) -> Ended {
@@ -95,10 +105,11 @@ async fn follow_in(
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))
         };
-        let follower = Follower { watched, convert, changes, trouble };
+        let follower = Follower { watched, definition, convert, changes, trouble };
         follower.run(watcher::watcher(api(client, namespace, resource), config)).await
     } else {
-        let follower = Follower { watched, convert: |object| Object::new(kind, object), changes, trouble };
+        let convert = |object| Object::new(kind, object);
+        let follower = Follower { watched, definition, convert, changes, trouble };
         follower.run(watcher::watcher(api(client, namespace, resource), config)).await
     }
 }
@@ -127,6 +138,7 @@ where
 /// Follows one kind.
 struct Follower<'a, C> {
     watched: &'a Watched,
+    definition: &'a Definition,
     convert: C,
     changes: &'a UnboundedSender<Change>,
     trouble: &'a mut Trouble,
@@ -176,7 +188,10 @@ impl<C> Follower<'_, C> {
     {
         let change = match event {
             Event::Init => Change::Listing(self.watched.clone()),
-            Event::InitDone => Change::Listed(self.watched.clone()),
+            Event::InitDone => {
+                self.definition.found();
+                Change::Listed(self.watched.clone())
+            }
             Event::InitApply(object) | Event::Apply(object) => match (self.convert)(object) {
                 Ok((id, object)) => Change::Set(id, object),
                 Err((id, message)) => Change::Malformed(id, message),
@@ -199,3 +214,6 @@ fn status(error: &watcher::Error) -> Option<&Status> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! GatewayClasses: those that name this controller are accepted.
 
+use serde_json::Value;
+
 use super::CONTROLLER;
 use super::wire::ClassSpec;
 use crate::source::kubernetes::index::{Reader, Translation};
@@ -24,6 +26,23 @@ pub fn translate(_reader: &Reader<'_>, _id: &Id, object: &Object) -> Translation
 
 /// Whether a class is ours.
 pub fn is_ours(reader: &Reader<'_>, name: &str) -> bool {
-    let class = reader.object(&Id::new(ObjectKind::GatewayClass, "", name));
-    class.and_then(|class| class.spec::<ClassSpec>().ok()).is_some_and(|spec| spec.controller_name == CONTROLLER)
+    controller(reader.object(&id(name))).is_some_and(|controller| controller == CONTROLLER)
+}
+
+/// Whether a Gateway is of a class that is there and another controller's. One of a class that is not there may be ours again when
+/// the class is: what was written on it, and its address, stay. `find`: an object, if it is there.
+pub fn is_of_another<'o>(gateway: &Object, find: impl FnOnce(&Id) -> Option<&'o Object>) -> bool {
+    // The rest of the spec need not be understood.
+    let Ok(spec) = gateway.spec::<Value>() else { return false };
+    let class = id(spec["gatewayClassName"].as_str().unwrap_or_default());
+    controller(find(&class)).is_some_and(|controller| controller != CONTROLLER)
+}
+
+fn id(name: &str) -> Id {
+    Id::new(ObjectKind::GatewayClass, "", name)
+}
+
+/// The controller that a class asks for, if it is there and can be understood.
+fn controller(class: Option<&Object>) -> Option<String> {
+    Some(class?.spec::<ClassSpec>().ok()?.controller_name)
 }

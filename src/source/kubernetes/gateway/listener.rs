@@ -46,8 +46,8 @@ pub fn spec(reader: &Reader<'_>, object: &Object) -> Option<GatewaySpec> {
 /// What a Gateway means; nothing if its class is not ours.
 pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     let Some(spec) = spec(reader, object) else {
-        let foreign = || Translation { report: Report::foreign(), ..Translation::default() };
-        return malformed(reader, object).map_or_else(foreign, refused);
+        let foreign = class::is_of_another(object, |class| reader.object(class));
+        return malformed(reader, object).map_or_else(|| Translation::not_ours(foreign), refused);
     };
     if let Some(refusal) = refusal(&spec) {
         return refused(refusal);

@@ -1,5 +1,6 @@
 mod addresses;
 mod backends;
+mod classes;
 mod controllers;
 mod filters;
 mod frontends;

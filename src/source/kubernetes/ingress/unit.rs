@@ -18,9 +18,9 @@ use crate::source::kubernetes::{gateway, smi, split};
 
 /// What an Ingress means; nothing if its class is not ours.
 pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
-    let own = match view(reader, id, object) {
-        Ok(Some(view)) => view,
-        Ok(None) => return Translation { report: Report::foreign(), ..Translation::default() },
+    let own = match view(id, object) {
+        Ok(view) if is_ours(reader, &view) => view,
+        Ok(view) => return Translation::not_ours(is_of_another(reader, &view)),
         Err(message) => {
             let notes = vec![Note { warning: true, reason: "Malformed", message }];
             return Translation { report: Report { notes, ..Report::default() }, ..Translation::default() };
@@ -69,7 +69,7 @@ fn sharing(reader: &Reader<'_>, host: &Arc<str>, found: &mut BTreeMap<(i64, Id),
     let mut renamed = Vec::new();
     for (other, object) in reader.ingresses_for(host) {
         if let Entry::Vacant(place) = found.entry((object.created, other.clone())) {
-            let Ok(Some(view)) = view(reader, other, object) else { continue };
+            let Some(view) = view(other, object).ok().filter(|view| is_ours(reader, view)) else { continue };
             place.insert(Arc::new(view));
         }
         if Hosts::has_others(object) {
@@ -79,22 +79,42 @@ fn sharing(reader: &Reader<'_>, host: &Arc<str>, found: &mut BTreeMap<(i64, Id),
     renamed
 }
 
-/// An Ingress as it is planned with; none if its class is not ours.
-fn view(reader: &Reader<'_>, id: &Id, object: &Object) -> Result<Option<IngressView>, String> {
+/// An Ingress as it is planned with.
+fn view(id: &Id, object: &Object) -> Result<IngressView, String> {
     let spec: k8s_openapi::api::networking::v1::IngressSpec =
         object.spec().map_err(|error| format!("the spec cannot be understood: {error}"))?;
     let annotations: BTreeMap<String, String> =
         object.annotations().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-    let view = IngressView {
+    Ok(IngressView {
         namespace: Arc::clone(&id.namespace),
         name: Arc::clone(&id.name),
         created: object.created,
         uid: (*object.uid).into(),
         spec,
         annotations,
-    };
-    let ours = class::is_ours(view.class(), &reader.options.classes, || classes(reader));
-    Ok(ours.then_some(view))
+    })
+}
+
+fn is_ours(reader: &Reader<'_>, view: &IngressView) -> bool {
+    class::is_ours(view.class(), &reader.options.classes, || {
+        let ours = reader.of(ObjectKind::IngressClass, None).filter(|(_, class)| is_for_us(class) == Some(true));
+        ours.map(|(id, class)| Class { name: id.name.to_string(), is_default: is_default(class) })
+    })
+}
+
+/// Whether an Ingress that is not ours is certainly another controller's: its class is there, or, where it names none, a default
+/// class is, or one of ours that is not the default. One of a class that is not there may be ours again when the class is: what
+/// was written on it stays.
+fn is_of_another(reader: &Reader<'_>, view: &IngressView) -> bool {
+    match view.class() {
+        Some(name) => {
+            let class = reader.object(&Id::new(ObjectKind::IngressClass, "", name));
+            class.and_then(is_for_us) == Some(false)
+        }
+        None => reader
+            .of(ObjectKind::IngressClass, None)
+            .any(|(_, class)| is_for_us(class).is_some_and(|is_for_us| is_for_us || is_default(class))),
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -103,15 +123,13 @@ struct ClassSpec {
     controller: String,
 }
 
-/// The IngressClasses that ask for this controller.
-fn classes(reader: &Reader<'_>) -> Vec<Class> {
-    let names_us = |object: &Object| object.spec::<ClassSpec>().is_ok_and(|spec| spec.controller == class::CONTROLLER);
-    let ours = reader.of(ObjectKind::IngressClass, None).filter(|(_, object)| names_us(object));
-    let class = |(id, object): (&Id, &Object)| Class {
-        name: id.name.to_string(),
-        is_default: object.annotations().any(|annotation| annotation == (class::DEFAULT, "true")),
-    };
-    ours.map(class).collect()
+/// Whether an IngressClass asks for this controller; none: it cannot be understood.
+fn is_for_us(class: &Object) -> Option<bool> {
+    class.spec::<ClassSpec>().ok().map(|spec| spec.controller == class::CONTROLLER)
+}
+
+fn is_default(class: &Object) -> bool {
+    class.annotations().any(|annotation| annotation == (class::DEFAULT, "true"))
 }
 
 fn certificate(reader: &Reader<'_>, id: &Id, tls: &TlsHosts, notes: &mut Vec<Note>) -> Option<Certificate> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::core::{ApiResource, GroupVersionKind};
 
 use super::super::smi;
-use super::SCALE_DOWN_DEADLINE;
+use super::{Id, SCALE_DOWN_DEADLINE};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = ($group:literal, $version:literal, $kind:literal, $plural:literal),)*) => {
@@ -153,6 +153,13 @@ pub struct Watched {
     pub kind: ObjectKind,
     /// The namespace; none: all of them.
     pub namespace: Option<Arc<str>>,
+}
+
+impl Watched {
+    /// Whether an object is one of them.
+    pub fn covers(&self, id: &Id) -> bool {
+        self.kind == id.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == id.namespace)
+    }
 }
 
 impl From<ObjectKind> for Watched {

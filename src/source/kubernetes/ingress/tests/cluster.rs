@@ -1,5 +1,6 @@
 //! Ingresses in a cluster: which of them are looked at together is the index's to find.
 
+mod classes;
 mod handover;
 mod headers;
 mod hosts;
