@@ -170,6 +170,18 @@ pub struct Match {
     pub headers: Vec<HeaderMatch>,
     /// Query conditions.
     pub query: Vec<QueryMatch>,
-    /// What the whole path must match, too; it says as much as a header condition.
-    pub also: Option<Box<Pattern>>,
+    /// What a request must be, too. It says nothing of precedence.
+    pub also: Option<Arc<Also>>,
+}
+
+/// Some of the requests that a rule takes. What is for them comes before the rest of the rule, and takes nothing from other rules:
+/// so it has the precedence of the rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Also {
+    /// What the whole path must match.
+    pub path: Option<Pattern>,
+    /// Methods, of which it must have one; empty: any.
+    pub methods: Vec<Method>,
+    /// Header conditions.
+    pub headers: Vec<HeaderMatch>,
 }

@@ -18,7 +18,7 @@ mod weight;
 pub use endpoints::{CheckKind, EndpointPolicy, HashKey, HealthCheck, OutlierOn, Outliers};
 pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, RedirectTo};
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
-pub use matching::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
+pub use matching::{Also, HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use mirror::{Fraction, FractionError, Mirror, MirrorTarget};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{AccessLog, AccessLogFormat, Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use crate::head::RequestHead;
-use crate::model::{HeaderMatch, QueryMatch};
+use crate::model::{Also, HeaderMatch, QueryMatch};
 use crate::snapshot::{Candidate, PathTable, RouteTable};
 
 /// The rule that takes a request.
@@ -75,8 +75,14 @@ fn takes(candidate: &Candidate, head: &RequestHead<'_>) -> bool {
     let Some(conditions) = &candidate.conditions else { return true };
     conditions.method.as_ref().is_none_or(|method| method == head.method)
         && conditions.headers.iter().all(|condition| header_fits(condition, head))
-        && conditions.also.as_ref().is_none_or(|pattern| pattern.is_match(head.path))
+        && conditions.also.as_ref().is_none_or(|also| also_fits(also, head))
         && conditions.query.iter().all(|condition| query_fits(condition, head.query.unwrap_or_default()))
+}
+
+fn also_fits(also: &Also, head: &RequestHead<'_>) -> bool {
+    (also.methods.is_empty() || also.methods.contains(head.method))
+        && also.path.as_ref().is_none_or(|pattern| pattern.is_match(head.path))
+        && also.headers.iter().all(|condition| header_fits(condition, head))
 }
 
 fn header_fits(condition: &HeaderMatch, head: &RequestHead<'_>) -> bool {

@@ -1,4 +1,4 @@
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
@@ -59,6 +59,10 @@ fn with_header(mut condition: Match, name: &'static str, value: ValueMatch) -> M
 fn with_query(mut condition: Match, name: &str, value: ValueMatch) -> Match {
     condition.query.push(QueryMatch { name: name.into(), value });
     condition
+}
+
+fn with_also(condition: Match, also: Also) -> Match {
+    Match { also: Some(Arc::new(also)), ..condition }
 }
 
 fn root() -> Match {
@@ -142,6 +146,16 @@ fn the_earlier_rule_wins_when_nothing_else_decides() {
     assert_eq!(rule(&entries, &Asked::get("h/")), Some(0));
     let swapped = [any(with_header(root(), "x-a", is("1"))), any(with_header(root(), "x-b", is("1")))];
     assert_eq!(rule(&swapped, &Asked::get("h/").header("x-a", "1").header("x-b", "1")), Some(0));
+}
+
+#[test]
+fn what_a_request_must_be_too_says_nothing_of_precedence() {
+    let more = || Also { path: Some(Pattern::whole("/.*").unwrap()), methods: vec![Method::GET], headers: Vec::new() };
+    let entries = [any(root()), any(with_also(root(), more()))];
+    assert_eq!(rule(&entries, &Asked::get("h/")), Some(0));
+    let [all, some] = entries;
+    assert_eq!(rule(&[some.clone(), all], &Asked::get("h/")), Some(0));
+    beats(any(with_query(root(), "q", ValueMatch::Present)), some, &Asked::get("h/?q"));
 }
 
 #[test]
@@ -310,6 +324,21 @@ fn every_condition_must_hold() {
 }
 
 #[test]
+fn all_that_a_request_must_be_too_must_hold() {
+    let header = HeaderMatch { name: HeaderName::from_static("x-a"), value: is("1") };
+    let methods = vec![Method::GET, Method::POST];
+    let also = Also { path: Some(Pattern::whole("/a.").unwrap()), methods, headers: vec![header] };
+    let condition = any(with_also(root(), also));
+    let good = Asked::get("h/ab").header("x-a", "1");
+    assert!(takes(&condition, &good));
+    assert!(takes(&condition, &good.clone().method(Method::POST)));
+    assert!(!takes(&condition, &good.method(Method::PUT)));
+    assert!(!takes(&condition, &Asked::get("h/ab").header("x-a", "2")));
+    assert!(!takes(&condition, &Asked::get("h/abc").header("x-a", "1")));
+    assert!(takes(&any(with_also(root(), Also::default())), &Asked::get("h/")));
+}
+
+#[test]
 fn a_header_is_compared_exactly_by_expression_or_by_presence() {
     let asked = |value: &str| Asked::get("h/").header("x-a", value);
     let condition = |value| any(with_header(root(), "x-a", value));
@@ -424,7 +453,8 @@ fn naive(entry: &Entry, asked: &Asked) -> bool {
         let first = pairs.iter().find(|(name, _)| *name == &*condition.name);
         first.is_some_and(|(_, value)| condition.value.matches(value.as_bytes()))
     });
-    host_fits && path_fits && method_fits && headers_fit && query_fits
+    let also_fits = condition.also.as_ref().is_none_or(|also| also.methods.contains(&asked.method));
+    host_fits && path_fits && method_fits && headers_fit && query_fits && also_fits
 }
 
 const HOSTS: [&str; 6] =
@@ -459,10 +489,12 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let headers = proptest::collection::vec((one_of(&["x-a", "x-b"]), any_value()), 0..3);
     let query = proptest::collection::vec((one_of(&["q", "p"]), any_value()), 0..3);
     let host_name = proptest::option::of(one_of(&HOSTS));
-    (host_name, any_path(), proptest::option::of(any_method()), headers, query).prop_map(
-        |(name, path, method, headers, query)| {
+    let method = || proptest::option::of(any_method());
+    (host_name, any_path(), method(), headers, query, method()).prop_map(
+        |(name, path, method, headers, query, also)| {
             let mut condition = on(path);
             condition.method = method;
+            condition.also = also.map(|method| Arc::new(Also { methods: vec![method], ..Also::default() }));
             for (name, value) in headers {
                 condition = with_header(condition, name, value);
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use http::Method;
 
-use crate::model::{HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch};
+use crate::model::{Also, HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch};
 
 type Map<T> = HashMap<Arc<str>, T, foldhash::fast::FixedState>;
 
@@ -106,7 +106,7 @@ impl Paths {
 /// How much a match says about a request; the greater of two takes it.
 ///
 /// The order of the fields is the order of the criteria in the Gateway API (`HTTPRouteRule.matches`): host, path, method,
-/// number of headers, number of query parameters, then the earlier rule.
+/// number of headers, number of query parameters, then the earlier rule. [`Match::also`] does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MatchSummary {
     /// An exact host beats a wildcard, a longer wildcard a shorter one, any of them none.
@@ -115,7 +115,7 @@ pub struct MatchSummary {
     pub path: (PathRank, u32),
     /// A method beats none.
     pub method: bool,
-    /// Number of header conditions, and of expressions that the path must match, too.
+    /// Number of header conditions.
     pub headers: u32,
     /// Number of query conditions.
     pub query: u32,
@@ -152,7 +152,7 @@ impl MatchSummary {
             host,
             path,
             method: condition.method.is_some(),
-            headers: condition.headers.len() as u32 + u32::from(condition.also.is_some()),
+            headers: condition.headers.len() as u32,
             query: condition.query.len() as u32,
             position: Reverse((position.0 as u32, position.1 as u32)),
         }
@@ -184,8 +184,8 @@ pub struct Conditions {
     pub headers: Box<[HeaderMatch]>,
     /// Query conditions.
     pub query: Box<[QueryMatch]>,
-    /// What the whole path must match, too.
-    pub also: Option<Box<Pattern>>,
+    /// What a request must be, too.
+    pub also: Option<Arc<Also>>,
 }
 
 impl Conditions {

@@ -63,6 +63,8 @@ pub struct Translation {
     pub certificates: Vec<Certificate>,
     /// What its author is to know.
     pub report: Report,
+    /// Its routes come after those of all objects that were made until then, seconds since 1970; none: after those that are older.
+    pub after: Option<i64>,
 }
 
 impl Translation {
@@ -216,10 +218,10 @@ impl Index {
 
     fn translate(&mut self, id: Id) {
         let Some(object) = self.objects.get(&id) else { return self.forget(&id) };
-        let created = object.created;
         let version = (Arc::clone(&object.uid), object.generation);
         let reader = Reader::new(&self.objects, &self.options, &id);
         let made = translate::translate(&reader, &id, object);
+        let place = (made.after.unwrap_or(object.created).max(object.created), made.after.is_some());
         let (reads, named) = reader.into_reads();
         if !self.refer(&id, named) && self.units.number(&id).is_some() {
             // It stays as it was until what it refers to is known.
@@ -236,7 +238,7 @@ impl Index {
             self.count(&made.report, true);
         }
         let claims = claims::of(&made.routes);
-        self.put(Unit { id, reads, claims, made, created, version });
+        self.put(Unit { id, reads, claims, made, place, version });
     }
 
     /// Notes what a unit refers to that is asked for by name; whether all of it was told.
@@ -256,7 +258,7 @@ impl Index {
     fn wait(&mut self, id: &Id, reads: Box<[TopicKey]>) {
         let Some(unit) = self.units.get(id) else { return };
         let (claims, made) = (unit.claims.clone(), unit.made.clone());
-        let unit = Unit { id: id.clone(), reads, claims, made, created: unit.created, version: unit.version.clone() };
+        let unit = Unit { id: id.clone(), reads, claims, made, place: unit.place, version: unit.version.clone() };
         self.put(unit);
     }
 

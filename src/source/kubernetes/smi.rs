@@ -67,39 +67,56 @@ impl Part {
     }
 }
 
-/// How the requests for a Service are divided, if a TrafficSplit says so: the oldest one for it.
-pub fn shares(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Option<Vec<Share>> {
-    let (_, spec) = divider(reader, namespace, service)?;
-    weighted(&spec.backends).ok()
+/// What TrafficSplits say of the requests for a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Division {
+    /// How they are divided, if one says so; else they go to the Service.
+    pub shares: Option<Vec<Share>>,
+    /// Those that are divided otherwise, what the oldest one means first.
+    pub parts: Vec<Part>,
 }
 
-/// The requests for a Service that TrafficSplits with `matches` divide, of the oldest one first.
-pub fn parts(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Vec<Part> {
-    let part = |(_, _, spec): (i64, &Id, Spec)| {
+/// How the requests for a Service are divided.
+pub fn divided(reader: &Reader<'_>, namespace: &Arc<str>, service: &str) -> Division {
+    let mut division = Division::default();
+    for Understood { spec, shares, .. } in of(reader, namespace, service) {
+        if spec.matches.is_empty() {
+            division.shares.get_or_insert(shares);
+            continue;
+        }
         let conditions = groups::conditions(reader, namespace, &spec.matches, &mut Vec::new());
-        let shares = weighted(&spec.backends).ok().filter(|_| !conditions.is_empty())?;
-        Some(Part { conditions, shares })
+        if !conditions.is_empty() {
+            division.parts.push(Part { conditions, shares });
+        }
+    }
+    division
+}
+
+/// A TrafficSplit whose weights are understood; others divide nothing.
+struct Understood<'i> {
+    created: i64,
+    id: &'i Id,
+    spec: Spec,
+    shares: Vec<Share>,
+}
+
+impl Understood<'_> {
+    /// Whether it is meant for all clients, not for some only.
+    fn is_for_all(&self) -> bool {
+        self.spec.matches.is_empty()
+    }
+}
+
+/// The TrafficSplits of a Service that are understood, the oldest first.
+fn of<'i>(reader: &Reader<'i>, namespace: &Arc<str>, service: &str) -> Vec<Understood<'i>> {
+    let understood = |(id, object): (&'i Id, &Object)| {
+        let spec = object.spec::<Spec>().ok().filter(|spec| root(&spec.service) == service)?;
+        let shares = weighted(&spec.backends).ok()?;
+        Some(Understood { created: object.created, id, spec, shares })
     };
-    of(reader, namespace, service)
-        .into_iter()
-        .filter(|(_, _, spec)| !spec.matches.is_empty())
-        .filter_map(part)
-        .collect()
-}
-
-/// The TrafficSplit that divides the requests for a Service. One with `matches` is meant for some clients only.
-fn divider<'i>(reader: &Reader<'i>, namespace: &Arc<str>, service: &str) -> Option<(&'i Id, Spec)> {
-    let of_all = of(reader, namespace, service).into_iter().find(|(_, _, spec)| spec.matches.is_empty());
-    of_all.map(|(_, id, spec)| (id, spec))
-}
-
-/// The TrafficSplits of a Service, the oldest first.
-fn of<'i>(reader: &Reader<'i>, namespace: &Arc<str>, service: &str) -> Vec<(i64, &'i Id, Spec)> {
-    let splits = reader.of(ObjectKind::TrafficSplit, Some(namespace));
-    let specs = splits.filter_map(|(id, object)| Some((object.created, id, object.spec::<Spec>().ok()?)));
-    let mut specs: Vec<_> = specs.filter(|(_, _, spec)| root(&spec.service) == service).collect();
-    specs.sort_by_key(|(age, id, _)| (*age, *id));
-    specs
+    let mut all: Vec<_> = reader.of(ObjectKind::TrafficSplit, Some(namespace)).filter_map(understood).collect();
+    all.sort_by_key(|split| (split.created, split.id));
+    all
 }
 
 /// What a TrafficSplit means.
@@ -113,36 +130,44 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         Err(message) => return only(Note { warning: true, reason: "Invalid", message }),
     };
     let service: Arc<str> = root(&spec.service).into();
-    let divider = divider(reader, &id.namespace, &service).map(|(divider, _)| divider);
+    let all = of(reader, &id.namespace, &service);
+    let divider = all.iter().find(|split| split.is_for_all()).map(|split| split.id);
     if let Some(older) = divider.filter(|divider| spec.matches.is_empty() && *divider != id) {
         let message =
             format!("{older} is older and divides Service {service}: this has no effect; remove one of the two");
         return only(Note { warning: true, reason: "Shadowed", message });
     }
+    let for_all = spec.matches.is_empty();
     let mut notes = Vec::new();
-    let rules = match spec.matches.is_empty() {
-        true => vec![rule(reader, id, vec![Match::everything()], (&service, &shares), &mut notes)],
-        false => {
-            let first = of(reader, &id.namespace, &service).first().is_some_and(|(_, first, _)| *first == id);
-            // Somebody has to take what nobody divides.
-            let rest =
-                (divider.is_none() && first).then(|| Share { service: Arc::clone(&service), weight: Weight::ONE });
-            let matches = matches(reader, id, &spec, &mut notes);
-            let divided = (!matches.is_empty()).then(|| rule(reader, id, matches, (&service, &shares), &mut notes));
-            let rest = rest.map(|rest| rule(reader, id, vec![Match::everything()], (&service, &[rest]), &mut notes));
-            divided.into_iter().chain(rest).collect()
-        }
-    };
-    let namespace = &id.namespace;
-    let names = ["", ".svc", ".svc.cluster.local"].map(|suffix| format!("{service}.{namespace}{suffix}"));
-    let hosts: Vec<HostPattern> = names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
-    let key = RouteKey { namespace: Arc::clone(namespace), kind: Kind::TrafficSplit, name: Arc::clone(&id.name) };
-    let attachments = vec![Attachment { listeners: None, hosts }];
-    let mut routes = vec![Route { key, part: 0, attachments, rules }];
-    routes.retain(|route| !route.rules.is_empty());
+    let mut rules = Vec::new();
+    if !for_all {
+        let matches = matches(reader, id, &spec, &mut notes);
+        let some = (!matches.is_empty()).then(|| rule(reader, id, matches, (&service, &shares), &mut notes));
+        rules.extend(some);
+    }
+    // Somebody has to take what nobody divides: the last one, since it comes after what the others mean.
+    let rest = divider.is_none() && all.last().is_some_and(|last| last.id == id);
+    let undivided = || vec![Share { service: Arc::clone(&service), weight: Weight::ONE }];
+    if let Some(shares) = if for_all { Some(shares) } else { rest.then(undivided) } {
+        rules.push(rule(reader, id, vec![Match::everything()], (&service, &shares), &mut notes));
+    }
+    let mut routes = route(id, &service, rules);
     split::apply_policies(reader, id, &mut routes, &mut notes);
+    // What is for all comes after what is for some.
+    let after = all.iter().rfind(|split| for_all && !split.is_for_all()).map(|split| split.created);
     let report = Report { notes, ..Report::default() };
-    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
+    Translation { routes: routes.into_iter().map(Arc::new).collect(), report, after, ..Translation::default() }
+}
+
+/// The route for the names that a Service has in the cluster; none without rules.
+fn route(id: &Id, service: &str, rules: Vec<Rule>) -> Vec<Route> {
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let names = ["", ".svc", ".svc.cluster.local"].map(|suffix| format!("{service}.{}{suffix}", id.namespace));
+    let hosts = names.iter().filter_map(|name| HostPattern::parse(name).ok()).collect();
+    let key = RouteKey { namespace: Arc::clone(&id.namespace), kind: Kind::TrafficSplit, name: Arc::clone(&id.name) };
+    vec![Route { key, part: 0, attachments: vec![Attachment { listeners: None, hosts }], rules }]
 }
 
 /// The requests that `matches` mean; what of them leads nowhere is told.

@@ -12,9 +12,21 @@ use crate::source::kubernetes::object::{Id, ObjectKind};
 use crate::source::kubernetes::report::Condition;
 use crate::source::kubernetes::{smi, split};
 
+/// What TrafficSplits say of the requests that a rule sends to its only backend, a Service of the route's namespace.
+pub fn divided(reader: &Reader<'_>, route: &Id, wire: &[BackendRef]) -> smi::Division {
+    let of = |only: &BackendRef| smi::divided(reader, &route.namespace, &only.name);
+    own(route, wire).map(of).unwrap_or_default()
+}
+
 /// The versions of a rule; what leads nowhere keeps its share, and `trouble` says why.
-pub fn versions(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &mut Vec<Condition>) -> Vec<Version> {
-    let divided = divided(reader, route, wire);
+pub fn versions(
+    reader: &Reader<'_>,
+    route: &Id,
+    (wire, division): (&[BackendRef], &smi::Division),
+    trouble: &mut Vec<Condition>,
+) -> Vec<Version> {
+    let shares = own(route, wire).zip(division.shares.as_deref());
+    let divided = shares.map(|(only, shares)| backends(only, shares));
     each(reader, route, divided.as_deref().unwrap_or(wire), trouble)
 }
 
@@ -42,45 +54,42 @@ fn each(reader: &Reader<'_>, route: &Id, wire: &[BackendRef], trouble: &mut Vec<
     }
 }
 
-/// The only backend of a rule may be a Service that a TrafficSplit divides.
-fn divided(reader: &Reader<'_>, route: &Id, wire: &[BackendRef]) -> Option<Vec<BackendRef>> {
-    let only = own(route, wire)?;
-    Some(backends(only, smi::shares(reader, &route.namespace, &only.name)?))
-}
-
-/// What TrafficSplits say of some requests for the only backend of a rule: rules of their own, before that one.
+/// Rules of their own for the requests that TrafficSplits divide otherwise than the others: before that one.
 pub fn parts(
     reader: &Reader<'_>,
     route: &Id,
-    (wire, rule): (&[BackendRef], &Rule),
+    (wire, division, rule): (&[BackendRef], &smi::Division, &Rule),
     trouble: &mut Vec<Condition>,
 ) -> Vec<Rule> {
-    let Some(only) = own(route, wire).filter(|_| !rule.split.versions.iter().any(|version| version.invalid)) else {
-        return Vec::new();
-    };
-    let part = |part: smi::Part| {
+    let part = |(only, part): (&BackendRef, &smi::Part)| {
         let matches = part.within(&rule.matches);
-        let versions = each(reader, route, &backends(only, part.shares), trouble);
+        let versions = each(reader, route, &backends(only, &part.shares), trouble);
         let split = Arc::new(Split { versions, ..(*rule.split).clone() });
         (!matches.is_empty()).then(|| Rule { matches: shared_matches(matches), split, filters: rule.filters.clone() })
     };
-    smi::parts(reader, &route.namespace, &only.name).into_iter().filter_map(part).collect()
+    let all = own(route, wire).into_iter().flat_map(|only| division.parts.iter().map(move |part| (only, part)));
+    all.filter_map(part).collect()
 }
 
-/// The only backend of a rule, if it is in the route's namespace.
+/// The only backend of a rule, if it is a Service of the route's namespace.
 fn own<'w>(route: &Id, wire: &'w [BackendRef]) -> Option<&'w BackendRef> {
     let [only] = wire else { return None };
-    only.namespace.as_deref().is_none_or(|namespace| *namespace == *route.namespace).then_some(only)
+    let here = only.namespace.as_deref().is_none_or(|namespace| *namespace == *route.namespace);
+    (here && is_service(only)).then_some(only)
 }
 
-fn backends(root: &BackendRef, shares: Vec<smi::Share>) -> Vec<BackendRef> {
-    let backend = |share: smi::Share| BackendRef {
+fn backends(root: &BackendRef, shares: &[smi::Share]) -> Vec<BackendRef> {
+    let backend = |share: &smi::Share| BackendRef {
         name: share.service.to_string(),
-        port: root.port,
         weight: Some(i64::from(share.weight.get())),
-        ..BackendRef::default()
+        ..root.clone()
     };
-    shares.into_iter().map(backend).collect()
+    shares.iter().map(backend).collect()
+}
+
+fn is_service(backend: &BackendRef) -> bool {
+    let (group, kind) = (backend.group.as_deref().unwrap_or_default(), backend.kind.as_deref().unwrap_or("Service"));
+    group.is_empty() && kind == "Service"
 }
 
 fn weight(backend: &BackendRef) -> Weight {
@@ -112,8 +121,8 @@ pub fn mirror_target(reader: &Reader<'_>, route: &Id, wire: &BackendRef, trouble
 
 fn version(reader: &Reader<'_>, route: &Id, backend: &BackendRef) -> Result<Version, Condition> {
     let refused = |reason, message: String| Condition::fails("ResolvedRefs", reason, message);
-    let (group, kind) = (backend.group.as_deref().unwrap_or_default(), backend.kind.as_deref().unwrap_or("Service"));
-    if !group.is_empty() || kind != "Service" {
+    if !is_service(backend) {
+        let kind = backend.kind.as_deref().unwrap_or("Service");
         return Err(refused("InvalidKind", format!("backend {} is a {kind}: only Services are known", backend.name)));
     }
     let namespace: Arc<str> = backend.namespace.as_deref().map_or_else(|| Arc::clone(&route.namespace), Arc::from);

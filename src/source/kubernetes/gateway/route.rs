@@ -17,7 +17,7 @@ use crate::model::{
 use crate::source::kubernetes::index::{Reader, Translation};
 use crate::source::kubernetes::object::{Id, Object, ObjectKind};
 use crate::source::kubernetes::report::{Condition, Parent, Report};
-use crate::source::kubernetes::split;
+use crate::source::kubernetes::{smi, split};
 
 /// What an HTTPRoute means.
 pub fn translate_http(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
@@ -46,18 +46,8 @@ fn translate<M: DeserializeOwned>(
     }
     let mut said = Said::default();
     let rules = spec.rules.iter().enumerate().map(|(index, wire)| {
-        let mut trouble = Vec::new();
-        let mut rule = rule(reader, id, wire, to_match, &mut trouble);
-        let number = index.to_string();
-        match session::sticky(wire.session_persistence.as_ref(), id, wire.name.as_deref().unwrap_or(&number)) {
-            Ok(sticky) => Arc::make_mut(&mut rule.split).sticky = sticky,
-            Err(error) => refuse(&mut rule, &mut trouble, error),
-        }
-        let parts = backend::parts(reader, id, (&wire.backend_refs, &rule), &mut trouble);
-        said.take(wire.name.as_deref(), &rule, trouble);
-        // First, since what they mean may be all.
-        let rules = parts.into_iter().chain([rule]);
-        rules.map(|rule| (wire.name.as_deref(), rule)).collect::<Vec<_>>()
+        let rules = rules(reader, id, (index, wire), to_match, &mut said);
+        rules.into_iter().map(|rule| (wire.name.as_deref(), rule)).collect::<Vec<_>>()
     });
     let (names, rules): (Vec<Option<&str>>, Vec<Rule>) = rules.flatten().unzip();
     let hosts: Vec<HostPattern> = spec.hostnames.iter().filter_map(|host| HostPattern::parse(host).ok()).collect();
@@ -79,6 +69,35 @@ fn translate<M: DeserializeOwned>(
     let mut report = Report { parents: told, ..Report::default() };
     split::apply_named_policies(reader, id, (&mut routes, &names), &mut report.notes);
     Translation { routes: routes.into_iter().map(Arc::new).collect(), report, ..Translation::default() }
+}
+
+/// A rule, after those for requests that TrafficSplits divide otherwise than the rest of it.
+fn rules<M>(
+    reader: &Reader<'_>,
+    id: &Id,
+    (index, wire): (usize, &wire::Rule<M>),
+    to_match: fn(&M) -> Result<Match, String>,
+    said: &mut Said,
+) -> Vec<Rule> {
+    let mut trouble = Vec::new();
+    let division = backend::divided(reader, id, &wire.backend_refs);
+    let (mut rule, mut refused) = rule(reader, id, (wire, &division), to_match, &mut trouble);
+    let number = index.to_string();
+    match session::sticky(wire.session_persistence.as_ref(), id, wire.name.as_deref().unwrap_or(&number)) {
+        Ok(sticky) => Arc::make_mut(&mut rule.split).sticky = sticky,
+        Err(error) => {
+            refuse(&mut rule, &mut trouble, error);
+            refused = true;
+        }
+    }
+    // What is refused is refused to all of its clients.
+    let parts = match refused {
+        true => Vec::new(),
+        false => backend::parts(reader, id, (&wire.backend_refs, &division, &rule), &mut trouble),
+    };
+    said.take(wire.name.as_deref(), &rule, trouble);
+    // First, since what they mean may be all.
+    parts.into_iter().chain([rule]).collect()
 }
 
 /// A rule that is not carried answers 500.
@@ -143,19 +162,24 @@ pub fn accept<'l>(
     (Condition::holds("Accepted", "Accepted", ""), common)
 }
 
+/// A rule as it is written, and whether it is refused.
 fn rule<M>(
     reader: &Reader<'_>,
     id: &Id,
-    wire: &wire::Rule<M>,
+    (wire, division): (&wire::Rule<M>, &smi::Division),
     to_match: fn(&M) -> Result<Match, String>,
     trouble: &mut Vec<Condition>,
-) -> Rule {
-    let mut versions =
-        if redirects(wire) { Vec::new() } else { backend::versions(reader, id, &wire.backend_refs, trouble) };
-    let parts = parts(wire, to_match).unwrap_or_else(|(matches, error)| {
+) -> (Rule, bool) {
+    let mut versions = match redirects(wire) {
+        true => Vec::new(),
+        false => backend::versions(reader, id, (&wire.backend_refs, division), trouble),
+    };
+    let parts = parts(wire, to_match);
+    let refused = parts.is_err();
+    let parts = parts.unwrap_or_else(|(matches, error)| {
         // What cannot be done is not left out: a rule without one of its filters might let through what it is to stop.
         if versions.is_empty() {
-            versions = backend::versions(reader, id, &[], &mut Vec::new());
+            versions = backend::versions(reader, id, (&[], division), &mut Vec::new());
         }
         versions.iter_mut().for_each(|version| version.invalid = true);
         trouble.push(said::unsupported(error));
@@ -163,7 +187,7 @@ fn rule<M>(
     });
     let mirrors = mirror::mirrors(reader, id, &wire.filters, trouble);
     let split = Split { mirrors, ..plain_split(versions, parts.timeouts, parts.retry) };
-    Rule { matches: shared_matches(parts.matches), filters: parts.filters, split: Arc::new(split) }
+    (Rule { matches: shared_matches(parts.matches), filters: parts.filters, split: Arc::new(split) }, refused)
 }
 
 fn redirects<M>(wire: &wire::Rule<M>) -> bool {

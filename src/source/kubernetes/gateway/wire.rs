@@ -240,7 +240,7 @@ pub struct GrpcMethod {
 }
 
 /// `HTTPRouteFilter`, `GRPCRouteFilter`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Filter {
     #[serde(rename = "type")]
@@ -254,7 +254,7 @@ pub struct Filter {
 }
 
 /// `HTTPRequestMirrorFilter`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mirror {
     pub backend_ref: BackendRef,
@@ -263,7 +263,7 @@ pub struct Mirror {
 }
 
 /// `Fraction`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Fraction {
     pub numerator: u32,
@@ -271,7 +271,7 @@ pub struct Fraction {
 }
 
 /// `HTTPHeaderFilter`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct HeaderModifier {
     pub set: Vec<HeaderValue>,
@@ -280,14 +280,14 @@ pub struct HeaderModifier {
 }
 
 /// `HTTPHeader`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct HeaderValue {
     pub name: String,
     pub value: String,
 }
 
 /// `HTTPRequestRedirectFilter`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Redirect {
     pub scheme: Option<String>,
@@ -298,7 +298,7 @@ pub struct Redirect {
 }
 
 /// `HTTPURLRewriteFilter`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Rewrite {
     pub hostname: Option<String>,
@@ -306,7 +306,7 @@ pub struct Rewrite {
 }
 
 /// `HTTPPathModifier`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PathModifier {
     pub replace_full_path: Option<String>,
@@ -314,7 +314,7 @@ pub struct PathModifier {
 }
 
 /// `HTTPCORSFilter`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Cors {
     pub allow_origins: Vec<String>,
@@ -326,7 +326,7 @@ pub struct Cors {
 }
 
 /// `HTTPBackendRef`, `GRPCBackendRef`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackendRef {
     pub group: Option<String>,

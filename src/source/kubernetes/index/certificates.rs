@@ -15,7 +15,7 @@ impl Index {
     /// The process's own TLS listeners serve the certificates of Ingresses, too; if it has none, one is made for them.
     pub(super) fn add_certificates(&self, listeners: &mut Vec<Arc<Listener>>) {
         // In the order of their objects, so that nothing changes when nothing did.
-        let units: BTreeMap<(i64, &Id), &Unit> = self.units.makers().map(|unit| (unit.rank(), unit)).collect();
+        let units: BTreeMap<_, &Unit> = self.units.makers().map(|unit| (unit.rank(), unit)).collect();
         let certificates: Vec<Certificate> = units.values().flat_map(|unit| unit.made.certificates.to_vec()).collect();
         if certificates.is_empty() {
             return;

@@ -25,8 +25,9 @@ pub struct Unit {
     /// What its routes take.
     pub claims: Box<[TopicKey]>,
     pub made: Made,
-    /// When the object was made, seconds since 1970: where its routes stand among all others.
-    pub created: i64,
+    /// Where its routes stand among all others: when the object was made, seconds since 1970, and whether they come after those of
+    /// all that were made then.
+    pub place: (i64, bool),
     /// The object's identity and generation that it was made from: what is said is said of them.
     pub version: (Arc<str>, i64),
 }
@@ -34,8 +35,8 @@ pub struct Unit {
 impl Unit {
     /// Precedence between routes that take the same request: the older object, then the name (Gateway API,
     /// `HTTPRouteRule.matches`).
-    pub fn rank(&self) -> (i64, &Id) {
-        (self.created, &self.id)
+    pub fn rank(&self) -> ((i64, bool), &Id) {
+        (self.place, &self.id)
     }
 }
 
@@ -157,7 +158,7 @@ impl Units {
     /// What was made, in the form in which it is kept; what is as it was before is the same object still, so that all after
     /// can tell by its address.
     pub fn kept(&mut self, made: Translation, before: Option<&Made>) -> Made {
-        let Translation { routes, listeners, certificates, report } = made;
+        let Translation { routes, listeners, certificates, report, .. } = made;
         let mut same_route = |mut route: Arc<Route>| {
             if let Some(known) = before.and_then(|made| made.routes.iter().find(|known| **known == route)) {
                 return Arc::clone(known);

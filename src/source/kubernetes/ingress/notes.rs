@@ -23,6 +23,19 @@ pub fn notes(findings: &[Finding]) -> Vec<Note> {
     kinds.into_iter().filter_map(note).collect()
 }
 
+/// The same with one note for each reason, which says everything once.
+pub fn by_reason(notes: Vec<Note>) -> Vec<Note> {
+    let mut reasons: Vec<(Note, Vec<String>)> = Vec::new();
+    for note in notes {
+        match reasons.iter_mut().find(|(first, _)| first.reason == note.reason) {
+            Some((_, messages)) if messages.contains(&note.message) => {}
+            Some((_, messages)) => messages.push(note.message),
+            None => reasons.push((Note { message: String::new(), ..note }, vec![note.message])),
+        }
+    }
+    reasons.into_iter().map(|(note, messages)| Note { message: messages.join("; "), ..note }).collect()
+}
+
 /// Each message once, after the names of all annotations that it is about; none without findings.
 fn text<'f>(findings: impl Iterator<Item = &'f Finding>) -> Option<String> {
     let mut parts: Vec<(Vec<&str>, &str)> = Vec::new();

@@ -32,13 +32,13 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
     let mut notes = super::notes::notes(&made.findings);
     let certificates = made.tls.iter().filter_map(|tls| certificate(reader, id, tls, &mut notes)).collect();
     let mut routes = made.routes;
-    let explicit =
-        object.annotations().any(|(key, _)| key == format!("{}/backend-protocol", reader.options.annotation_prefix));
+    let explicit = plan.settings[at].traffic.protocol.is_some();
     for route in &mut routes {
         divide(reader, route, explicit, &mut notes);
     }
     split::apply_policies(reader, id, &mut routes, &mut notes);
     let addresses = reader.service(&reader.options.namespace, &reader.options.service).map(gateway::addresses);
+    let notes = super::notes::by_reason(notes);
     let report = Report { notes, addresses: addresses.unwrap_or_default(), ..Report::default() };
     Translation { routes: routes.into_iter().map(Arc::new).collect(), certificates, report, ..Translation::default() }
 }
@@ -157,14 +157,15 @@ fn divide(reader: &Reader<'_>, route: &mut Route, explicit: bool, notes: &mut Ve
         let mut divided = |shares: &[smi::Share]| -> Vec<Version> {
             shares.iter().map(|share| share_of(reader, &only, (&origin, share), explicit, notes)).collect()
         };
-        for part in smi::parts(reader, &origin.namespace, &origin.service) {
+        let division = smi::divided(reader, &origin.namespace, &origin.service);
+        for part in &division.parts {
             let split = Arc::new(Split { versions: divided(&part.shares), ..(*rule.split).clone() });
             let matches = shared_matches(part.within(&rule.matches));
             let rule = Rule { matches, filters: rule.filters.clone(), split };
             route.rules.extend(Some(rule).filter(|rule| !rule.matches.is_empty()));
         }
-        if let Some(shares) = smi::shares(reader, &origin.namespace, &origin.service) {
-            Arc::make_mut(&mut rule.split).versions = divided(&shares);
+        if let Some(shares) = &division.shares {
+            Arc::make_mut(&mut rule.split).versions = divided(shares);
         }
         route.rules.push(rule);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderName, Method};
 use serde::Deserialize;
 
-use crate::model::{HeaderMatch, Match, Pattern, ValueMatch};
+use crate::model::{Also, HeaderMatch, Match, Pattern, ValueMatch};
 use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, ObjectKind};
 
@@ -42,14 +42,9 @@ enum Headers {
     Each(Vec<BTreeMap<String, String>>),
 }
 
-/// Requests: all conditions must hold.
+/// Requests: all of it must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    path: Option<Box<Pattern>>,
-    /// Empty: any.
-    methods: Vec<Method>,
-    headers: Vec<HeaderMatch>,
-}
+pub struct Condition(Arc<Also>);
 
 /// The requests that a TrafficSplit's `matches` mean, each of them on its own; `trouble` has what of them leads nowhere.
 pub fn conditions(
@@ -103,28 +98,20 @@ fn condition(wire: &Wire) -> Result<Condition, String> {
         Ok(HeaderMatch { name, value: ValueMatch::Regex(whole(value)?) })
     };
     let path = wire.path_regex.as_deref().filter(|text| !matches!(*text, "" | ".*" | "/.*"));
-    Ok(Condition {
-        path: path.map(whole).transpose()?.map(Box::new),
+    Ok(Condition(Arc::new(Also {
+        path: path.map(whole).transpose()?,
         methods: if any { Vec::new() } else { wire.methods.iter().map(method).collect::<Result<_, String>>()? },
         headers: pairs.into_iter().map(header).collect::<Result<_, String>>()?,
-    })
+    })))
 }
 
 impl Condition {
-    /// The requests of `known` that this means, too: one match for each method.
-    pub fn within(&self, known: &Match) -> Vec<Match> {
-        let methods: Vec<Option<Method>> = match (&known.method, &self.methods[..]) {
-            (known, []) => vec![known.clone()],
-            (None, methods) => methods.iter().cloned().map(Some).collect(),
-            (Some(known), methods) => methods.iter().filter(|method| *method == known).cloned().map(Some).collect(),
-        };
-        let with = |method| Match {
-            method,
-            headers: [&known.headers[..], &self.headers[..]].concat(),
-            also: self.path.clone().or_else(|| known.also.clone()),
-            ..known.clone()
-        };
-        methods.into_iter().map(with).collect()
+    /// The requests of `known`, a condition of a rule, that this means, too; none if there are none.
+    pub fn within(&self, known: &Match) -> Option<Match> {
+        let Self(also) = self;
+        let never =
+            known.method.as_ref().is_some_and(|method| !also.methods.is_empty() && !also.methods.contains(method));
+        (!never).then(|| Match { also: Some(Arc::clone(also)), ..known.clone() })
     }
 }
 

@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::source::kubernetes::tests::objects::{Made, object, service, slice};
+use crate::source::kubernetes::tests::objects::{
+    Made, class, gateway, gateway_service, http_listener, http_route, object, refs, service, slice,
+};
 use crate::source::kubernetes::tests::world::{World, shared};
 use crate::testing::Asked;
 
@@ -68,6 +70,9 @@ fn a_group_that_is_made_later_or_goes_is_followed() {
     assert_eq!(world.ask(&insider(HOST)), "web");
     world.set(&group);
     assert_eq!(world.ask(&insider(HOST)), "canary");
+    world.set(&testers(json!([{"name": "outsiders", "headers": {"x-user": "outsider"}}])));
+    assert_eq!(world.ask(&insider(HOST)), "web");
+    assert_eq!(world.ask(&Asked::get(HOST).header("x-user", "outsider")), "canary");
     world.remove(&group);
     assert_eq!(world.ask(&insider(HOST)), "web");
 }
@@ -81,20 +86,84 @@ fn beside_a_split_for_all_one_for_some_clients_comes_first_for_them() {
     assert_eq!(world.ask(&insider(HOST)), "canary");
 }
 
+/// A Gateway with these routes, beside the Services and `others`.
+fn behind_a_gateway(others: &[Made], routes: &[Made]) -> World {
+    let gateway = [class("weir"), gateway("gw", json!([http_listener()])), gateway_service("gw", &[(80, 20_080)])];
+    world(&[others.to_vec(), routes.to_vec(), gateway.to_vec()].concat()).at_port(80)
+}
+
+/// A rule for `/api`, on one more condition.
+fn api_rule(more: Value, backend: &str) -> Value {
+    let mut condition = json!({"path": {"type": "PathPrefix", "value": "/api"}});
+    condition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"matches": [condition], "backendRefs": refs(&[(backend, 1)])})
+}
+
+fn post(target: &str) -> Asked {
+    Asked::get(target).method(http::Method::POST)
+}
+
+#[test]
+fn a_split_for_all_that_is_older_leaves_some_clients_to_another() {
+    let group = testers(json!([{"name": "all", "pathRegex": "/api.*"}, {"headers": {"x-user": "insider"}}]));
+    let (all, some) = (traffic_split("all", 0), for_testers("z-ab"));
+    let names = |world: &mut World| [HOST.to_owned(), format!("{HOST}/api")].map(|target| world.get(&target));
+    // As old as one another, or younger.
+    for some in [some.clone(), some.made_after(5)] {
+        let mut world = world(&[some.clone(), all.clone(), group.clone()]);
+        assert_eq!(names(&mut world), ["stable", "canary"]);
+        assert_eq!(world.ask(&insider(HOST)), "canary");
+        world.remove(&some);
+        assert_eq!(names(&mut world), ["stable", "stable"]);
+        world.set(&some);
+        assert_eq!(names(&mut world), ["stable", "canary"]);
+    }
+}
+
+#[test]
+fn of_two_splits_that_mean_the_same_request_the_older_divides_it_whoever_says_more() {
+    let group = testers(json!([{"headers": {"x-user": "insider"}}]));
+    let spec = json!({"matches": [{"methods": ["POST"], "headers": {"x-user": "insider", "x-more": "yes"}}]});
+    let more = object(ObjectKind::HttpRouteGroup, "more", json!({ "spec": spec }));
+    let young = for_testers("a-young").made_after(5).with("/spec/matches/0/name", "more".into());
+    let young = young.with("/spec/backends", json!([{"service": "stable", "weight": 1}]));
+    let route = http_route("shop", &[], json!([api_rule(json!({}), "web")]));
+    let asked = |host: &str| post(&format!("{host}/api")).header("x-user", "insider").header("x-more", "yes");
+    let mut world = behind_a_gateway(&[for_testers("z-old"), young, group.clone(), more], &[route]);
+    for (port, host) in [(Some(80), "x.example"), (None, HOST)] {
+        world.listen(port);
+        world.set(&group);
+        assert_eq!(world.ask(&asked(host)), "canary");
+        assert_eq!(world.get(&format!("{host}/api")), "web");
+        world.remove(&group);
+        assert_eq!(world.ask(&asked(host)), "stable");
+    }
+}
+
+#[test]
+fn a_split_whose_weights_are_no_numbers_divides_nothing_and_stands_before_nobody() {
+    let group = testers(json!([{"headers": {"x-user": "insider"}}]));
+    let bad = |made: Made| made.with("/spec/backends/0/weight", "many".into());
+    let some = for_testers("ab").made_after(5);
+    let broken = [bad(traffic_split("bad-all", 0)), bad(for_testers("bad"))];
+    let mut world = world(&[broken.to_vec(), vec![some, group]].concat());
+    assert_eq!(world.get(HOST), "web");
+    assert_eq!(world.ask(&insider(HOST)), "canary");
+    let all = traffic_split("all", 0).made_after(5);
+    world.set(&all);
+    assert_eq!(world.get(HOST), "stable");
+    assert_eq!(told(&mut world, &all), []);
+    assert_eq!(told(&mut world, &broken[0])[0].0, "Invalid");
+}
+
 #[test]
 fn routes_to_the_service_are_divided_in_the_same_way_within_their_own_matches() {
-    use crate::source::kubernetes::tests::objects::{class, gateway, gateway_service, http_listener, http_route};
     let group = testers(json!([
         {"name": "writes", "methods": ["POST", "PUT"], "pathRegex": "/api/v2.*"},
         {"name": "insiders", "headers": {"x-user": "insider"}},
     ]));
-    let backends = json!([{"name": "web", "port": 80}]);
-    let api = json!({"matches": [{"path": {"type": "PathPrefix", "value": "/api"}}], "backendRefs": backends});
-    let other = json!({"backendRefs": [{"name": "stable", "port": 80}]});
-    let gateway = [class("weir"), gateway("gw", json!([http_listener()])), gateway_service("gw", &[(80, 20_080)])];
-    let objects = [vec![for_testers("ab"), group, http_route("shop", &[], json!([api, other]))], gateway.to_vec()];
-    let mut world = world(&objects.concat()).at_port(80);
-    let post = |target: &str| Asked::get(target).method(http::Method::POST);
+    let route = http_route("shop", &[], json!([api_rule(json!({}), "web"), {"backendRefs": refs(&[("stable", 1)])}]));
+    let mut world = behind_a_gateway(&[for_testers("ab"), group], &[route]);
     assert_eq!(world.get("x.example/api/v2/a"), "web");
     assert_eq!(world.ask(&post("x.example/api/v2/a")), "canary");
     assert_eq!(world.ask(&post("x.example/api/v1")), "web");
@@ -104,17 +173,148 @@ fn routes_to_the_service_are_divided_in_the_same_way_within_their_own_matches() 
 }
 
 #[test]
+fn what_another_rule_takes_is_not_divided() {
+    let group = testers(json!([{"name": "writes", "methods": ["POST"], "pathRegex": "/api.*"}]));
+    let of_insiders = json!({"headers": [{"name": "x-user", "value": "insider"}]});
+    let rules = json!([api_rule(json!({}), "web"), api_rule(of_insiders, "stable")]);
+    let mut world = behind_a_gateway(&[for_testers("ab"), group], &[http_route("shop", &[], rules)]);
+    assert_eq!(world.ask(&post("x.example/api")), "canary");
+    assert_eq!(world.ask(&post("x.example/api").header("x-user", "insider")), "stable");
+}
+
+#[test]
+fn a_younger_route_to_the_service_takes_nothing_from_an_older_one() {
+    let group = testers(json!([{"name": "writes", "methods": ["POST"], "headers": {"x-user": "insider"}}]));
+    let old = http_route("old", &[], json!([api_rule(json!({}), "stable")]));
+    let young = http_route("young", &[], json!([api_rule(json!({}), "web")])).made_after(5);
+    let mut world = behind_a_gateway(&[for_testers("ab"), group], &[old.clone(), young.clone()]);
+    let written = post("x.example/api").header("x-user", "insider");
+    assert_eq!(world.ask(&written), "stable");
+    world.remove(&old);
+    assert_eq!(world.ask(&written), "canary");
+    assert_eq!(world.get("x.example/api"), "web");
+    // A change of the older one alone, of which the table is made in part.
+    world.set(&old);
+    assert_eq!(world.ask(&written), "stable");
+}
+
+#[test]
+fn of_two_routes_that_are_divided_alike_the_younger_is_told() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let old = http_route("old", &[], json!([api_rule(json!({}), "web")]));
+    let young = http_route("young", &[], json!([api_rule(json!({}), "web")])).made_after(5);
+    let mut world = behind_a_gateway(&[for_testers("ab"), group], &[old, young.clone()]);
+    world.model();
+    let said = world.index.take_statements().into_iter().filter_map(|(id, said)| Some((id, said?)));
+    let told: Vec<_> =
+        said.filter(|(_, said)| said.report.notes.iter().any(|note| note.reason == "Shadowed")).collect();
+    assert_eq!(told.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), [young.id()]);
+    assert!(told[0].1.report.notes[0].message.ends_with("path prefix /api; change or remove one of the two"));
+}
+
+#[test]
+fn what_some_clients_get_does_not_depend_on_the_others() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let route = http_route("shop", &[], json!([api_rule(json!({}), "web")]));
+    let nowhere = json!([{"service": "nowhere", "weight": 1}]);
+    let all = traffic_split("all", 0).made_after(5).with("/spec/backends", nowhere);
+    let mut world = behind_a_gateway(&[for_testers("ab"), all, group], std::slice::from_ref(&route));
+    assert_eq!(world.get("x.example/api"), "500");
+    assert_eq!(world.ask(&insider("x.example/api")), "canary");
+    assert_eq!(world.parent(&route, "ResolvedRefs"), "False/BackendNotFound");
+}
+
+#[test]
+fn what_some_clients_get_does_not_depend_on_the_service_that_is_divided() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let route = http_route("shop", &[], json!([api_rule(json!({}), "web")]));
+    let mut world = behind_a_gateway(&[for_testers("ab"), group], &[route]);
+    world.remove(&service("web", &[]));
+    assert_eq!(world.get("x.example/api"), "500");
+    assert_eq!(world.ask(&insider("x.example/api")), "canary");
+}
+
+#[test]
+fn what_a_route_does_for_its_backend_is_done_for_all_that_it_is_divided_between() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let mut rule = api_rule(json!({}), "web");
+    let header = json!({"set": [{"name": "x-from", "value": "route"}]});
+    rule["backendRefs"][0]["filters"] = json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": header}]);
+    let splits = [for_testers("ab"), traffic_split("all", 50).made_after(5), group];
+    let mut world = behind_a_gateway(&splits, &[http_route("shop", &[], json!([rule]))]);
+    let route = world.route("shop");
+    let filters = |rule: &Rule| rule.split.versions.iter().map(|version| version.filters.len()).collect();
+    assert_eq!(route.rules.iter().map(filters).collect::<Vec<Vec<usize>>>(), [[1, 1], [1, 1]]);
+}
+
+#[test]
+fn what_is_no_service_is_not_divided_by_its_name() {
+    let mut rule = api_rule(json!({}), "web");
+    rule["backendRefs"][0]["kind"] = "Bucket".into();
+    let route = http_route("shop", &[], json!([rule]));
+    let mut world = behind_a_gateway(&[traffic_split("all", 50)], std::slice::from_ref(&route));
+    assert_eq!(world.get("x.example/api"), "500");
+    assert_eq!(world.parent(&route, "ResolvedRefs"), "False/InvalidKind");
+}
+
+#[test]
+fn a_rule_that_is_refused_is_refused_to_all() {
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let mut rule = api_rule(json!({}), "web");
+    rule["filters"] = json!([{"type": "Unheard"}]);
+    let mut world = behind_a_gateway(&[for_testers("ab"), group.clone()], &[http_route("shop", &[], json!([rule]))]);
+    assert_eq!(world.ask(&insider("x.example/api")), "500");
+    let mut rule = api_rule(json!({}), "web");
+    rule["sessionPersistence"] = json!({"absoluteTimeout": "soon"});
+    let mut world = behind_a_gateway(&[for_testers("ab"), group], &[http_route("shop", &[], json!([rule]))]);
+    assert_eq!(world.ask(&insider("x.example/api")), "500");
+}
+
+/// An Ingress for paths of `a.example`, all of which lead to `web`.
+fn ingress(paths: &[&str]) -> Made {
+    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
+    let path = |path: &&str| json!({"path": path, "pathType": "Prefix", "backend": backend});
+    let paths = json!({"paths": paths.iter().map(path).collect::<Vec<_>>()});
+    let spec = json!({"ingressClassName": "weir", "rules": [{"host": "a.example", "http": paths}]});
+    object(ObjectKind::Ingress, "web", json!({"spec": spec}))
+}
+
+fn ingress_class() -> Made {
+    object(ObjectKind::IngressClass, "weir", json!({"spec": {"controller": "weir.dev/ingress-controller"}}))
+}
+
+#[test]
 fn an_ingress_to_the_service_is_divided_in_the_same_way() {
     let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
-    let class =
-        object(ObjectKind::IngressClass, "weir", json!({"spec": {"controller": "weir.dev/ingress-controller"}}));
-    let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
-    let paths = json!({"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]});
-    let spec = json!({"ingressClassName": "weir", "rules": [{"host": "a.example", "http": paths}]});
-    let ingress = object(ObjectKind::Ingress, "web", json!({"spec": spec}));
-    let mut world = world(&[for_testers("ab"), group, class, ingress]);
+    let mut world = world(&[for_testers("ab"), group, ingress_class(), ingress(&["/"])]);
     assert_eq!(world.get("a.example/"), "web");
     assert_eq!(world.ask(&insider("a.example/")), "canary");
+}
+
+#[test]
+fn an_ingress_whose_protocol_is_left_to_services_speaks_no_clear_text_to_one_that_asks_for_tls() {
+    let secure = service("canary", &[]).with("/spec/ports/0/appProtocol", "https".into());
+    let ingress = ingress(&["/"]).annotation("nginx.ingress.kubernetes.io/backend-protocol", "AUTO_HTTP");
+    let mut world = world(&[traffic_split("all", 50), secure, ingress_class(), ingress.clone()]);
+    assert_eq!(world.shares("a.example/", 10), shared(&[("stable", 5), ("500", 5)]));
+    let clear = ingress.annotation("nginx.ingress.kubernetes.io/backend-protocol", "HTTP");
+    world.set(&clear);
+    assert_eq!(world.shares("a.example/", 10), shared(&[("stable", 5), ("canary", 5)]), "it says so itself");
+}
+
+#[test]
+fn an_ingress_is_told_of_all_services_at_once() {
+    let asks = |name: &str| service(name, &[]).with("/spec/ports/0/appProtocol", "https".into());
+    let group = testers(json!([{"name": "insiders", "headers": {"x-user": "insider"}}]));
+    let ingress = ingress(&["/", "/a", "/b"]);
+    let splits = [for_testers("ab"), traffic_split("all", 50).made_after(5)];
+    let others = [group, asks("stable"), asks("canary"), ingress_class(), ingress.clone()];
+    let told = told(&mut world(&[splits.to_vec(), others.to_vec()].concat()), &ingress);
+    let of = |name: &str| crate::source::kubernetes::split::unspoken(&format!("Service shop/{name}"), "https");
+    let expected = [of("stable"), of("canary")];
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0, "UnsupportedProtocol");
+    assert!(expected.iter().all(|of| told[0].1.matches(&**of).count() == 1), "{told:?}");
 }
 
 #[test]

@@ -61,6 +61,14 @@ impl World {
         self.listener = format!("gateway/shop/gw/{port}");
     }
 
+    /// From now on requests come in by this port of the Gateway `gw`; none: by the listener of the process.
+    pub fn listen(&mut self, port: Option<u16>) {
+        match port {
+            Some(port) => self.listen_at(port),
+            None => self.listener = "http".to_owned(),
+        }
+    }
+
     /// An object is there, new or changed.
     pub fn set(&mut self, object: &Made) {
         self.index.apply(match object.told() {
