@@ -346,8 +346,11 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let bound = state.fleet.bind(&model.listeners)?;
-        state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
-        let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
+        let applies =
+            |route: &RouteKey, hand: &Hand| configured(&model, route).is_some_and(|weights| weights == hand.configured);
+        let hand = state.hand.iter().filter(|(route, hand)| applies(route, hand));
+        let mut snapshot = compile(&with_hand(&model, hand), &previous, &mut state.interner)?;
+        state.hand.retain(|route, hand| applies(route, hand));
         for version in state.interner.take_forgotten() {
             self.recorder.forget(version);
             state.rescues.forget(version);
@@ -372,6 +375,7 @@ impl Control {
         let gone = state.fleet.listen(&model.listeners, bound);
         state.drains.listeners(gone, &previous, &state.fleet, now);
         state.model = model;
+        state.keep_only(&snapshot);
         look(state, &previous, &snapshot, now);
         for rule in &snapshot.rules[changes.now] {
             let before = before.get(&rule.body.split_id);
@@ -407,6 +411,7 @@ impl Control {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
             self.look_at_loads(state);
             self.tell_rescues(state);
+            self.look_at_stables(state);
         }
         if state.ticks.is_multiple_of(FORGET) {
             self.forget_residents();
@@ -484,6 +489,17 @@ impl Control {
         self.publish(snapshot, &state.fleet);
     }
 
+    /// Where a guard has tripped, the first version may have become ready to take what is diverted, or unable to; to be called
+    /// every second.
+    fn look_at_stables(&self, state: &State) {
+        let snapshot = self.served.load_full();
+        let is_other =
+            |rule: &Rule| rule.body.split.guard.is_some() && diverted(rule, &state.trips) != rule.weights.diverted;
+        if snapshot.rules.iter().any(is_other) {
+            self.redirect(&snapshot, state);
+        }
+    }
+
     fn tell_weights(&self, rule: &Rule) {
         let versions = rule.body.versions.iter().zip(&rule.weights.desired);
         let weights = join(versions.map(|(version, weight)| format!("{}={weight}", version.name)));
@@ -501,10 +517,9 @@ impl Control {
     /// The route that a name means: `name`, or `namespace/name`.
     fn route(&self, snapshot: &Snapshot, name: &str) -> Result<RouteKey, WeightsError> {
         let routes = || snapshot.rules.iter().map(|rule| &rule.body.route);
-        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| {
-            let mut known: Vec<String> = routes().map(RouteKey::to_string).collect();
-            known.dedup();
-            WeightsError::NoSplit { asked: name.to_owned(), known: join(known.into_iter()) }
+        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| WeightsError::NoSplit {
+            asked: name.to_owned(),
+            known: analysis::known_routes(snapshot, name.split_once('/').map_or("", |(namespace, _)| namespace)),
         })
     }
 }
@@ -519,6 +534,17 @@ impl State {
             (None, None) => rule.weights.desired.iter().map(|weight| weight.get()).collect(),
         }
     }
+
+    /// Forgets what was under way in splits that are not served any more.
+    fn keep_only(&mut self, snapshot: &Snapshot) {
+        if self.ramps.is_empty() && self.warming.is_empty() && self.loads.is_empty() {
+            return;
+        }
+        let served: HashSet<SplitId> = snapshot.rules.iter().map(|rule| rule.body.split_id).collect();
+        self.ramps.retain(|split, _| served.contains(split));
+        self.warming.retain(|split, _| served.contains(split));
+        self.loads.retain(|split, _| served.contains(split));
+    }
 }
 
 /// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
@@ -528,14 +554,14 @@ fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
     if rule.weights.source != source {
         rule.weights = Arc::new(Weights { source, ..(*rule.weights).clone() });
     }
-    match before {
+    let from = before.filter(|_| !rule.body.split.ramp.is_zero()).map(|before| held(rule, before));
+    match (before, from) {
         // The same weights: a ramp that is on its way goes on.
-        Some(before) if before.weights.epoch == rule.weights.epoch => {}
-        Some(before)
-            if !rule.body.split.ramp.is_zero() && before.weights.current.len() == rule.weights.current.len() =>
-        {
+        (Some(before), _) if before.weights.epoch == rule.weights.epoch => {}
+        // Where nobody is left who had any weight, there is nobody to come from.
+        (_, Some(from)) if from.iter().any(|weight| *weight > 0) => {
             let now = Instant::now();
-            let ramp = Ramp::new(&before.weights.current, &rule.weights.desired, now, rule.body.split.ramp);
+            let ramp = Ramp::new(&from, &rule.weights.desired, now, rule.body.split.ramp);
             rule.weights = Arc::new(Weights { current: ramp.weights(now), ..(*rule.weights).clone() });
             state.ramps.insert(id, ramp);
         }
@@ -562,11 +588,22 @@ fn retire(rule: &mut Rule, drains: &Drains) {
 }
 
 fn divert(rule: &mut Rule, trips: &Trips) {
-    let stable = rule.weights.desired.first().map_or(0, |weight| weight.get());
-    let diverted = guards::diverted(&rule.body, stable, trips);
+    let diverted = diverted(rule, trips);
     if diverted != rule.weights.diverted {
         rule.weights = Arc::new(Weights { diverted, ..(*rule.weights).clone() });
     }
+}
+
+fn diverted(rule: &Rule, trips: &Trips) -> PerVersion<bool> {
+    let stable = rule.weights.desired.first().map_or(0, |weight| weight.get());
+    guards::diverted(&rule.body, stable, trips)
+}
+
+/// The weights that were in effect, by the names of the versions as they are now.
+fn held(rule: &Rule, before: &Rule) -> PerVersion<u32> {
+    let was = |name: &Arc<str>| before.body.versions.iter().position(|version| version.name == *name);
+    let weight = |name| was(name).and_then(|i| before.weights.current.get(i).copied()).unwrap_or(0);
+    rule.body.versions.iter().map(|version| weight(&version.name)).collect()
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {
