@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Control, EventKind, State, held, settle};
+use super::rules::{held, settle};
+use super::{Control, EventKind, State};
 use crate::endpoint::{Endpoint, SplitId};
 use crate::proxy::{Command, Warming as Order};
 use crate::snapshot::{PerVersion, Rule, Weights};
