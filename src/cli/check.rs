@@ -18,19 +18,19 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.schema {
-        println!("{}", serde_json::to_string_pretty(&file::schema())?);
+        super::say(format_args!("{}\n", serde_json::to_string_pretty(&file::schema())?))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut valid = true;
     for path in &args.files {
         match file::load(path) {
             Ok(loaded) => {
-                loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-                println!("{}: valid", path.display());
+                loaded.warnings.iter().for_each(|warning| super::complain(format_args!("warning: {warning}")));
+                super::say(format_args!("{}: valid\n", path.display()))?;
             }
             Err(diagnostics) => {
                 valid = false;
-                eprintln!("{diagnostics}");
+                super::complain(diagnostics);
             }
         }
     }
