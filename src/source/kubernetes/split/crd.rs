@@ -219,6 +219,8 @@ fn status() -> Value {
                         "draining": number(),
                         "drainReplicas": number(),
                         "drainEndsAt": {"type": "string", "format": "date-time"},
+                        "guard": text(),
+                        "guardReason": text(),
                     },
                 },
             },

@@ -29,7 +29,7 @@ pub fn status(kind: ObjectKind, report: &Report, before: &Value, moment: Moment<
 }
 
 /// Types of conditions that are ours on the objects that we serve.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "Accepted",
     "Programmed",
     "ResolvedRefs",
@@ -38,6 +38,7 @@ const OURS: [&str; 8] = [
     "InsecureFrontendValidationMode",
     "Draining",
     "Drained",
+    "GuardTripped",
 ];
 
 /// The conditions that a list is to have: those of types that are not ours stay as they are, in their places.
