@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::{Control, EventKind, State};
 use crate::endpoint::SplitId;
 use crate::snapshot::{PerVersion, Rule, Weights};
@@ -82,7 +84,7 @@ impl Control {
 /// first; what fits nowhere stays where it was asked for.
 fn hold_down(asked: &[u32], capacities: &[f64], load: f64) -> (PerVersion<u32>, PerVersion<bool>) {
     let total: f64 = asked.iter().map(|weight| f64::from(*weight)).sum();
-    let unchanged = || (asked.into(), PerVersion::all(false, asked.len()));
+    let unchanged = || (asked.into(), smallvec![false; asked.len()]);
     if total == 0.0 || load < 1.0 {
         return unchanged();
     }

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use smallvec::smallvec;
+
 use self::sample::{Samples, Seen};
 use super::trips::{self, Trips};
 use crate::model::{GuardAction, GuardPolicy, RouteKey};
@@ -222,7 +224,7 @@ fn observation<'c>(counts: &Counts, buckets: &'c [u64]) -> Observation<'c> {
 /// Which versions of a rule are to get nothing: tripped, and there is somewhere to go (interface: a guard diverts only to
 /// a ready stable of positive desired weight).
 pub fn diverted(body: &RuleBody, stable_weight: u32, trips: &Trips) -> PerVersion<bool> {
-    let mut diverted = PerVersion::all(false, body.versions.len());
+    let mut diverted: PerVersion<bool> = smallvec![false; body.versions.len()];
     let able = stable_weight > 0 && body.versions.first().is_some_and(|stable| !stable.is_empty());
     let diverts = body.split.guard.as_ref().is_some_and(|policy| policy.action == GuardAction::Divert);
     if able && diverts {

@@ -4,6 +4,7 @@ use super::*;
 use crate::endpoint::VersionId;
 use crate::model::{GuardAction, GuardPolicy, Split};
 use crate::record::{Classification, Ending, Reason, Shard};
+use crate::snapshot::WeightSource;
 use crate::testing::{listener, model, route, split};
 
 /// A control side without workers: everything but sockets.
