@@ -10,6 +10,7 @@ mod ends;
 mod figures;
 mod leftovers;
 mod objects;
+mod policies;
 mod reader;
 mod readers;
 mod replicas;
@@ -237,6 +238,7 @@ impl Index {
                 self.count(&before.report, false);
             }
             self.count(&made.report, true);
+            self.report_policies(&id);
         }
         let claims = claims::of(&made.routes);
         self.put(Unit { id, reads, claims, made, place, version });
@@ -378,6 +380,7 @@ impl Index {
         }
         let object = self.objects.get(id)?;
         self.with_figures(id, &mut report);
+        self.with_refusal(id, &mut report);
         if !report.listeners.is_empty() {
             for listener in &mut Arc::make_mut(&mut report).listeners {
                 let key = (id.clone(), Arc::clone(&listener.name));

@@ -11,7 +11,7 @@ mod versions;
 use std::sync::Arc;
 
 pub use crd::crd;
-pub use policy::{apply as apply_policies, apply_named as apply_named_policies};
+pub use policy::{apply as apply_policies, apply_named as apply_named_policies, refusal};
 pub use resource::{SplitSpec, TargetKind, TargetRef};
 pub use versions::{plain, speaks, transport, unspoken};
 

@@ -138,6 +138,24 @@ fn a_policy_that_cannot_be_had_leaves_the_route_as_it_is_and_says_why() {
 }
 
 #[test]
+fn a_policy_says_itself_which_rules_it_has_no_effect_on_until_it_has() {
+    let overrides = |to: &str| json!({"overrides": [{"header": "x-canary", "value": "1", "to": to}]});
+    let bad = policy("behaviour", &overrides("canary"));
+    let mut world = world(std::slice::from_ref(&bad));
+    let said = |world: &mut World| {
+        world.model();
+        let told = world.index.take_statements().into_iter().find(|(id, _)| *id == bad.id());
+        let conditions = told.and_then(|(_, statement)| statement).unwrap().report.conditions.clone();
+        conditions.into_iter().find(|condition| condition.kind == "PartiallyInvalid").map(|partly| partly.message)
+    };
+    let message = said(&mut world).unwrap();
+    assert!(message.starts_with("HTTPRoute shop/shop: spec.overrides.0.to"), "{message}");
+    // The route gets the version that was missing.
+    world.set(&http_route("shop", &[], json!([to(&[("shop-primary", 90), ("canary", 10)])])));
+    assert_eq!(said(&mut world), None);
+}
+
+#[test]
 fn a_target_that_is_not_there_is_named_until_it_comes() {
     let policy = policy("behaviour", &json!({"versions": names()}));
     let mut world = world(std::slice::from_ref(&policy));
