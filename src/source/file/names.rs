@@ -108,6 +108,8 @@ impl Names {
         for (question, known) in &mut self.known {
             let host = &question.0;
             match (self.ask)(question) {
+                // It has never had any, which has been told.
+                None if known.is_empty() => {}
                 None if lost.insert(host.clone()) => news.push(News::Lost(host.clone())),
                 None => {}
                 Some(now) if now != *known => {
@@ -155,8 +157,6 @@ impl NameWatcher {
     /// Waits for these names, too, which have no address yet.
     pub fn wait_for(&mut self, nameless: Vec<Question>) {
         for question in nameless {
-            // That they have none has been told.
-            self.lost.insert(question.0.clone());
             self.names.known.entry(question).or_default();
         }
     }
