@@ -161,8 +161,7 @@ fn split(weights: &[i64]) -> Split {
 }
 
 fn route(index: usize, host: Option<String>, path: &str, split: Split) -> Route {
-    let condition =
-        Match { path: PathMatch::Prefix(path.into()), method: None, headers: vec![], query: vec![], also: None };
+    let condition = Match::path(PathMatch::Prefix(path.into()));
     Route {
         key: RouteKey { namespace: "".into(), kind: Kind::Split, name: format!("route-{index}").into() },
         part: 0,

@@ -5,6 +5,7 @@
 mod ending;
 #[cfg(feature = "kubernetes")]
 mod figures;
+mod file;
 mod handover;
 #[cfg(feature = "kubernetes")]
 mod join;
@@ -15,6 +16,8 @@ mod kubernetes;
 mod memory;
 mod pages;
 mod replicas;
+mod signals;
+mod workers;
 
 pub use memory::collect_with;
 
@@ -26,25 +29,26 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus::IntCounter;
 use thiserror::Error;
-use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 
 use crate::admin::{self, Access, Admin, AdminSocket};
 use crate::control::{ApplyError, Control, EventKind, Fleet, TICK};
 use crate::model::{Dialect, Model, Settings, Shutdown};
-use crate::proxy::{Observer, Phase, Worker, WorkerHandle, WorkerParts};
+use crate::proxy::Phase;
 use crate::record::access::{AccessLog, OpenError};
 use crate::record::dialect::DialectExporter;
 use crate::record::{Exporter, Recorder, Served};
 use crate::snapshot::Snapshot;
-use crate::source::file::{self, Diagnostics, NameWatcher, Names, News, Watcher};
+use crate::source::file::Diagnostics;
 
 use ending::{Ending, Why};
+pub use file::run_file;
 pub use handover::HandoverError;
 use handover::{Inherited, Place, Purpose, Sockets};
 #[cfg(feature = "kubernetes")]
 pub use kubernetes::{ClusterArgs, run_kubernetes};
 pub use replicas::replicate;
+pub use signals::{Signal, Signals};
 
 /// How long connections that were accepted at the very end have to send their request and get their refusal.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -105,7 +109,8 @@ impl Process {
         let recorder = Arc::new(Recorder::default());
         let (phase, phases) = watch::channel(Phase::Starting);
         let (access, dropped) = access_log(settings)?;
-        let (workers, threads) = start_workers(settings, (&served, &recorder), &phases, access.as_ref())?;
+        let (workers, threads) =
+            workers::start(settings, (&served, &recorder), &phases, access.as_ref()).map_err(StartError::Worker)?;
         let control = Control::new(
             served,
             recorder,
@@ -246,51 +251,12 @@ impl Process {
     }
 }
 
-fn start_workers(
-    settings: &Settings,
-    (served, recorder): (&Arc<ArcSwap<Snapshot>>, &Arc<Recorder>),
-    phases: &watch::Receiver<Phase>,
-    access: Option<&AccessLog>,
-) -> Result<(Vec<WorkerHandle>, Vec<std::thread::JoinHandle<()>>), StartError> {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let count = if settings.workers == 0 { cores() } else { settings.workers };
-    let mut handles = Vec::with_capacity(count);
-    let mut threads = Vec::with_capacity(count);
-    for index in 0..count {
-        let observer = Observer::new(access.map(AccessLog::pen));
-        let (handle, parts) = Worker::prepare(
-            Arc::clone(served),
-            Arc::clone(recorder),
-            phases.clone(),
-            observer,
-            (fastrand::u64(..), settings.most_held),
-        );
-        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-        threads.push(thread.spawn(move || run_worker(parts)).map_err(StartError::Worker)?);
-        handles.push(handle);
-    }
-    Ok((handles, threads))
-}
-
 /// The access log, and the count of what it drops, where the settings ask for one.
 fn access_log(settings: &Settings) -> Result<(Option<AccessLog>, Option<IntCounter>), StartError> {
     let Some(settings) = &settings.access_log else { return Ok((None, None)) };
     let dropped = IntCounter::new("weir_access_log_dropped_total", "Lines of the access log that were not written.")?;
     let access = AccessLog::open(settings, dropped.clone())?;
     Ok((Some(access), Some(dropped)))
-}
-
-fn run_worker(parts: WorkerParts) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    match runtime {
-        Ok(runtime) => runtime.block_on(async {
-            tokio::select! {
-                () = Worker::run(parts) => {}
-                never = memory::tidy() => match never {},
-            }
-        }),
-        Err(error) => tracing::error!(%error, "a worker has no runtime: it serves nothing"),
-    }
 }
 
 fn export(control: &Arc<Control>, dialects: &[Dialect]) {
@@ -334,44 +300,6 @@ fn summary(model: &Model) -> String {
     let listeners: Vec<String> = model.listeners.iter().map(|l| format!("{} on {}", l.name, l.address)).collect();
     let splits = model.routes.len();
     format!("{}; {splits} split{}", listeners.join(", "), if splits == 1 { "" } else { "s" })
-}
-
-/// Serves from a file until a signal ends the process; a change of the file, or SIGHUP, brings it into force.
-///
-/// # Errors
-///
-/// The file is invalid, or cannot be served, at the start. Later errors are told and change nothing.
-pub async fn run_file(path: PathBuf) -> Result<(), RunError> {
-    let loaded = load(path.clone(), Names::default()).await?;
-    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let mut watcher = Watcher::new(&loaded.watched);
-    let mut names = NameWatcher::new(loaded.names);
-    let mut signals = Signals::new().map_err(RunError::Signals)?;
-    if loaded.settings.peers.is_some() {
-        tracing::warn!("peers is of use with --kubernetes only: nothing says here who the other replicas are");
-    }
-    let (process, mut place) = in_place(loaded.model, &loaded.settings).await?;
-    process.ready();
-    let mut settings = loaded.settings;
-    loop {
-        tokio::select! {
-            signal = signals.next() => match signal {
-                Signal::End => break,
-                Signal::Reload => process.reopen(),
-            },
-            pid = place.taken() => {
-                make_room(process, pid, &mut signals).await;
-                return Ok(());
-            }
-            () = watcher.changed() => {}
-            news = names.changed() => if !tell_names(&news, process.control()) {
-                continue;
-            },
-        }
-        reload(&path, process.control(), &mut settings, (&mut watcher, &mut names)).await;
-    }
-    leave(process, &mut signals).await;
-    Ok(())
 }
 
 /// Starts in the place of the process that `upgrade.socket` leads to, if there is one, and lets another one take this place.
@@ -436,114 +364,4 @@ pub enum RunError {
     /// Signals cannot be listened to.
     #[error("signals cannot be handled: {0}")]
     Signals(#[source] io::Error),
-}
-
-/// Loading reads files and resolves names, which must not hold up the control side.
-async fn load(path: PathBuf, known: Names) -> Result<file::Loaded, Diagnostics> {
-    match tokio::task::spawn_blocking(move || file::load_knowing(&path, &known)).await {
-        Ok(loaded) => loaded,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-/// Tells what is new about host names; says whether endpoints have other addresses now.
-fn tell_names(news: &[News], control: &Control) -> bool {
-    for news in news {
-        let (kind, message) = match news {
-            News::Moved(name) => (EventKind::NameChanged, format!("{name} has other addresses now")),
-            News::Lost(name) => {
-                (EventKind::NameLost, format!("{name} has no address any more: the last ones are kept"))
-            }
-            News::Found(name) => (EventKind::NameChanged, format!("{name} has addresses again, the same as before")),
-        };
-        control.events().tell(kind, "", "", message);
-    }
-    news.iter().any(|news| matches!(news, News::Moved(_)))
-}
-
-async fn reload(
-    path: &std::path::Path,
-    control: &Arc<Control>,
-    settings: &mut Settings,
-    (watcher, names): (&mut Watcher, &mut NameWatcher),
-) {
-    let reject = |message: String| {
-        control.metrics().rejected("file");
-        control.events().tell(
-            EventKind::ConfigRejected,
-            "",
-            "",
-            format!("the last good configuration stays: {message}"),
-        );
-    };
-    let loaded = match load(path.to_owned(), names.names().clone()).await {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => return reject(diagnostics.to_string()),
-    };
-    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    watcher.watch(&loaded.watched);
-    names.watch(loaded.names);
-    if *settings != loaded.settings {
-        tracing::warn!(
-            "admin, ops, peers, workers, shutdown, upgrade, accessLog, state, hold and metrics are read at the start only: restart to change them"
-        );
-        *settings = loaded.settings;
-    }
-    let message = summary(&loaded.model);
-    match control.apply(loaded.model) {
-        Ok(generation) => {
-            control.events().tell(EventKind::ConfigApplied, "", "", format!("generation {generation}: {message}"));
-        }
-        Err(error) => reject(error.to_string()),
-    }
-    pages::let_go();
-}
-
-/// The signals that a process listens to.
-pub struct Signals {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-    quit: tokio::signal::unix::Signal,
-    hup: tokio::signal::unix::Signal,
-}
-
-/// What a signal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// SIGTERM, SIGINT, SIGQUIT.
-    End,
-    /// SIGHUP.
-    Reload,
-}
-
-impl Signals {
-    /// Listens from now on.
-    ///
-    /// # Errors
-    ///
-    /// The system does not let us.
-    pub fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            hup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next signal.
-    pub async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.term.recv() => Signal::End,
-            _ = self.int.recv() => Signal::End,
-            _ = self.quit.recv() => Signal::End,
-            _ = self.hup.recv() => Signal::Reload,
-        }
-    }
-
-    /// The next signal that ends the process.
-    pub async fn end(&mut self) {
-        while self.next().await != Signal::End {}
-    }
 }

@@ -106,11 +106,6 @@ pub fn regex(text: &str) -> PathMatch {
     PathMatch::Regex(Pattern::whole(text).expect("an expression"))
 }
 
-/// A condition on the path alone.
-pub fn on(path: PathMatch) -> Match {
-    Match { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
-}
-
 /// A value that must be this.
 pub fn is(text: &str) -> ValueMatch {
     ValueMatch::Exact(text.into())
@@ -210,7 +205,7 @@ pub fn key(name: &str) -> RouteKey {
 
 /// A route for hosts, with one rule that takes every path.
 pub fn route(name: &str, hosts: &[&str], split: Split) -> Route {
-    let rule = Rule { matches: [on(prefix("/"))].into(), filters: Vec::new(), split: Arc::new(split) };
+    let rule = Rule { matches: [Match::everything()].into(), filters: Vec::new(), split: Arc::new(split) };
     let attachment = Attachment { listeners: None, hosts: hosts.iter().map(|h| host(h)).collect() };
     Route { key: key(name), part: 0, attachments: vec![attachment], rules: vec![rule] }
 }

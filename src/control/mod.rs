@@ -6,6 +6,7 @@ mod capacity;
 mod census;
 mod drains;
 mod elsewhere;
+mod error;
 mod events;
 mod fleet;
 mod gate;
@@ -18,31 +19,33 @@ mod metrics;
 mod outliers;
 mod pooled;
 mod prewarm;
+mod process;
 mod ramp;
 mod rescues;
+mod rules;
 mod sharing;
 mod status;
 mod trips;
 
 pub use analysis::{Analysis, NotFound, Outcome};
 pub use census::{Connections, Idle};
+pub use error::{ApplyError, WeightsError};
 pub use events::{Event, EventKind, Events};
 pub use fleet::Fleet;
 pub use gate::Gate;
 pub use history::{KEPT, Point};
 pub use metrics::Metrics;
+pub use process::Leaving;
 pub use sharing::Share;
 pub use status::{GuardStatus, SplitHistory, SplitStatus, Status, VersionHistory, VersionStatus};
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -58,13 +61,13 @@ use self::pooled::Pooled;
 use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::rescues::Rescues;
+use self::rules::{divert, diverted, retire, settle};
 use self::trips::Trips;
-use crate::endpoint::{Endpoint, Moment, SplitId};
-use crate::model::{Model, RouteKey, SocketKey, StickyTo, WeightError};
-use crate::proxy::BindError;
+use crate::endpoint::{Moment, SplitId};
+use crate::model::{Model, RouteKey, StickyTo};
 use crate::record::dialect::{Subject, subjects};
 use crate::record::{Recorder, Served};
-use crate::snapshot::{CompileError, Interner, PerVersion, Rule, Snapshot, WeightSource, Weights, changed, compile};
+use crate::snapshot::{Interner, Rule, Snapshot, Weights, changed, compile};
 
 /// How often ramps move and guards look.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -72,65 +75,6 @@ pub const TICK: Duration = Duration::from_millis(100);
 const FORGET: u32 = 100;
 /// Ticks of a second, after which history takes a sample.
 const TICKS_PER_SECOND: u32 = 10;
-
-/// Why a model did not come into force.
-#[derive(Debug, Error)]
-pub enum ApplyError {
-    /// A listener's address.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// Something that only shows when it is compiled.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-}
-
-/// Why weights could not be set by hand.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum WeightsError {
-    /// No such split.
-    #[error("there is no split {asked:?}; there are: {known}")]
-    NoSplit {
-        /// What was asked for.
-        asked: String,
-        /// What there is.
-        known: String,
-    },
-    /// No such version.
-    #[error("split {split} has no version {asked:?}; it has: {known}")]
-    NoVersion {
-        /// The split.
-        split: String,
-        /// What was asked for.
-        asked: String,
-        /// What there is.
-        known: String,
-    },
-    /// An object of the cluster owns them.
-    #[error("the weights of {split} are those of a {owner} of the cluster: change them there")]
-    Owned {
-        /// The split.
-        split: String,
-        /// Kind of the object.
-        owner: &'static str,
-    },
-    /// No weight.
-    #[error(transparent)]
-    Weight(#[from] WeightError),
-    /// Nothing would get traffic.
-    #[error("all weights of {0} would be 0: give one version a positive weight")]
-    AllZero(String),
-}
-
-/// How far an endpoint is on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaving {
-    /// It gets what comes.
-    Serving,
-    /// It gets nothing new; so many requests and long-lived connections are left, or it is not certain yet that it goes.
-    Draining(u32),
-    /// Nothing goes to it.
-    Gone,
-}
 
 /// The control side of a process.
 pub struct Control {
@@ -235,88 +179,6 @@ impl Control {
         &self.recorder
     }
 
-    /// Where a listener really listens: port 0 in the configuration means any.
-    pub fn address(&self, listener: &str) -> Option<std::net::SocketAddr> {
-        let state = lock(&self.state);
-        let found = state.model.listeners.iter().find(|known| *known.name == *listener)?;
-        state.fleet.address(found)
-    }
-
-    /// Requests and tunnels in flight.
-    pub fn in_flight(&self) -> usize {
-        lock(&self.state).fleet.in_flight()
-    }
-
-    /// Asks every long-lived connection to end within `timeout`.
-    pub fn drain_all(&self, timeout: Duration) {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        state.drains.shutdown(timeout, &self.served.load(), &state.fleet, Instant::now());
-    }
-
-    /// Long-lived connections that were cut since [`Control::drain_all`].
-    pub fn cut_at_the_end(&self) -> u64 {
-        lock(&self.state).drains.cut_at_the_end()
-    }
-
-    /// Whether an endpoint has nothing left and gets nothing new: `pod` is its pod, or its address.
-    pub fn leaving(&self, pod: &str) -> Leaving {
-        let (ip, address) = (pod.parse().ok(), pod.parse().ok());
-        let is_meant = |endpoint: &Endpoint| {
-            endpoint.pod.as_deref() == Some(pod)
-                || ip == Some(endpoint.address.ip())
-                || address == Some(endpoint.address)
-        };
-        let state = lock(&self.state);
-        // Those that are served no more are known as long as anything goes to them.
-        let left =
-            state.interner.endpoints().filter(|endpoint| is_meant(endpoint)).map(|endpoint| endpoint.in_flight()).sum();
-        if state.drains.waits(is_meant) {
-            return Leaving::Draining(left);
-        }
-        let snapshot = self.served.load();
-        let versions = snapshot.rules.iter().flat_map(|rule| rule.body.versions.iter());
-        let mut served = versions.flat_map(|version| version.endpoints.iter());
-        match (served.any(|endpoint| is_meant(endpoint)), left) {
-            (true, _) => Leaving::Serving,
-            (false, 0) => Leaving::Gone,
-            (false, left) => Leaving::Draining(left),
-        }
-    }
-
-    /// How many connections of clients are open.
-    pub fn connection_count(&self) -> usize {
-        lock(&self.state).fleet.connections()
-    }
-
-    /// The sockets of all listeners, for another process.
-    ///
-    /// # Errors
-    ///
-    /// No more files can be open.
-    pub fn sockets(&self) -> io::Result<Vec<(SocketKey, TcpListener)>> {
-        lock(&self.state).fleet.sockets()
-    }
-
-    /// Waits until every worker has done what it was told, such as to accept.
-    pub async fn caught_up(&self) {
-        let told = lock(&self.state).fleet.caught_up();
-        for told in told {
-            // A worker that is gone has nothing left to do.
-            let _ = told.await;
-        }
-    }
-
-    /// Stops accepting on every listener, for good; connections that wait to be accepted still are.
-    pub fn stop_listening(&self) {
-        lock(&self.state).fleet.stop_listening();
-    }
-
-    /// Lets the workers end, whatever they have.
-    pub fn dismiss_workers(&self) {
-        lock(&self.state).fleet.dismiss();
-    }
-
     /// What is served, and what every version id stands for.
     pub fn served(&self) -> Served {
         let state = lock(&self.state);
@@ -346,8 +208,11 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let bound = state.fleet.bind(&model.listeners)?;
-        state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
-        let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
+        let applies =
+            |route: &RouteKey, hand: &Hand| configured(&model, route).is_some_and(|weights| weights == hand.configured);
+        let hand = state.hand.iter().filter(|(route, hand)| applies(route, hand));
+        let mut snapshot = compile(&with_hand(&model, hand), &previous, &mut state.interner)?;
+        state.hand.retain(|route, hand| applies(route, hand));
         for version in state.interner.take_forgotten() {
             self.recorder.forget(version);
             state.rescues.forget(version);
@@ -372,6 +237,7 @@ impl Control {
         let gone = state.fleet.listen(&model.listeners, bound);
         state.drains.listeners(gone, &previous, &state.fleet, now);
         state.model = model;
+        state.keep_only(&snapshot);
         look(state, &previous, &snapshot, now);
         for rule in &snapshot.rules[changes.now] {
             let before = before.get(&rule.body.split_id);
@@ -407,6 +273,7 @@ impl Control {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
             self.look_at_loads(state);
             self.tell_rescues(state);
+            self.look_at_stables(state);
         }
         if state.ticks.is_multiple_of(FORGET) {
             self.forget_residents();
@@ -446,15 +313,6 @@ impl Control {
         self.publish(snapshot, &state.fleet);
     }
 
-    /// What comes between the weights asked for and their being served: connections that are to be open first, and what
-    /// endpoints can carry.
-    fn enter(&self, rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
-        if let Some(before) = before {
-            prewarm::warm(rule, before, state);
-        }
-        self.hold_to_capacity(rule, state);
-    }
-
     /// Lets requests look once more that wait for room at endpoints: there may be others by now.
     fn wake_lines(&self) {
         let snapshot = self.served.load();
@@ -484,6 +342,17 @@ impl Control {
         self.publish(snapshot, &state.fleet);
     }
 
+    /// Where a guard has tripped, the first version may have become ready to take what is diverted, or unable to; to be called
+    /// every second.
+    fn look_at_stables(&self, state: &State) {
+        let snapshot = self.served.load_full();
+        let is_other =
+            |rule: &Rule| rule.body.split.guard.is_some() && diverted(rule, &state.trips) != rule.weights.diverted;
+        if snapshot.rules.iter().any(is_other) {
+            self.redirect(&snapshot, state);
+        }
+    }
+
     fn tell_weights(&self, rule: &Rule) {
         let versions = rule.body.versions.iter().zip(&rule.weights.desired);
         let weights = join(versions.map(|(version, weight)| format!("{}={weight}", version.name)));
@@ -501,48 +370,11 @@ impl Control {
     /// The route that a name means: `name`, or `namespace/name`.
     fn route(&self, snapshot: &Snapshot, name: &str) -> Result<RouteKey, WeightsError> {
         let routes = || snapshot.rules.iter().map(|rule| &rule.body.route);
-        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| {
-            let mut known: Vec<String> = routes().map(RouteKey::to_string).collect();
-            known.dedup();
-            WeightsError::NoSplit { asked: name.to_owned(), known: join(known.into_iter()) }
+        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| WeightsError::NoSplit {
+            asked: name.to_owned(),
+            known: analysis::known_routes(snapshot, name.split_once('/').map_or("", |(namespace, _)| namespace)),
         })
     }
-}
-
-impl State {
-    /// The weights of a rule before the gate looks at them.
-    fn asked(&self, rule: &Rule) -> PerVersion<u32> {
-        let id = rule.body.split_id;
-        match (self.warming.get(&id), self.ramps.get(&id)) {
-            (Some(warming), _) => warming.held.clone(),
-            (None, Some(ramp)) => ramp.weights(Instant::now()),
-            (None, None) => rule.weights.desired.iter().map(|weight| weight.get()).collect(),
-        }
-    }
-}
-
-/// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
-fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
-    let id = rule.body.split_id;
-    let source = if state.hand.contains_key(&rule.body.route) { WeightSource::Hand } else { WeightSource::Configured };
-    if rule.weights.source != source {
-        rule.weights = Arc::new(Weights { source, ..(*rule.weights).clone() });
-    }
-    match before {
-        // The same weights: a ramp that is on its way goes on.
-        Some(before) if before.weights.epoch == rule.weights.epoch => {}
-        Some(before)
-            if !rule.body.split.ramp.is_zero() && before.weights.current.len() == rule.weights.current.len() =>
-        {
-            let now = Instant::now();
-            let ramp = Ramp::new(&before.weights.current, &rule.weights.desired, now, rule.body.split.ramp);
-            rule.weights = Arc::new(Weights { current: ramp.weights(now), ..(*rule.weights).clone() });
-            state.ramps.insert(id, ramp);
-        }
-        _ => _ = state.ramps.remove(&id),
-    }
-    divert(rule, &state.trips);
-    retire(rule, &state.drains);
 }
 
 /// Drains look at a change of what is served.
@@ -550,23 +382,6 @@ fn look(state: &mut State, before: &Snapshot, after: &Snapshot, now: Instant) {
     let Model { leaving, ending, .. } = &state.model;
     let change = Change { before, after, leaving, ending, wall: jiff::Timestamp::now() };
     state.drains.changed(change, &state.fleet, now);
-}
-
-fn retire(rule: &mut Rule, drains: &Drains) {
-    let desired = rule.weights.desired.iter();
-    // A version that has weight again takes its clients, whatever is still known of its end.
-    let retired = drains.retired(&rule.body).iter().zip(desired).map(|(gone, w)| *gone && w.get() == 0).collect();
-    if retired != rule.weights.retired {
-        rule.weights = Arc::new(Weights { retired, ..(*rule.weights).clone() });
-    }
-}
-
-fn divert(rule: &mut Rule, trips: &Trips) {
-    let stable = rule.weights.desired.first().map_or(0, |weight| weight.get());
-    let diverted = guards::diverted(&rule.body, stable, trips);
-    if diverted != rule.weights.diverted {
-        rule.weights = Arc::new(Weights { diverted, ..(*rule.weights).clone() });
-    }
 }
 
 fn join(items: impl Iterator<Item = String>) -> String {

@@ -6,9 +6,9 @@ mod unhealthy;
 
 use super::*;
 use crate::endpoint::EndpointId;
-use crate::model::{Access, Filter, Redirect, StickyMode, ValueMatch};
+use crate::model::{Access, Filter, Match, Redirect, StickyMode, ValueMatch};
 use crate::snapshot::Snapshot;
-use crate::testing::{Asked, compiled, divert, endpoint, is, key, listener, model, on, prefix, route, serving, split};
+use crate::testing::{Asked, compiled, divert, endpoint, is, key, listener, model, prefix, route, serving, split};
 
 fn asked() -> Asked {
     Asked::get("shop.example.com/")
@@ -439,7 +439,7 @@ fn an_explanation_advances_nothing() {
 #[test]
 fn an_explanation_names_listener_route_rule_revision_and_endpoints() {
     let mut shop = route("shop", &["shop.example.com"], split(&[("stable", 1)]).revisions(&["r1"]));
-    shop.rules[0].matches = [on(prefix("/api"))].into();
+    shop.rules[0].matches = [Match::path(prefix("/api"))].into();
     let snapshot = compiled(&model([shop]));
     let explanation = explain(&snapshot, &Asked::get("shop.example.com/api/x").head());
     assert_eq!(explanation.listener, "http (0.0.0.0:8080)");

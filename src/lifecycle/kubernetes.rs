@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use super::figures::Turns;
+use super::file::load;
 use super::join::Joined;
-use super::{Process, RunError, Signal, Signals, leave, load};
+use super::{Process, RunError, Signal, Signals, leave};
 use crate::control::{ApplyError, Control, EventKind};
 use crate::model::Model;
 use crate::source::file::{self, Loaded, Names, Watcher};

@@ -119,6 +119,13 @@ pub enum PathMatch {
     Regex(Pattern),
 }
 
+impl PathMatch {
+    /// Takes every path.
+    pub fn everything() -> Self {
+        Self::Prefix("/".into())
+    }
+}
+
 /// How a single value is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueMatch {
@@ -172,6 +179,18 @@ pub struct Match {
     pub query: Vec<QueryMatch>,
     /// What a request must be, too. It says nothing of precedence.
     pub also: Option<Arc<Also>>,
+}
+
+impl Match {
+    /// Takes every request.
+    pub fn everything() -> Self {
+        Self::path(PathMatch::everything())
+    }
+
+    /// Takes every request with such a path.
+    pub fn path(path: PathMatch) -> Self {
+        Self { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
+    }
 }
 
 /// Some of the requests that a rule takes. What is for them comes before the rest of the rule, and takes nothing from other rules:

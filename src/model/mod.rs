@@ -9,6 +9,7 @@ mod filter;
 mod listener;
 mod matching;
 mod mirror;
+mod retry;
 mod route;
 mod settings;
 mod shared;
@@ -20,13 +21,14 @@ pub use filter::{Access, Cors, Filter, HeaderEdit, PathRewrite, Redirect, Redire
 pub use listener::{Certificate, Listener, SocketKey, TlsServer};
 pub use matching::{Also, HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch, ValueMatch};
 pub use mirror::{Fraction, FractionError, Mirror, MirrorTarget};
+pub use retry::{Rescue, RescueOn, Retry, RetryOn, Timeouts};
 pub use route::{Attachment, Kind, Route, RouteKey, Rule};
 pub use settings::{AccessLog, AccessLogFormat, Dialect, Forwarding, Peers, Settings, Shutdown, TrustedProxies};
 pub use shared::{Shared, shared_matches};
 pub use split::{
     Balance, ClientId, CookieAttributes, Drain, Endpoint, GuardAction, GuardPolicy, Limits, OnEmpty, Order, Origin,
-    Override, OverrideMatch, Rescue, RescueOn, Retry, RetryOn, SameSite, Split, Sticky, StickyMode, StickyTo, Timeouts,
-    TlsClient, Transport, UpstreamProtocol, Version,
+    Override, OverrideMatch, SameSite, Split, Sticky, StickyMode, StickyTo, TlsClient, Transport, UpstreamProtocol,
+    Version,
 };
 pub use weight::{MAX_WEIGHT, Weight, WeightError};
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{EndpointPolicy, Limits, Match, PathMatch, Retry, Timeouts};
+use super::{EndpointPolicy, Limits, Match, Retry, Timeouts};
 
 /// Something of which the default is shared.
 pub trait Shared: Sized + PartialEq + Default + 'static {
@@ -35,16 +35,10 @@ pub fn shared_matches(matches: Vec<Match>) -> Arc<[Match]> {
     if *matches == **EVERYTHING { Arc::clone(&EVERYTHING) } else { matches.into() }
 }
 
-impl Match {
-    /// Takes every request.
-    pub fn everything() -> Self {
-        Self { path: PathMatch::Prefix("/".into()), method: None, headers: Vec::new(), query: Vec::new(), also: None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PathMatch;
 
     #[test]
     fn the_default_is_one_object_for_all() {
@@ -57,7 +51,7 @@ mod tests {
     fn anything_else_stays_as_it_is() {
         let retry = Retry { attempts: 7, ..Retry::default() };
         assert_eq!(*retry.clone().shared(), retry);
-        let narrow = Match { path: PathMatch::Exact("/".into()), ..Match::everything() };
+        let narrow = Match::path(PathMatch::Exact("/".into()));
         assert_eq!(*shared_matches(vec![narrow.clone()]), [narrow]);
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{HostPattern, Match, PathMatch, Pattern, ValueMatch};
 use crate::snapshot::MatchSummary;
-use crate::testing::{Asked, exact, fixed, host, is, on, prefix, regex};
+use crate::testing::{Asked, exact, fixed, host, is, prefix, regex};
 use http::{HeaderName, Method};
 
 /// A host (none: every) and a condition; its position in the list is its rule.
@@ -39,7 +39,7 @@ fn beats(winner: Entry, loser: Entry, asked: &Asked) {
 }
 
 fn at(name: &str) -> Entry {
-    (Some(host(name)), on(prefix("/")))
+    (Some(host(name)), Match::path(prefix("/")))
 }
 
 fn any(condition: Match) -> Entry {
@@ -66,7 +66,7 @@ fn with_also(condition: Match, also: Also) -> Match {
 }
 
 fn root() -> Match {
-    on(prefix("/"))
+    Match::path(prefix("/"))
 }
 
 fn expression(text: &str) -> ValueMatch {
@@ -77,7 +77,7 @@ fn expression(text: &str) -> ValueMatch {
 
 #[test]
 fn an_exact_host_beats_a_wildcard_even_with_a_shorter_path() {
-    let narrow = (Some(host("*.example.com")), on(exact("/a/b")));
+    let narrow = (Some(host("*.example.com")), Match::path(exact("/a/b")));
     beats(at("shop.example.com"), narrow, &Asked::get("shop.example.com/a/b"));
 }
 
@@ -88,34 +88,34 @@ fn a_longer_wildcard_beats_a_shorter_one() {
 
 #[test]
 fn a_wildcard_beats_no_host() {
-    beats(at("*.example.com"), any(on(exact("/a"))), &Asked::get("shop.example.com/a"));
+    beats(at("*.example.com"), any(Match::path(exact("/a"))), &Asked::get("shop.example.com/a"));
 }
 
 #[test]
 fn an_exact_path_beats_an_expression() {
-    beats(any(on(exact("/a"))), any(on(regex("/a|/a/very/long/alternative"))), &Asked::get("h/a"));
+    beats(any(Match::path(exact("/a"))), any(Match::path(regex("/a|/a/very/long/alternative"))), &Asked::get("h/a"));
 }
 
 #[test]
 fn an_exact_path_beats_a_prefix_with_more_conditions() {
-    let loser = with_header(with_method(on(prefix("/a")), Method::GET), "x-a", ValueMatch::Present);
-    beats(any(on(exact("/a"))), any(loser), &Asked::get("h/a").header("x-a", "1"));
+    let loser = with_header(with_method(Match::path(prefix("/a")), Method::GET), "x-a", ValueMatch::Present);
+    beats(any(Match::path(exact("/a"))), any(loser), &Asked::get("h/a").header("x-a", "1"));
 }
 
 #[test]
 fn an_expression_beats_a_prefix() {
-    beats(any(on(regex("/a/.*"))), any(on(prefix("/a/b/c"))), &Asked::get("h/a/b/c"));
+    beats(any(Match::path(regex("/a/.*"))), any(Match::path(prefix("/a/b/c"))), &Asked::get("h/a/b/c"));
 }
 
 #[test]
 fn the_longer_of_two_expressions_wins() {
-    beats(any(on(regex("/a/[a-z]+"))), any(on(regex("/a/.*"))), &Asked::get("h/a/b"));
+    beats(any(Match::path(regex("/a/[a-z]+"))), any(Match::path(regex("/a/.*"))), &Asked::get("h/a/b"));
 }
 
 #[test]
 fn the_longer_of_two_prefixes_wins_even_with_fewer_conditions() {
-    let loser = with_method(on(prefix("/a")), Method::GET);
-    beats(any(on(prefix("/a/b"))), any(loser), &Asked::get("h/a/b/c"));
+    let loser = with_method(Match::path(prefix("/a")), Method::GET);
+    beats(any(Match::path(prefix("/a/b"))), any(loser), &Asked::get("h/a/b/c"));
 }
 
 #[test]
@@ -171,12 +171,12 @@ fn the_earlier_condition_of_a_rule_wins_when_nothing_else_decides() {
 
 #[test]
 fn a_request_that_no_rule_of_its_host_takes_falls_through_to_less_specific_hosts() {
-    let only = |name: &str, path| (Some(host(name)), on(prefix(path)));
+    let only = |name: &str, path| (Some(host(name)), Match::path(prefix(path)));
     let entries = [
         only("shop.eu.example.com", "/exact"),
         only("*.eu.example.com", "/near"),
         only("*.example.com", "/far"),
-        any(on(prefix("/any"))),
+        any(Match::path(prefix("/any"))),
     ];
     for (path, expected) in [("/exact", 0), ("/near", 1), ("/far", 2), ("/any", 3)] {
         assert_eq!(rule(&entries, &Asked::get(&format!("shop.eu.example.com{path}"))), Some(expected), "{path}");
@@ -241,14 +241,14 @@ fn a_prefix_is_compared_by_path_elements() {
         ("/API", false),
         ("/%61pi", false),
     ] {
-        assert_eq!(takes(&any(on(prefix("/api"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
+        assert_eq!(takes(&any(Match::path(prefix("/api"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
     }
 }
 
 #[test]
 fn a_trailing_slash_in_the_configuration_of_a_prefix_means_nothing() {
     for (path, expected) in [("/api", true), ("/api/", true), ("/api/x", true), ("/apix", false)] {
-        assert_eq!(takes(&any(on(prefix("/api/"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
+        assert_eq!(takes(&any(Match::path(prefix("/api/"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
     }
 }
 
@@ -262,7 +262,7 @@ fn the_root_prefix_takes_every_path() {
 #[test]
 fn an_exact_path_is_compared_byte_for_byte() {
     for (path, expected) in [("/a/b", true), ("/a/b/", false), ("/a", false), ("/a/B", false), ("/a/b/c", false)] {
-        assert_eq!(takes(&any(on(exact("/a/b"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
+        assert_eq!(takes(&any(Match::path(exact("/a/b"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
     }
 }
 
@@ -270,20 +270,24 @@ fn an_exact_path_is_compared_byte_for_byte() {
 fn an_expression_must_match_the_whole_path() {
     for (path, expected) in [("/v1/x", true), ("/v2/x", true), ("/v3/x", false), ("/v1/xy", false), ("/a/v1/x", false)]
     {
-        assert_eq!(takes(&any(on(regex("/v1/x|/v2/x"))), &Asked::get(&format!("h{path}"))), expected, "{path}");
+        assert_eq!(
+            takes(&any(Match::path(regex("/v1/x|/v2/x"))), &Asked::get(&format!("h{path}"))),
+            expected,
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn the_query_is_no_part_of_the_path() {
-    assert!(takes(&any(on(exact("/a"))), &Asked::get("h/a?b=/c")));
-    assert!(takes(&any(on(regex("/a"))), &Asked::get("h/a?b")));
+    assert!(takes(&any(Match::path(exact("/a"))), &Asked::get("h/a?b=/c")));
+    assert!(takes(&any(Match::path(regex("/a"))), &Asked::get("h/a?b")));
 }
 
 #[test]
 fn the_length_of_the_prefix_that_matched_is_told_without_a_trailing_slash() {
     let matched = |condition: PathMatch, path: &str| {
-        find(&table(&[any(on(condition))]), &Asked::get(&format!("h{path}")).head()).map(|found| found.prefix)
+        find(&table(&[any(Match::path(condition))]), &Asked::get(&format!("h{path}")).head()).map(|found| found.prefix)
     };
     assert_eq!(matched(prefix("/api"), "/api"), Some(4));
     assert_eq!(matched(prefix("/api"), "/api/"), Some(4));
@@ -295,7 +299,8 @@ fn the_length_of_the_prefix_that_matched_is_told_without_a_trailing_slash() {
 
 #[test]
 fn a_longer_prefix_whose_conditions_do_not_hold_leaves_the_request_to_a_shorter_one() {
-    let entries = [any(with_method(on(prefix("/a/b")), Method::POST)), any(on(prefix("/a"))), any(root())];
+    let entries =
+        [any(with_method(Match::path(prefix("/a/b")), Method::POST)), any(Match::path(prefix("/a"))), any(root())];
     assert_eq!(rule(&entries, &Asked::get("h/a/b")), Some(1));
     assert_eq!(rule(&entries, &Asked::get("h/a/b").method(Method::POST)), Some(0));
     assert_eq!(rule(&entries, &Asked::get("h/b")), Some(2));
@@ -313,7 +318,8 @@ fn a_method_is_compared_as_it_is_written() {
 
 #[test]
 fn every_condition_must_hold() {
-    let condition = with_query(with_header(with_method(on(prefix("/a")), Method::GET), "x-a", is("1")), "q", is("2"));
+    let condition =
+        with_query(with_header(with_method(Match::path(prefix("/a")), Method::GET), "x-a", is("1")), "q", is("2"));
     let condition = any(condition);
     let good = Asked::get("h/a?q=2").header("x-a", "1");
     assert!(takes(&condition, &good));
@@ -492,7 +498,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let method = || proptest::option::of(any_method());
     (host_name, any_path(), method(), headers, query, method()).prop_map(
         |(name, path, method, headers, query, also)| {
-            let mut condition = on(path);
+            let mut condition = Match::path(path);
             condition.method = method;
             condition.also = also.map(|method| Arc::new(Also { methods: vec![method], ..Also::default() }));
             for (name, value) in headers {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use http::Method;
+use smallvec::{SmallVec, smallvec};
 
 use crate::model::{Also, HeaderMatch, HostPattern, Match, PathMatch, Pattern, QueryMatch};
 
@@ -23,39 +24,7 @@ pub enum Paths {
 }
 
 /// Candidates, the highest precedence first; nearly always there is one, which lies in place.
-#[derive(Clone)]
-pub enum Candidates {
-    /// The only one.
-    One(Candidate),
-    /// Several.
-    Many(Vec<Candidate>),
-}
-
-impl Candidates {
-    fn all(&self) -> &[Candidate] {
-        match self {
-            Self::One(only) => std::slice::from_ref(only),
-            Self::Many(many) => many,
-        }
-    }
-
-    fn add(self, candidate: Candidate) -> Self {
-        match self {
-            Self::One(first) => Self::Many(vec![first, candidate]),
-            Self::Many(mut many) => {
-                many.push(candidate);
-                Self::Many(many)
-            }
-        }
-    }
-
-    fn sort(&mut self) {
-        if let Self::Many(many) = self {
-            many.sort_by_key(|candidate| Reverse(candidate.summary));
-            many.shrink_to_fit();
-        }
-    }
-}
+type Candidates = SmallVec<[Candidate; 1]>;
 
 impl Default for Paths {
     fn default() -> Self {
@@ -67,38 +36,37 @@ impl Paths {
     /// The candidates of a path.
     pub fn get(&self, path: &str) -> Option<&[Candidate]> {
         match self {
-            Self::Few(few) => few.iter().find(|(known, _)| **known == *path).map(|(_, candidates)| candidates.all()),
-            Self::Many(many) => many.get(path).map(Candidates::all),
+            Self::Few(few) => few.iter().find(|(known, _)| **known == *path).map(|(_, candidates)| &candidates[..]),
+            Self::Many(many) => many.get(path).map(|candidates| &candidates[..]),
         }
     }
 
     fn add(&mut self, path: Arc<str>, candidate: Candidate) {
         if let Self::Few(few) = self {
-            if let Some(place) = few.iter().position(|(known, _)| *known == path) {
-                let (path, candidates) = few.swap_remove(place);
-                return few.push((path, candidates.add(candidate)));
+            if let Some((_, candidates)) = few.iter_mut().find(|(known, _)| *known == path) {
+                return candidates.push(candidate);
             }
             if few.len() < FEW {
-                return few.push((path, Candidates::One(candidate)));
+                return few.push((path, smallvec![candidate]));
             }
             *self = Self::Many(Box::new(std::mem::take(few).into_iter().collect()));
         }
         if let Self::Many(many) = self {
-            let candidates = match many.remove(&path) {
-                Some(candidates) => candidates.add(candidate),
-                None => Candidates::One(candidate),
-            };
-            many.insert(path, candidates);
+            many.entry(path).or_default().push(candidate);
         }
     }
 
     fn sort(&mut self) {
+        let sort = |candidates: &mut Candidates| {
+            candidates.sort_by_key(|candidate| Reverse(candidate.summary));
+            candidates.shrink_to_fit();
+        };
         match self {
             Self::Few(few) => {
                 few.shrink_to_fit();
-                few.iter_mut().for_each(|(_, candidates)| candidates.sort());
+                few.iter_mut().for_each(|(_, candidates)| sort(candidates));
             }
-            Self::Many(many) => many.values_mut().for_each(Candidates::sort),
+            Self::Many(many) => many.values_mut().for_each(sort),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! The weights of one split as they are now: asked for, on their way, and taken back.
 
-use super::PerVersion;
+use smallvec::{SmallVec, smallvec};
+
 use crate::model::Weight;
+
+/// One of `T` for each version of a split, in the order of the split; in place where there is one version: nearly every split of
+/// thousands has no more.
+pub type PerVersion<T> = SmallVec<[T; 1]>;
 
 /// Who set the desired weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +40,7 @@ impl Weights {
     /// Weights in force at once.
     pub fn new(epoch: u64, desired: PerVersion<Weight>, source: WeightSource) -> Self {
         let current = desired.iter().map(|w| w.get()).collect();
-        let none = PerVersion::all(false, desired.len());
+        let none: PerVersion<bool> = smallvec![false; desired.len()];
         let (diverted, gated, retired) = (none.clone(), none.clone(), none);
         Self { epoch, desired, current, diverted, gated, retired, source }
     }
@@ -61,11 +66,6 @@ impl Weights {
     pub fn effective(&self, version: usize) -> f64 {
         let total: u64 = self.desired.iter().map(|w| u64::from(w.get())).sum();
         self.effective_share(version) * total as f64
-    }
-
-    /// Whether a ramp is on its way.
-    pub fn ramping(&self) -> bool {
-        self.desired.iter().zip(&self.current).any(|(desired, current)| desired.get() != *current)
     }
 }
 

@@ -292,7 +292,7 @@ fn a_ramp_on_its_way_down_drains_at_its_end() {
     let desired = compile(&model([route("shop", &[], turned())]), &world.served, &mut world.interner).unwrap();
     let desired = desired.rules[0].weights.desired.clone();
     let with = |current: [u32; 2]| Weights {
-        current: current.into(),
+        current: current.into_iter().collect(),
         ..Weights::new(9, desired.clone(), WeightSource::Configured)
     };
     after.rules[0].weights = Arc::new(with([10, 90]));

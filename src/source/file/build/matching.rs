@@ -20,28 +20,20 @@ pub fn hosts(wire: &[String], at: &Pointer, problems: &mut Problems) -> Option<V
 
 /// Matches of a split, those of its paths first; at least one.
 pub fn matches(wire: &wire::Split, at: &Pointer, problems: &mut Problems) -> Option<Vec<Match>> {
-    let paths = each(&wire.paths, &at.key("paths"), |text, at| prefix(text, &at, problems).map(path_only));
+    let paths = each(&wire.paths, &at.key("paths"), |text, at| prefix(text, &at, problems).map(Match::path));
     let matches = each(&wire.matches, &at.key("matches"), |wire, at| one(wire, &at, problems));
     let mut all = paths?;
     all.extend(matches?);
     if all.is_empty() {
-        all.push(path_only(any_path()));
+        all.push(Match::everything());
     }
     Some(all)
-}
-
-fn path_only(path: PathMatch) -> Match {
-    Match { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
-}
-
-fn any_path() -> PathMatch {
-    PathMatch::Prefix("/".into())
 }
 
 fn one(wire: &wire::Match, at: &Pointer, problems: &mut Problems) -> Option<Match> {
     let path = match &wire.path {
         Some(path) => path_match(path, &at.key("path"), problems),
-        None => Some(any_path()),
+        None => Some(PathMatch::everything()),
     };
     let method = optional(wire.method.as_ref().map(|text| method(text, &at.key("method"), problems)));
     let headers = each(&wire.headers, &at.key("headers"), |wire, at| {
@@ -53,7 +45,7 @@ fn one(wire: &wire::Match, at: &Pointer, problems: &mut Problems) -> Option<Matc
         let value = value(wire, &at, problems)?;
         Some(QueryMatch { name: wire.name.as_str().into(), value })
     });
-    Some(Match { path: path?, method: method?, headers: headers?, query: query?, also: None })
+    Some(Match { method: method?, headers: headers?, query: query?, ..Match::path(path?) })
 }
 
 fn path_match(wire: &wire::PathMatch, at: &Pointer, problems: &mut Problems) -> Option<PathMatch> {

@@ -11,13 +11,13 @@ use crate::model::{HeaderMatch, Match, PathMatch, Pattern, QueryMatch, ValueMatc
 ///
 /// Says what cannot be understood.
 pub fn http(wire: &HttpMatch) -> Result<Match, String> {
+    let path = wire.path.as_ref().map_or_else(|| Ok(PathMatch::everything()), path)?;
     let method = wire.method.as_deref().map(|method| Method::from_bytes(method.as_bytes())).transpose();
     Ok(Match {
-        path: wire.path.as_ref().map_or_else(|| Ok(any_path()), path)?,
         method: method.map_err(|_| format!("method {:?} is none", wire.method))?,
         headers: headers(&wire.headers)?,
         query: query(&wire.query_params)?,
-        also: None,
+        ..Match::path(path)
     })
 }
 
@@ -28,11 +28,11 @@ pub fn http(wire: &HttpMatch) -> Result<Match, String> {
 /// Says what cannot be understood.
 pub fn grpc(wire: &GrpcMatch) -> Result<Match, String> {
     let path = match &wire.method {
-        None => any_path(),
+        None => PathMatch::everything(),
         Some(method) => {
             let literal = method.kind.as_deref() != Some("RegularExpression");
             match (method.service.as_deref(), method.method.as_deref(), literal) {
-                (None, None, _) => any_path(),
+                (None, None, _) => PathMatch::everything(),
                 (Some(service), Some(method), true) => PathMatch::Exact(format!("/{service}/{method}").into()),
                 (Some(service), None, true) => PathMatch::Prefix(format!("/{service}").into()),
                 (service, method, literal) => {
@@ -46,11 +46,7 @@ pub fn grpc(wire: &GrpcMatch) -> Result<Match, String> {
             }
         }
     };
-    Ok(Match { path, method: None, headers: headers(&wire.headers)?, query: Vec::new(), also: None })
-}
-
-fn any_path() -> PathMatch {
-    PathMatch::Prefix("/".into())
+    Ok(Match { headers: headers(&wire.headers)?, ..Match::path(path) })
 }
 
 fn path(wire: &WirePath) -> Result<PathMatch, String> {

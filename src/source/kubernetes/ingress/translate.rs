@@ -140,7 +140,7 @@ impl Maker<'_> {
             let (Some(HostPattern::Exact(name)), Some(rule)) = (host, rules.first()) else { continue };
             let other = HostPattern::Exact(twin(name).into());
             if !self.plan.is_taken(&other) {
-                let matches = shared_matches(vec![path_only(PathMatch::Prefix("/".into()))]);
+                let matches = shared_matches(vec![Match::everything()]);
                 let redirect = Rule { matches, filters: vec![filters::to_host(name)], split: Arc::clone(&rule.split) };
                 twins.push((vec![other], vec![redirect]));
             } else if !self.plan.hosts_of(self.ingress).contains(&other) {
@@ -166,11 +166,11 @@ impl Maker<'_> {
         let mut filters: Vec<Filter> = https.clone().into_iter().collect();
         filters.extend(filters::filters(self.settings(), pattern.as_ref(), &self.added));
         let root = self.app_root(place).map(|redirect| Rule {
-            matches: shared_matches(vec![path_only(PathMatch::Exact("/".into()))]),
+            matches: shared_matches(vec![Match::path(PathMatch::Exact("/".into()))]),
             filters: https.into_iter().chain([redirect]).collect(),
             split: Arc::clone(&split),
         });
-        root.into_iter().chain([Rule { matches: shared_matches(vec![path_only(path)]), filters, split }]).collect()
+        root.into_iter().chain([Rule { matches: shared_matches(vec![Match::path(path)]), filters, split }]).collect()
     }
 
     fn app_root(&self, place: &Place) -> Option<Filter> {
@@ -317,8 +317,4 @@ fn unverified() -> Result<TlsClient, String> {
 
 fn is_root_of_all(place: &Place) -> bool {
     place.host.is_none() && !place.default && !place.exact && *place.path == *"/"
-}
-
-fn path_only(path: PathMatch) -> Match {
-    Match { path, method: None, headers: Vec::new(), query: Vec::new(), also: None }
 }
