@@ -88,6 +88,23 @@ async fn check_tells_what_only_shows_in_context() {
 }
 
 #[tokio::test]
+async fn check_warns_of_an_end_that_takes_longer_than_it_may() {
+    let (_folder, path) =
+        file("shutdown: {delay: 5s, timeout: 60s}\nlisteners: [{name: http, address: \"127.0.0.1:0\"}]\n");
+    for (grace, warned) in [("64s", true), ("65s", false), ("2m", false)] {
+        let output = weir(&["check", "--grace-period", grace, &path]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        let warning = err(&output);
+        assert_eq!(
+            warning.contains("65s together") && warning.contains("terminationGracePeriodSeconds"),
+            warned,
+            "{warning}"
+        );
+    }
+    assert_eq!(err(&weir(&["check", &path]).await), "", "nobody knows how long it may take");
+}
+
+#[tokio::test]
 async fn one_bad_file_of_several_is_enough() {
     let (_folder, bad) = file("splits: 3\n");
     let good = examples()[0].display().to_string();
