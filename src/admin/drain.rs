@@ -14,7 +14,6 @@ use crate::control::{Control, Leaving};
 const LOOK: Duration = Duration::from_millis(50);
 /// How long it is waited unless `seconds` says otherwise: less than the time that pods have by default.
 const PATIENCE: Duration = Duration::from_secs(25);
-
 /// Nobody waits longer than a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -23,6 +22,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 struct Drained<'a> {
     pod: &'a str,
     drained: bool,
+}
+
+/// Whether this is asked at such a path.
+pub fn waits(path: &str) -> bool {
+    path.starts_with("/drain/")
 }
 
 /// Waits until nothing goes to `pod`, the name or address of a pod, for at most `?seconds=25`.

@@ -39,6 +39,8 @@ use crate::proxy::Phase;
 const AT_ONCE: usize = 64;
 /// How long a request may take until its answer begins.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests that wait for a drain at a time: pods of a large Deployment may all end at once. More wait for these.
+const WAITING: usize = 1024;
 
 /// What a listener allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +129,14 @@ impl Admin {
         });
         // One limit for all connections, so that a scraper gone mad cannot keep the control side busy.
         let limit = GlobalConcurrencyLimitLayer::new(AT_ONCE);
-        let service = BoxCloneSyncService::new(ServiceBuilder::new().timeout(PATIENCE).layer(limit).service(answer));
+        let at_once = ServiceBuilder::new().timeout(PATIENCE).layer(limit).service(answer.clone());
+        let waiting = ServiceBuilder::new().layer(GlobalConcurrencyLimitLayer::new(WAITING)).service(answer);
+        let services =
+            Services { at_once: BoxCloneSyncService::new(at_once), waiting: BoxCloneSyncService::new(waiting) };
         let task = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, peer)) => drop(tokio::spawn(serve(service.clone(), stream, peer))),
+                    Ok((stream, peer)) => drop(tokio::spawn(serve(services.clone(), stream, peer))),
                     Err(error) => {
                         tracing::warn!(what, %error, "accepting failed");
                         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -171,10 +176,25 @@ impl Drop for Admin {
 
 type ApiService = BoxCloneSyncService<Request<Incoming>, Reply, tower::BoxError>;
 
-async fn serve(service: ApiService, stream: TcpStream, peer: SocketAddr) {
+/// Who answers.
+#[derive(Clone)]
+struct Services {
+    /// What is answered at once.
+    at_once: ApiService,
+    /// Who waits for a drain says for how long, and takes nobody's place meanwhile.
+    waiting: ApiService,
+}
+
+impl Services {
+    fn of(&self, request: &Request<Incoming>) -> ApiService {
+        if drain::waits(request.uri().path()) { self.waiting.clone() } else { self.at_once.clone() }
+    }
+}
+
+async fn serve(services: Services, stream: TcpStream, peer: SocketAddr) {
     let service = tower::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let answer = service.clone().oneshot(request);
+        let answer = services.of(&request).oneshot(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|error| too_slow(&*error))) }
     });
     let connection = http1::Builder::new()
@@ -189,3 +209,6 @@ async fn serve(service: ApiService, stream: TcpStream, peer: SocketAddr) {
 fn too_slow(error: &(dyn std::error::Error + Send + Sync)) -> Reply {
     reply::error(StatusCode::SERVICE_UNAVAILABLE, &format!("no answer within {PATIENCE:?}: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

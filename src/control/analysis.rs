@@ -128,21 +128,25 @@ fn find<'s>(
     })
 }
 
-/// Says which routes there are: a namespace's, or the first few.
 pub fn no_route(snapshot: &Snapshot, namespace: &str, name: &str) -> NotFound {
+    let known = known_routes(snapshot, namespace);
+    let asked = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
+    NotFound(format!("there is no split {asked:?}; there are: {known}"))
+}
+
+/// Says which routes there are: the first few, those of a namespace before all others, since they are what was meant most
+/// likely.
+pub fn known_routes(snapshot: &Snapshot, namespace: &str) -> String {
     const SHOWN: usize = 20;
     let mut known: Vec<&RouteKey> = snapshot.rules.iter().map(|rule| &rule.body.route).collect();
     known.sort_unstable();
     known.dedup();
-    // Those of the same namespace are what was meant most likely.
     known.sort_by_key(|route| *route.namespace != *namespace);
     let more = match known.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    let known = join(known.into_iter().take(SHOWN).map(RouteKey::to_string));
-    let asked = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
-    NotFound(format!("there is no split {asked:?}; there are: {known}{more}"))
+    join(known.into_iter().take(SHOWN).map(RouteKey::to_string)) + &more
 }
 
 fn name_of(body: &RuleBody, index: usize) -> String {

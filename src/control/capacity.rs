@@ -8,7 +8,7 @@ use smallvec::smallvec;
 
 use super::{Control, EventKind, State};
 use crate::endpoint::SplitId;
-use crate::snapshot::{PerVersion, Rule, Weights};
+use crate::snapshot::{PerVersion, Rule, VersionEntry, Weights};
 
 /// What shares are expressed in where the gate changes them.
 const SCALE: f64 = 10_000.0;
@@ -49,10 +49,14 @@ impl Control {
     /// Holds the weights of a rule down to what its endpoints can carry; says whether that changes them.
     pub(super) fn hold_to_capacity(&self, rule: &mut Rule, state: &mut State) -> bool {
         let limits = *rule.body.split.limits;
-        let (true, Some(limit)) = (limits.gate, limits.per_endpoint) else { return false };
+        let limit = limits.per_endpoint.filter(|_| limits.gate).map(|limit| f64::from(limit.get()));
+        // A gate that was switched off lets go of what it held down.
+        if limit.is_none() && !rule.weights.gated.contains(&true) {
+            return false;
+        }
         let asked = state.asked(rule);
-        let load = state.loads.get(&rule.body.split_id).copied().unwrap_or(0.0);
-        let carries = |version: &crate::snapshot::VersionEntry| version.ready() as f64 * f64::from(limit.get());
+        let load = state.loads.get(&rule.body.split_id).copied().filter(|_| limit.is_some()).unwrap_or(0.0);
+        let carries = |version: &VersionEntry| version.ready() as f64 * limit.unwrap_or(f64::INFINITY);
         let capacities: Vec<f64> = rule.body.versions.iter().map(carries).collect();
         let (current, gated) = hold_down(&asked, &capacities, load);
         if current == rule.weights.current && gated == rule.weights.gated {
@@ -66,6 +70,7 @@ impl Control {
                     version.ready(),
                     capacities[i]
                 ),
+                (true, false) if limit.is_none() => "gets its weight again: there is no gate any more".to_owned(),
                 (true, false) => "gets its weight again: its endpoints can carry it".to_owned(),
                 _ => continue,
             };

@@ -2,8 +2,8 @@
 
 mod sample;
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use smallvec::smallvec;
@@ -20,11 +20,14 @@ use crate::snapshot::{PerVersion, RuleBody, Snapshot, VersionKey};
 /// Bounds of the recorder's histograms, seconds.
 static BOUNDS: LazyLock<Vec<f64>> = LazyLock::new(|| BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6).collect());
 
-/// Running tests, by route and version.
+/// A version of a route, by name.
+type Place = (RouteKey, Arc<str>);
+
+/// Running tests, by version.
 pub struct Guards {
     /// Whether tests run here. Of several replicas one judges: each test by itself may spend the false alarms allowed.
     judges: bool,
-    running: HashMap<(RouteKey, usize), Running>,
+    running: HashMap<Place, Running>,
     /// What was counted here since others were last told.
     samples: Samples,
     /// What the replica that judges has found, by version; where that is another one.
@@ -71,11 +74,11 @@ impl Guards {
         if !self.judges {
             return tripped;
         }
-        let mut guarded = Vec::new();
+        let mut guarded = HashSet::new();
         for (body, version) in guarded_versions(snapshot) {
             let Some(policy) = &body.split.guard else { continue };
-            let place = (body.route.clone(), version);
-            guarded.push(place.clone());
+            let place = place_of(body, version);
+            guarded.insert(place.clone());
             let key = key_of(body, version);
             let running =
                 self.running.entry(place).or_insert_with(|| Running::new(&key, policy, body, recorder, trips));
@@ -149,7 +152,7 @@ impl Guards {
                 fresh.push(finding);
             }
         }
-        let known: std::collections::HashSet<&str> = self.running.values().map(|running| &*running.name).collect();
+        let known: HashSet<&str> = self.running.values().map(|running| &*running.name).collect();
         self.told.retain(|name, _| known.contains(&**name));
         fresh
     }
@@ -166,7 +169,7 @@ impl Guards {
         }
         self.heard.extend(findings.into_iter().map(|finding| (finding.version.clone(), finding)));
         let guarded = guarded_versions(snapshot).map(|(body, version)| trips::name(&key_of(body, version)));
-        let guarded: std::collections::HashSet<String> = guarded.collect();
+        let guarded: HashSet<String> = guarded.collect();
         self.heard.retain(|name, _| guarded.contains(name));
     }
 
@@ -185,7 +188,7 @@ impl Guards {
     pub fn verdict(&self, body: &RuleBody, version: usize, trips: &Trips) -> Option<(&'static str, String)> {
         body.split.guard.as_ref().filter(|_| version > 0)?;
         let key = key_of(body, version);
-        let running = self.running.get(&(body.route.clone(), version));
+        let running = self.running.get(&place_of(body, version));
         if let Some(trip) = trips.get(&key).trip {
             return Some(("tripped", trip.reason));
         }
@@ -206,14 +209,21 @@ impl Guards {
 }
 
 /// What the guarded versions are called in metrics.
-pub fn keys(snapshot: &Snapshot) -> std::collections::HashSet<VersionKey> {
+pub fn keys(snapshot: &Snapshot) -> HashSet<VersionKey> {
     guarded_versions(snapshot).map(|(body, version)| key_of(body, version)).collect()
 }
 
-/// Every version that is compared with another one.
+/// Every version that is compared with another one, once: several rules of a route may have it, and its requests are counted
+/// together. It is compared with the first version of the first of them.
 fn guarded_versions(snapshot: &Snapshot) -> impl Iterator<Item = (&RuleBody, usize)> {
+    let mut seen = HashSet::new();
     let bodies = snapshot.rules.iter().map(|rule| &*rule.body).filter(|body| body.split.guard.is_some());
-    bodies.flat_map(|body| (1..body.versions.len()).map(move |version| (body, version)))
+    let versions = bodies.flat_map(|body| (1..body.versions.len()).map(move |version| (body, version)));
+    versions.filter(move |(body, version)| seen.insert((&body.route, &body.versions[*version].name)))
+}
+
+fn place_of(body: &RuleBody, version: usize) -> Place {
+    (body.route.clone(), Arc::clone(&body.versions[version].name))
 }
 
 fn observation<'c>(counts: &Counts, buckets: &'c [u64]) -> Observation<'c> {
@@ -251,8 +261,8 @@ impl Running {
             policy: *policy,
             guard: Guard::new(policy, restarts, fastrand::u64(..)),
             // Evidence begins now: what was counted before belongs to no test.
-            stable: Seen::of(&recorder.totals(body.versions[0].id)),
-            canary: Seen::of(&recorder.totals(body.versions[version].id)),
+            stable: Seen::of(body.versions[0].id, recorder),
+            canary: Seen::of(body.versions[version].id, recorder),
         }
     }
 
@@ -261,8 +271,8 @@ impl Running {
         if self.guard.verdict().is_tripped() {
             return None;
         }
-        let stable_new = self.stable.advance(&recorder.totals(body.versions[0].id));
-        let canary_new = self.canary.advance(&recorder.totals(body.versions[version].id));
+        let stable_new = self.stable.advance(body.versions[0].id, recorder);
+        let canary_new = self.canary.advance(body.versions[version].id, recorder);
         let verdict = self.guard.observe(now, &stable_new.observation(), &canary_new.observation());
         verdict.is_tripped().then(|| verdict.to_string())
     }

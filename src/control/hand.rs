@@ -72,12 +72,13 @@ pub fn configured(model: &Model, route: &RouteKey) -> Option<Vec<(Arc<str>, Weig
 }
 
 /// The model with weights set by hand in the place of its own.
-pub fn with_hand<'m>(model: &'m Model, hand: &HashMap<RouteKey, Hand>) -> Cow<'m, Model> {
+pub fn with_hand<'m>(model: &'m Model, hand: impl Iterator<Item = (&'m RouteKey, &'m Hand)>) -> Cow<'m, Model> {
+    let hand: HashMap<&RouteKey, &Hand> = hand.collect();
     if hand.is_empty() {
         return Cow::Borrowed(model);
     }
     let mut model = model.clone();
-    for route in model.routes.iter_mut().filter(|route| hand.contains_key(&route.key)) {
+    for route in &mut model.routes {
         let Some(Hand { weights, .. }) = hand.get(&route.key) else { continue };
         let route = Arc::make_mut(route);
         for rule in &mut route.rules {

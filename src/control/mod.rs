@@ -61,7 +61,7 @@ use self::pooled::Pooled;
 use self::prewarm::Waiting;
 use self::ramp::Ramp;
 use self::rescues::Rescues;
-use self::rules::{divert, retire, settle};
+use self::rules::{divert, diverted, retire, settle};
 use self::trips::Trips;
 use crate::endpoint::{Moment, SplitId};
 use crate::model::{Model, RouteKey, StickyTo};
@@ -208,8 +208,11 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let bound = state.fleet.bind(&model.listeners)?;
-        state.hand.retain(|route, hand| configured(&model, route).is_some_and(|weights| weights == hand.configured));
-        let mut snapshot = compile(&with_hand(&model, &state.hand), &previous, &mut state.interner)?;
+        let applies =
+            |route: &RouteKey, hand: &Hand| configured(&model, route).is_some_and(|weights| weights == hand.configured);
+        let hand = state.hand.iter().filter(|(route, hand)| applies(route, hand));
+        let mut snapshot = compile(&with_hand(&model, hand), &previous, &mut state.interner)?;
+        state.hand.retain(|route, hand| applies(route, hand));
         for version in state.interner.take_forgotten() {
             self.recorder.forget(version);
             state.rescues.forget(version);
@@ -234,6 +237,7 @@ impl Control {
         let gone = state.fleet.listen(&model.listeners, bound);
         state.drains.listeners(gone, &previous, &state.fleet, now);
         state.model = model;
+        state.keep_only(&snapshot);
         look(state, &previous, &snapshot, now);
         for rule in &snapshot.rules[changes.now] {
             let before = before.get(&rule.body.split_id);
@@ -269,6 +273,7 @@ impl Control {
             state.history.sample(jiff::Timestamp::now().as_second(), &self.recorder);
             self.look_at_loads(state);
             self.tell_rescues(state);
+            self.look_at_stables(state);
         }
         if state.ticks.is_multiple_of(FORGET) {
             self.forget_residents();
@@ -337,6 +342,17 @@ impl Control {
         self.publish(snapshot, &state.fleet);
     }
 
+    /// Where a guard has tripped, the first version may have become ready to take what is diverted, or unable to; to be called
+    /// every second.
+    fn look_at_stables(&self, state: &State) {
+        let snapshot = self.served.load_full();
+        let is_other =
+            |rule: &Rule| rule.body.split.guard.is_some() && diverted(rule, &state.trips) != rule.weights.diverted;
+        if snapshot.rules.iter().any(is_other) {
+            self.redirect(&snapshot, state);
+        }
+    }
+
     fn tell_weights(&self, rule: &Rule) {
         let versions = rule.body.versions.iter().zip(&rule.weights.desired);
         let weights = join(versions.map(|(version, weight)| format!("{}={weight}", version.name)));
@@ -354,10 +370,9 @@ impl Control {
     /// The route that a name means: `name`, or `namespace/name`.
     fn route(&self, snapshot: &Snapshot, name: &str) -> Result<RouteKey, WeightsError> {
         let routes = || snapshot.rules.iter().map(|rule| &rule.body.route);
-        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| {
-            let mut known: Vec<String> = routes().map(RouteKey::to_string).collect();
-            known.dedup();
-            WeightsError::NoSplit { asked: name.to_owned(), known: join(known.into_iter()) }
+        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| WeightsError::NoSplit {
+            asked: name.to_owned(),
+            known: analysis::known_routes(snapshot, name.split_once('/').map_or("", |(namespace, _)| namespace)),
         })
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Control, EventKind, State, settle};
+use super::rules::{held, settle};
+use super::{Control, EventKind, State};
 use crate::endpoint::{Endpoint, SplitId};
 use crate::proxy::{Command, Warming as Order};
 use crate::snapshot::{PerVersion, Rule, Weights};
@@ -59,13 +60,6 @@ pub fn warm(rule: &mut Rule, before: &Rule, state: &mut State) {
     // It begins once the connections are open.
     state.ramps.remove(&id);
     state.warming.insert(id, Warming { held, until: Instant::now() + PATIENCE, left });
-}
-
-/// The weights that were in effect, by the names of the versions.
-fn held(rule: &Rule, before: &Rule) -> PerVersion<u32> {
-    let was = |name: &Arc<str>| before.body.versions.iter().position(|version| version.name == *name);
-    let weight = |name| was(name).and_then(|i| before.weights.current.get(i).copied()).unwrap_or(0);
-    rule.body.versions.iter().map(|version| weight(&version.name)).collect()
 }
 
 impl Control {

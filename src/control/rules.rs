@@ -1,6 +1,7 @@
 //! What a rule of a new snapshot gets that no model says: a ramp on its way, what guards divert, versions that have drained, what
 //! comes before weights are in force.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -9,7 +10,8 @@ use super::drains::Drains;
 use super::ramp::Ramp;
 use super::trips::Trips;
 use super::{Control, State, guards, prewarm};
-use crate::snapshot::{PerVersion, Rule, WeightSource, Weights};
+use crate::endpoint::SplitId;
+use crate::snapshot::{PerVersion, Rule, Snapshot, WeightSource, Weights};
 
 impl State {
     /// The weights of a rule before the gate looks at them.
@@ -21,6 +23,17 @@ impl State {
             (None, None) => rule.weights.desired.iter().map(|weight| weight.get()).collect(),
         }
     }
+
+    /// Forgets what was under way in splits that are not served any more.
+    pub(super) fn keep_only(&mut self, snapshot: &Snapshot) {
+        if self.ramps.is_empty() && self.warming.is_empty() && self.loads.is_empty() {
+            return;
+        }
+        let served: HashSet<SplitId> = snapshot.rules.iter().map(|rule| rule.body.split_id).collect();
+        self.ramps.retain(|split, _| served.contains(split));
+        self.warming.retain(|split, _| served.contains(split));
+        self.loads.retain(|split, _| served.contains(split));
+    }
 }
 
 /// Gives a rule of a new snapshot what belongs to its weights: a ramp on its way, and what guards divert.
@@ -30,14 +43,14 @@ pub fn settle(rule: &mut Rule, before: Option<&Rule>, state: &mut State) {
     if rule.weights.source != source {
         rule.weights = Arc::new(Weights { source, ..(*rule.weights).clone() });
     }
-    match before {
+    let from = before.filter(|_| !rule.body.split.ramp.is_zero()).map(|before| held(rule, before));
+    match (before, from) {
         // The same weights: a ramp that is on its way goes on.
-        Some(before) if before.weights.epoch == rule.weights.epoch => {}
-        Some(before)
-            if !rule.body.split.ramp.is_zero() && before.weights.current.len() == rule.weights.current.len() =>
-        {
+        (Some(before), _) if before.weights.epoch == rule.weights.epoch => {}
+        // Where nobody is left who had any weight, there is nobody to come from.
+        (_, Some(from)) if from.iter().any(|weight| *weight > 0) => {
             let now = Instant::now();
-            let ramp = Ramp::new(&before.weights.current, &rule.weights.desired, now, rule.body.split.ramp);
+            let ramp = Ramp::new(&from, &rule.weights.desired, now, rule.body.split.ramp);
             rule.weights = Arc::new(Weights { current: ramp.weights(now), ..(*rule.weights).clone() });
             state.ramps.insert(id, ramp);
         }
@@ -59,11 +72,23 @@ pub fn retire(rule: &mut Rule, drains: &Drains) {
 
 /// Takes their share from versions whose guard has tripped.
 pub fn divert(rule: &mut Rule, trips: &Trips) {
-    let stable = rule.weights.desired.first().map_or(0, |weight| weight.get());
-    let diverted = guards::diverted(&rule.body, stable, trips);
+    let diverted = diverted(rule, trips);
     if diverted != rule.weights.diverted {
         rule.weights = Arc::new(Weights { diverted, ..(*rule.weights).clone() });
     }
+}
+
+/// Versions whose share goes to the first, as guards and it are now.
+pub fn diverted(rule: &Rule, trips: &Trips) -> PerVersion<bool> {
+    let stable = rule.weights.desired.first().map_or(0, |weight| weight.get());
+    guards::diverted(&rule.body, stable, trips)
+}
+
+/// The weights that were in effect, by the names of the versions as they are now.
+pub fn held(rule: &Rule, before: &Rule) -> PerVersion<u32> {
+    let was = |name: &Arc<str>| before.body.versions.iter().position(|version| version.name == *name);
+    let weight = |name| was(name).and_then(|i| before.weights.current.get(i).copied()).unwrap_or(0);
+    rule.body.versions.iter().map(|version| weight(&version.name)).collect()
 }
 
 impl Control {

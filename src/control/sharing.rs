@@ -1,5 +1,7 @@
 //! What replicas share: trips, resets, evidence and findings of guards, and how far drains are.
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
 use super::events::lock;
@@ -37,11 +39,10 @@ impl Control {
         let state = &mut *state;
         let previous = self.served.load_full();
         let route = self.route(&previous, split)?;
-        for (_, rule) in previous.rules_of(&route) {
-            for version in 1..rule.body.versions.len() {
-                state.trips.reset(&key_of(&rule.body, version));
-            }
-        }
+        // Several rules may have the same version, whose test begins once more and not several times.
+        let bodies = previous.rules_of(&route).map(|(_, rule)| &*rule.body);
+        let keys = bodies.flat_map(|body| (1..body.versions.len()).map(|version| key_of(body, version)));
+        keys.collect::<HashSet<_>>().iter().for_each(|key| state.trips.reset(key));
         state.guards.reset(&route);
         self.redirect(&previous, state);
         self.events.tell(EventKind::GuardReset, split, "", "the guard was re-armed".to_owned());

@@ -42,7 +42,7 @@ pub struct SplitStatus {
     pub hosts: Vec<String>,
     /// Who set the weights.
     pub weights_from: String,
-    /// Whether the weights are on their way.
+    /// Whether a ramp is on its way.
     pub ramping: bool,
     /// Versions.
     pub versions: Vec<VersionStatus>,
@@ -220,7 +220,7 @@ impl Control {
             kind: route.kind.as_str().to_owned(),
             hosts: configured.into_iter().flat_map(|route| route.hosts()).map(ToString::to_string).collect(),
             weights_from: rule.weights_from().to_owned(),
-            ramping: rule.weights.ramping(),
+            ramping: state.ramps.contains_key(&rule.body.split_id),
             versions,
         }
     }

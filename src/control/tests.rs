@@ -1,3 +1,5 @@
+mod releases;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -90,7 +92,7 @@ async fn a_ramp_spreads_a_change_of_the_file_and_of_the_hand() {
     tokio::time::advance(Duration::from_secs(5)).await;
     control.tick();
     assert_eq!(current(&control), [5000, 5000]);
-    assert!(control.snapshot().rules[0].weights.ramping());
+    assert!(control.status().splits[0].ramping);
     control.set_weights("shop", &weights(&[("stable", 1), ("canary", 0)])).unwrap();
     tokio::time::advance(Duration::from_secs(5)).await;
     control.tick();

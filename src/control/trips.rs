@@ -1,7 +1,8 @@
 //! Guard trips, and how often each test was begun: kept over restarts where a state file is configured.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::rollout::shared::{Record, Records, Trip};
@@ -44,7 +45,12 @@ impl Trips {
             Err(error) => return Err(error),
         };
         records.values_mut().for_each(|record| record.restarts += 1);
-        Ok(Self { path, records, changed: BTreeSet::new() })
+        let trips = Self { path, records, changed: BTreeSet::new() };
+        if !trips.records.is_empty() {
+            // Each restart spends less than the one before, also where nothing else happens until the next one.
+            trips.save();
+        }
+        Ok(trips)
     }
 
     /// What is known about a version.
@@ -181,10 +187,12 @@ pub fn name(key: &VersionKey) -> String {
     format!("{}/{}/{}/{version}@{revision}", route.namespace, route.kind.as_str(), route.name)
 }
 
-/// Writes beside the file first, so that a crash leaves the old one or the new one.
+/// Writes beside the file first, so that a crash, also of the machine, leaves the old one or the new one.
 fn write(path: &Path, records: &Records) -> io::Result<()> {
     let beside = path.with_extension("tmp");
-    std::fs::write(&beside, serde_json::to_vec_pretty(records)?)?;
+    let mut file = File::create(&beside)?;
+    file.write_all(&serde_json::to_vec_pretty(records)?)?;
+    file.sync_all()?;
     std::fs::rename(&beside, path)
 }
 

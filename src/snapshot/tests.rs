@@ -504,9 +504,7 @@ fn without_any_weight_every_share_is_0() {
 #[test]
 fn the_effective_share_follows_a_ramp_on_its_way() {
     let mut weights = weights(&[0, 100]);
-    assert!(!weights.ramping());
     weights.current = vec![75, 25].into();
-    assert!(weights.ramping());
     assert_eq!(effective(&weights), [0.75, 0.25]);
     assert_eq!((weights.desired_share(1), weights.effective(1)), (1.0, 25.0));
 }

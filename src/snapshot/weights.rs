@@ -67,11 +67,6 @@ impl Weights {
         let total: u64 = self.desired.iter().map(|w| u64::from(w.get())).sum();
         self.effective_share(version) * total as f64
     }
-
-    /// Whether a ramp is on its way.
-    pub fn ramping(&self) -> bool {
-        self.desired.iter().zip(&self.current).any(|(desired, current)| desired.get() != *current)
-    }
 }
 
 fn ratio(part: u64, total: u64) -> f64 {

@@ -2,42 +2,49 @@
 
 use std::collections::HashMap;
 
-use super::{BOUNDS, key_of};
+use super::{BOUNDS, Place, key_of, place_of};
 use crate::control::trips;
-use crate::model::RouteKey;
-use crate::record::{Classification, Distribution, Recorder, Totals};
+use crate::endpoint::VersionId;
+use crate::record::{Classification, Distribution, Recorder};
 use crate::rollout::evidence::Latencies;
 use crate::rollout::guard::Observation;
 use crate::rollout::shared::{Counts, Evidence};
 use crate::snapshot::{RuleBody, VersionKey};
 
 /// What counts as evidence: requests that their client waited for, and how long their answers' heads took.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Seen {
+    /// Of which version at which revision.
+    version: VersionId,
     success: u64,
     failure: u64,
     first_bytes: Distribution,
 }
 
 impl Seen {
-    /// All that was counted so far.
-    pub fn of(totals: &Totals) -> Self {
+    /// All that a version has counted so far.
+    pub fn of(version: VersionId, recorder: &Recorder) -> Self {
+        let totals = recorder.totals(version);
         let mut first_bytes = totals.first_bytes[Classification::Success as usize].clone();
         first_bytes.add(&totals.first_bytes[Classification::Failure as usize]);
         Self {
+            version,
             success: totals.tally.of(Classification::Success),
             failure: totals.tally.of(Classification::Failure),
             first_bytes,
         }
     }
 
-    /// Goes on to what is counted now, and gives what is new.
-    pub fn advance(&mut self, totals: &Totals) -> Self {
-        let now = Self::of(totals);
+    /// Goes on to what is counted now, and gives what is new. Where another revision has come, that is nothing: it has counts
+    /// of its own, and what they were before is no evidence.
+    pub fn advance(&mut self, version: VersionId, recorder: &Recorder) -> Self {
+        let now = Self::of(version, recorder);
+        let before = if self.version == version { &*self } else { &now };
         let new = Self {
-            success: now.success - self.success,
-            failure: now.failure - self.failure,
-            first_bytes: now.first_bytes.since(&self.first_bytes),
+            version,
+            success: now.success - before.success,
+            failure: now.failure - before.failure,
+            first_bytes: now.first_bytes.since(&before.first_bytes),
         };
         *self = now;
         new
@@ -58,7 +65,7 @@ impl Seen {
 /// What was told of every guarded version.
 #[derive(Default)]
 pub struct Samples {
-    told: HashMap<(RouteKey, usize), Told>,
+    told: HashMap<Place, Told>,
 }
 
 struct Told {
@@ -77,18 +84,15 @@ impl Samples {
         let mut before = std::mem::take(&mut self.told);
         let mut new = Vec::new();
         for (body, version) in guarded {
-            let place = (body.route.clone(), version);
-            // Several rules of a route have the same versions, which are counted once.
-            if self.told.contains_key(&place) {
-                continue;
-            }
-            let key = key_of(body, version);
-            let [stable, canary] = [0, version].map(|version| recorder.totals(body.versions[version].id));
+            let (place, key) = (place_of(body, version), key_of(body, version));
+            let [stable, canary] = [0, version].map(|version| body.versions[version].id);
             let Some(mut told) = before.remove(&place).filter(|told| told.key == key) else {
-                self.told.insert(place, Told { key, stable: Seen::of(&stable), canary: Seen::of(&canary) });
+                let (stable, canary) = (Seen::of(stable, recorder), Seen::of(canary, recorder));
+                self.told.insert(place, Told { key, stable, canary });
                 continue;
             };
-            let (stable, canary) = (told.stable.advance(&stable).counts(), told.canary.advance(&canary).counts());
+            let stable = told.stable.advance(stable, recorder).counts();
+            let canary = told.canary.advance(canary, recorder).counts();
             if !stable.is_empty() || !canary.is_empty() {
                 new.push(Evidence { version: trips::name(&key), stable, canary });
             }

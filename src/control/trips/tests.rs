@@ -22,6 +22,17 @@ fn a_trip_outlives_the_process_and_belongs_to_its_revision() {
 }
 
 #[test]
+fn every_restart_counts_also_one_after_which_nothing_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    Trips::open(Some(path.clone())).unwrap().begin(&key("r1"));
+    for restarts in 1..4 {
+        let mut trips = Trips::open(Some(path.clone())).unwrap();
+        assert_eq!(trips.begin(&key("r1")).restarts, restarts);
+    }
+}
+
+#[test]
 fn a_reset_forgets_the_trip_and_counts_the_restart() {
     let mut trips = Trips::default();
     trips.begin(&key("r1"));
