@@ -62,6 +62,13 @@ fn figures_of(split: &SplitStatus) -> Value {
         if let Some(end) = version.drain_seconds.and_then(drain_ends_at) {
             figures["drainEndsAt"] = end.into();
         }
+        if let Some(guard) = &version.guard {
+            figures["guard"] = guard.state.as_str().into();
+            // Other reasons are figures that change with every request.
+            if guard.state == "tripped" {
+                figures["guardReason"] = guard.reason.as_str().into();
+            }
+        }
         figures
     };
     split.versions.iter().map(version).collect()

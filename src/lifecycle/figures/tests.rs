@@ -41,3 +41,24 @@ fn a_condition_that_turns_waits_for_nobody() {
     let next = chosen(&mut turns, counted(AT_ONCE * 2));
     assert_eq!(next[0], split(AT_ONCE - 1), "the others go on from where they stopped");
 }
+
+#[test]
+fn what_a_guard_found_is_told_and_figures_that_change_with_every_request_are_not() {
+    let with = |state: &str| {
+        let version = json!({
+            "name": "canary", "revision": "", "desired": 5, "effective": 5.0, "desiredShare": 0.05, "effectiveShare": 0.05,
+            "requests": 1, "failures": 0, "clientGone": 0, "activeRequests": 0, "connections": 0, "endpoints": 1,
+            "guard": {"state": state, "reason": "fails 30% more"},
+        });
+        let split = json!({
+            "namespace": "shop", "name": "shop", "kind": "Split", "hosts": [], "weightsFrom": "", "ramping": false,
+            "versions": [version],
+        });
+        figures_of(&serde_json::from_value(split).unwrap()).as_array().unwrap()[0].clone()
+    };
+    assert_eq!((&with("healthy")["guard"], with("healthy").get("guardReason")), (&json!("healthy"), None));
+    assert_eq!(
+        (&with("tripped")["guard"], &with("tripped")["guardReason"]),
+        (&json!("tripped"), &json!("fails 30% more"))
+    );
+}

@@ -10,6 +10,7 @@ mod ends;
 mod figures;
 mod leftovers;
 mod objects;
+mod policies;
 mod reader;
 mod readers;
 mod replicas;
@@ -143,8 +144,9 @@ impl Index {
             Change::Listing(watched) => _ = self.listing.insert(watched, BTreeSet::new()),
             Change::Listed(watched) => {
                 let Some(seen) = self.listing.remove(&watched) else { return };
-                let known = self.objects.of(watched.kind, watched.namespace.as_ref());
-                let gone: Vec<Id> = known.map(|(id, _)| id).filter(|id| !seen.contains(id)).cloned().collect();
+                let known = self.objects.of(watched.kind, watched.namespace.as_ref()).map(|(id, _)| id);
+                let malformed = self.objects.malformed_ids(watched.kind).filter(|id| watched.covers(id));
+                let gone: Vec<Id> = known.chain(malformed).filter(|id| !seen.contains(*id)).cloned().collect();
                 for id in gone {
                     self.remove(&id);
                 }
@@ -236,6 +238,7 @@ impl Index {
                 self.count(&before.report, false);
             }
             self.count(&made.report, true);
+            self.report_policies(&id);
         }
         let claims = claims::of(&made.routes);
         self.put(Unit { id, reads, claims, made, place, version });
@@ -243,7 +246,7 @@ impl Index {
 
     /// Notes what a unit refers to that is asked for by name; whether all of it was told.
     fn refer(&mut self, id: &Id, named: Vec<Id>) -> bool {
-        let told = named.iter().all(|named| self.objects.is_told(named));
+        let told = self.is_told(&named);
         let before = self.named.get(id).map_or(&[][..], Vec::as_slice);
         self.refers_anew |= before != named;
         if named.is_empty() {
@@ -285,10 +288,12 @@ impl Index {
             let gone = before.claims.iter().filter(|claim| unit.claims.binary_search(claim).is_err());
             gone.for_each(|claim| self.claims.remove(*claim, number));
         }
+        let same_place = self.units.get(&unit.id).filter(|before| before.place == unit.place);
+        let claimed = same_place.map(|before| before.claims.clone()).unwrap_or_default();
         let (reads, claims) = (unit.reads.clone(), unit.claims.clone());
         let number = self.units.put(unit);
         reads.iter().for_each(|topic| self.readers.add(*topic, number));
-        for claim in claims {
+        for claim in claims.into_iter().filter(|claim| claimed.binary_search(claim).is_err()) {
             self.claims.add(claim, number);
             // Another that takes the same may have to be told now who gets it.
             let others = self.claims.of(claim).iter().filter(|other| **other != number);
@@ -310,9 +315,14 @@ impl Index {
 
     /// Counts a route on the listeners that it is attached to, whose Gateways then have something else to say.
     fn count(&mut self, report: &Report, more: bool) {
-        for attached in report.parents.iter().flat_map(|parent| &parent.attached) {
+        // Several references of a route may mean one listener.
+        let attached: BTreeSet<_> = report.parents.iter().flat_map(|parent| &parent.attached).collect();
+        for attached in attached {
             let count = self.attached.entry(attached.clone()).or_default();
             *count = if more { *count + 1 } else { count.saturating_sub(1) };
+            if *count == 0 {
+                self.attached.remove(attached);
+            }
             self.reported.insert(attached.0.clone());
         }
     }
@@ -348,10 +358,18 @@ impl Index {
         &self.objects
     }
 
-    /// What is to be said that was not since the last call; none about an object that has gone.
+    /// What is to be said that was not since the last call; none about an object that has gone. Of an object that refers by name to
+    /// something that was not told yet nothing is said until then: it would be said to be missing.
     pub fn take_statements(&mut self) -> Vec<(Id, Option<Statement>)> {
         let reported = std::mem::take(&mut self.reported);
-        reported.into_iter().map(|id| (id.clone(), self.statement(&id))).collect()
+        let waits = |id: &Id| self.named.get(id).is_some_and(|named| !self.is_told(named));
+        let (waiting, due): (BTreeSet<Id>, BTreeSet<Id>) = reported.into_iter().partition(waits);
+        self.reported = waiting;
+        due.into_iter().map(|id| (id.clone(), self.statement(&id))).collect()
+    }
+
+    fn is_told(&self, named: &[Id]) -> bool {
+        named.iter().all(|named| self.objects.is_told(named))
     }
 
     fn statement(&self, id: &Id) -> Option<Statement> {
@@ -361,11 +379,8 @@ impl Index {
             Arc::make_mut(&mut report).notes.push(note);
         }
         let object = self.objects.get(id)?;
-        if let Some(figures) = self.figures.get(id) {
-            let report = Arc::make_mut(&mut report);
-            report.conditions.extend(super::split::draining(figures));
-            report.versions = Some(figures.clone());
-        }
+        self.with_figures(id, &mut report);
+        self.with_refusal(id, &mut report);
         if !report.listeners.is_empty() {
             for listener in &mut Arc::make_mut(&mut report).listeners {
                 let key = (id.clone(), Arc::clone(&listener.name));

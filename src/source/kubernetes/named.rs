@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kube::Client;
 use kube::api::Api;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::definition::Definition;
 use super::index::Change;
@@ -18,6 +20,9 @@ use super::watch::{Scope, follow};
 
 /// Objects that are read at a time: each read in flight is a connection.
 const AT_ONCE: usize = 4;
+
+/// How long an answer is waited for: others wait for their turn meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whoever is to read an object again.
 type Readers = Arc<Mutex<HashMap<Id, watch::Sender<()>>>>;
@@ -136,7 +141,10 @@ async fn read(
         changed.mark_unchanged();
         let found = {
             let _turn = turns.acquire().await;
-            api.get_opt(&id.name).await
+            match timeout(PATIENCE, api.get_opt(&id.name)).await {
+                Ok(found) => found,
+                Err(_) => Err(kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into())),
+            }
         };
         let wait = match &found {
             Ok(_) => None,

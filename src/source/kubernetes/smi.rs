@@ -264,7 +264,11 @@ fn thousandths(weight: &Value) -> Result<i64, String> {
         Value::Number(number) => number.as_i64().and_then(|whole| whole.checked_mul(1000)).ok_or_else(wrong),
         Value::String(text) => match text.strip_suffix('m') {
             Some(small) => small.parse().map_err(|_| wrong()),
-            None => text.parse::<f64>().map(|number| (number * 1000.0).round() as i64).map_err(|_| wrong()),
+            None => {
+                // Rust reads names of numbers, too ("nan"), which quantities do not have.
+                let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+                number.map(|number| (number * 1000.0).round() as i64).ok_or_else(wrong)
+            }
         },
         _ => Err(wrong()),
     }

@@ -11,7 +11,7 @@ mod versions;
 use std::sync::Arc;
 
 pub use crd::crd;
-pub use policy::{apply as apply_policies, apply_named as apply_named_policies};
+pub use policy::{apply as apply_policies, apply_named as apply_named_policies, refusal};
 pub use resource::{SplitSpec, TargetKind, TargetRef};
 pub use versions::{plain, speaks, transport, unspoken};
 
@@ -23,6 +23,9 @@ use super::report::{Condition, Report};
 use crate::model::{Attachment, HostPattern, Kind, RouteKey};
 use crate::source::file::problem::{Pointer, Problems};
 use crate::source::file::{self, build};
+
+/// The type of the condition that tells whether a guard has found a version bad.
+pub const GUARD_TRIPPED: &str = "GuardTripped";
 
 /// What a Split aims at.
 pub fn target(id: &Id, object: &Object) -> Option<Id> {
@@ -54,8 +57,29 @@ impl TargetRef {
     }
 }
 
-/// What the figures of its versions say about drains: conditions that can be waited for.
-pub fn draining(figures: &serde_json::Value) -> [Condition; 2] {
+/// What the figures of its versions say: conditions that can be waited for.
+pub fn counted(figures: &serde_json::Value) -> Vec<Condition> {
+    draining(figures).into_iter().chain(tripped(figures)).collect()
+}
+
+/// Whether a guard has found a version bad; nothing where there is no guard.
+fn tripped(figures: &serde_json::Value) -> Option<Condition> {
+    let guards = figures.as_array().into_iter().flatten().filter(|version| version.get("guard").is_some());
+    let guards: Vec<_> = guards.collect();
+    let bad = guards.iter().filter_map(|version| {
+        let (name, reason) = (version["name"].as_str()?, version["guardReason"].as_str()?);
+        Some(format!("{name}: {reason}"))
+    });
+    let bad: Vec<String> = bad.collect();
+    let fine = || Condition::fails(GUARD_TRIPPED, "NotTripped", "no guard has found a version bad");
+    let message = || format!("{}; until it runs something else, or weir guard reset", bad.join("; "));
+    (!guards.is_empty()).then(|| match bad.is_empty() {
+        true => fine(),
+        false => Condition::holds(GUARD_TRIPPED, "Tripped", message()),
+    })
+}
+
+fn draining(figures: &serde_json::Value) -> [Condition; 2] {
     let versions = || figures.as_array().into_iter().flatten();
     let draining = versions().filter(|version| version.get("drainEndsAt").is_some());
     let left: u64 = draining.clone().filter_map(|version| version["draining"].as_u64()).sum();
@@ -100,23 +124,44 @@ fn aimed(reader: &Reader<'_>, id: &Id, target: &TargetRef, keys: &Keys) -> Trans
         }
         _ => Condition::holds("Accepted", "Accepted", format!("adds behaviour to {aim}")),
     };
-    let resolved = match reader.object(&aim) {
-        Some(_) => Condition::holds("ResolvedRefs", "ResolvedRefs", ""),
-        None => Condition::fails("ResolvedRefs", "TargetNotFound", format!("there is no {aim}")),
+    let missing = match (reader.object(&aim), &target.section_name) {
+        (None, _) => Some(("TargetNotFound", format!("there is no {aim}"))),
+        (Some(object), Some(section)) => {
+            no_section(object, section).map(|why| ("SectionNotFound", format!("{aim} {why}")))
+        }
+        (Some(_), None) => None,
     };
-    let report = Report { conditions: vec![accepted, keys.condition(resolved)], ..Report::default() };
-    Translation { report, ..Translation::default() }
+    if let Some((reason, message)) = missing {
+        return nowhere(accepted, reason, message);
+    }
+    let resolved = keys.condition(Condition::holds("ResolvedRefs", "ResolvedRefs", ""));
+    Translation {
+        report: Report { conditions: vec![accepted, resolved], ..Report::default() },
+        ..Translation::default()
+    }
+}
+
+/// Why an object has no rule of that name; nothing if it has one.
+fn no_section(object: &Object, section: &str) -> Option<String> {
+    let spec: serde_json::Value = object.spec().unwrap_or_default();
+    let rules = spec["rules"].as_array().into_iter().flatten();
+    let names: Vec<&str> = rules.filter_map(|rule| rule["name"].as_str()).collect();
+    let known = if names.is_empty() { "none with a name".to_owned() } else { names.join(", ") };
+    (!names.contains(&section)).then(|| format!("has no rule {section}; it has: {known}"))
+}
+
+/// A Split of which nothing is in force, since its target is not there or cannot be used.
+fn nowhere(accepted: Condition, reason: &'static str, message: String) -> Translation {
+    let programmed = Condition::fails("Programmed", "Invalid", "nothing of it is in force: see ResolvedRefs");
+    let conditions = vec![accepted, Condition::fails("ResolvedRefs", reason, message), programmed];
+    Translation { report: Report { conditions, ..Report::default() }, ..Translation::default() }
 }
 
 /// A Split that is a route.
 fn route(reader: &Reader<'_>, id: &Id, spec: SplitSpec, keys: &Keys) -> Translation {
     let found = match versions::find(reader, id, &spec) {
         Ok(found) => found,
-        Err((reason, message)) => {
-            let accepted = Condition::holds("Accepted", "Accepted", "");
-            let conditions = vec![accepted, Condition::fails("ResolvedRefs", reason, message)];
-            return Translation { report: Report { conditions, ..Report::default() }, ..Translation::default() };
-        }
+        Err((reason, message)) => return nowhere(Condition::holds("Accepted", "Accepted", ""), reason, message),
     };
     let attached = match attachments(reader, id, &spec) {
         Ok(attached) => attached,

@@ -12,7 +12,7 @@ mod service;
 mod status;
 mod withdraw;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ impl Writer {
             recount: None,
             known: HashMap::new(),
             dirty: BTreeSet::new(),
-            told: HashSet::new(),
+            told: HashMap::new(),
             retries: Retries::default(),
         };
         tokio::spawn(committer.run(received));
@@ -147,8 +147,8 @@ struct Committer {
     /// What may be said and was not yet, and what is said again when replicas come or go.
     known: HashMap<Id, Known>,
     dirty: BTreeSet<Id>,
-    /// Notes that were told already.
-    told: HashSet<(Id, Note)>,
+    /// Those notes of each object that were told already; what is no longer so is told anew when it comes back.
+    told: HashMap<Id, Vec<Note>>,
     /// What could not be written.
     retries: Retries,
 }
@@ -225,7 +225,7 @@ impl Committer {
                 self.pending.gone(&id);
                 self.held.remove(&id);
                 self.known.remove(&id);
-                self.told.retain(|(known, _)| *known != id);
+                self.told.remove(&id);
                 self.retries.over(&id);
                 match id.kind {
                     ObjectKind::Gateway => _ = self.dirty.insert(id),
@@ -254,7 +254,10 @@ impl Committer {
             futures_util::stream::iter(due).map(write).buffer_unordered(AT_ONCE).collect().await
         };
         for (id, Outcome { told, failures }) in outcomes {
-            self.told.extend(told.into_iter().map(|note| (id.clone(), note)));
+            match told.is_empty() {
+                true => _ = self.told.remove(&id),
+                false => _ = self.told.insert(id.clone(), told),
+            }
             if !failures.is_empty() {
                 self.failed(&id, &failures);
                 continue;
@@ -292,9 +295,11 @@ impl Committer {
             };
         };
         let report = programmed::report(id.kind, &statement.report, serving);
-        let is_new = |note: &&Note| !self.told.contains(&(id.clone(), (*note).clone()));
-        let new: Vec<&Note> = report.notes.iter().filter(is_new).collect();
-        self.hand.write(id, statement, &report, &new).await
+        let told = self.told.get(id).map_or(&[][..], Vec::as_slice);
+        let (old, new): (Vec<&Note>, Vec<&Note>) = report.notes.iter().partition(|note| told.contains(note));
+        let mut outcome = self.hand.write(id, statement, &report, &new).await;
+        outcome.told.extend(old.into_iter().cloned());
+        outcome
     }
 }
 

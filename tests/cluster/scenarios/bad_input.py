@@ -1,8 +1,10 @@
 """Whatever is wrong is told where it stands, with a reason, and a good route beside it does not notice."""
 
 import http.client
+import json
 
 from support.kube import condition, is_true
+from support.weir import command
 
 HOST = "good.example.com"
 PREFIX = "nginx.ingress.kubernetes.io"
@@ -54,6 +56,21 @@ apiVersion: weir.dev/v1alpha1
 kind: Split
 metadata: {name: overflow}
 spec: {hosts: [overflow.example.com], versions: [{name: stable, service: shop, port: 80, weight: 99999999999}]}
+"""
+
+# What the definition of Split itself refuses, by rules of its own.
+RULES = {
+    "every weight is 0": "versions: [{name: a, service: shop, weight: 0}, {name: b, service: shop, weight: 0}]",
+    "each version needs a service": "versions: [{name: a, weight: 1}]",
+    "cannot stand together": "versions: [{name: a, service: shop}], gateways: [{name: one}], listeners: [http]",
+    "the group does not fit": "targetRef: {group: apps, kind: Rollout, name: shop}",
+    "exactly one of cookie": "versions: [{name: a, service: shop}], sticky: {cookie: a, header: b}",
+}
+RULED = """\
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: ruled}
+spec: {$spec}
 """
 
 GATEWAYS = """\
@@ -144,16 +161,21 @@ def run(scenario):
     scenario.load(weir.address, HOST)
     scenario.apply(SPLITS)
     expect(scenario, "splits", "nowhere", ("ResolvedRefs", "BackendNotFound", "ghost"))
-    expect(scenario, "splits", "no-rollout", ("ResolvedRefs", "TargetNotFound", "ghost"))
+    nothing = ("Programmed", "Invalid", "ResolvedRefs")
+    expect(scenario, "splits", "no-rollout", ("ResolvedRefs", "TargetNotFound", "ghost"), nothing)
     refused(scenario, OVERFLOW, "weight")
+    for word, spec in RULES.items():
+        refused(scenario, RULED.replace("$spec", spec), word)
     secure(scenario, weir.address)
     gateways(scenario)
     twice(scenario)
     ingresses(scenario)
+    audited(scenario)
+    endless(scenario, weir.address)
     scenario.apply(LOST)
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
     expect(scenario, "gateways", "lost", bad, of=listeners)
-    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 18 ways, each told at its object"
+    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 24 ways, each told at its object"
 
 
 def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
@@ -258,3 +280,20 @@ def ingresses(scenario):
     scenario.kube.wait_event("Ingress", "first", "canary-total", 'did you mean "canary-weight-total"')
     scenario.apply(INGRESS, name="second", backend="second", annotations=canary.replace("10", "95"), tls="")
     scenario.kube.wait_event("Ingress", "second", "canary-weight", "older canaries")
+
+
+def audited(scenario):
+    """The same is told to who asks before moving."""
+    audit = ("audit", "--kubernetes", "--class", "weir", "--namespace", scenario.namespace, "--output", "json")
+    found = json.loads(command(scenario.kube, *audit))["ingresses"]
+    told = {(one["name"], note["name"]): note["reason"] for one in found for note in one["annotations"]}
+    if 'did you mean "canary-weight-total"' not in told[("first", "canary-total")]:
+        raise AssertionError(f"the audit tells something else: {told}")
+
+
+def endless(scenario, address):
+    """A time limit beyond all bounds ends no request."""
+    host = "endless.example.com"
+    limit = f'{PREFIX}/proxy-read-timeout: "{2**64 - 1}"'
+    scenario.apply(INGRESS.replace("ingress.example.com", host), name="endless", backend="shop", annotations=limit, tls="")
+    scenario.wait_served(address, host, "v1")

@@ -49,6 +49,8 @@ def run(scenario):
     steer(scenario, 50)
     scenario.wait_until(lambda: kept(scenario, weir), 60, "a trip in the ConfigMap weir-trips")
     taken_back(scenario, weir, "v2")
+    found_bad(scenario)
+    scenario.kube.wait_event("Split", "shop", "GuardTripped", "canary")
     programmed(scenario)
     load.stop()
     weir.scale(0)
@@ -56,6 +58,7 @@ def run(scenario):
     weir.scale(REPLICAS)
     scenario.wait_served(weir.address, HOST, "v1")
     taken_back(scenario, weir, "v2")
+    found_bad(scenario)
     lagging_is_told(scenario, weir)
     return f"programmed by {REPLICAS} of {REPLICAS}, the canary taken back by all, also after all were replaced; a laggard is named"
 
@@ -72,6 +75,18 @@ def programmed(scenario):
         }
 
     scenario.kube.wait("splits", "shop", fits, 30, f"programmed by {REPLICAS} replicas")
+
+
+def found_bad(scenario):
+    """Waits until the status says which version a guard has found bad, and that it gets nothing of what was asked for."""
+
+    def told(split):
+        tripped = condition(split, "GuardTripped") or {}
+        canary = split["status"].get("versions", [{}])[-1]
+        diverted = (canary.get("guard"), canary.get("desired"), canary.get("effective")) == ("tripped", 50, "0")
+        return tripped.get("status") == "True" and "canary" in tripped["message"] and diverted
+
+    scenario.kube.wait("splits", "shop", told, 30, "a guard that has tripped")
 
 
 def lagging_is_told(scenario, weir):

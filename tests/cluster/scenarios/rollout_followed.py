@@ -1,7 +1,8 @@
-"""A Split follows a Rollout that has no traffic router: its steps are the weights, and Argo knows nothing of it."""
+"""A Split follows a Rollout that has no traffic router: its steps are the weights, an abort takes them back, and Argo knows nothing of it."""
 
 from support.argo import SERVICES, Rollout, argo_up
 from support.checks import expect_share, weight_in_force
+from support.kube import is_true
 
 SIDE_BY_SIDE = True
 
@@ -46,4 +47,18 @@ def run(scenario):
     rollout.wait_phase("Healthy")
     weight_in_force(scenario, address, HOST, {"v2": 100})
     rollout.wait_pods_gone("v1")
-    return "10 and 50 by the Rollout's own steps, then all of V2"
+    shared(scenario)
+    rollout.release("v3")
+    rollout.wait_paused(1)
+    weight_in_force(scenario, address, HOST, {"v2": 90, "v3": 10})
+    rollout.abort()
+    weight_in_force(scenario, address, HOST, {"v2": 100})
+    rollout.wait_phase("Degraded")
+    return "10 and 50 by the Rollout's own steps, then all of V2; V3 aborted at 10; a second Split of the Rollout is told"
+
+
+def shared(scenario):
+    """A Split that follows a Rollout which another one follows already says so."""
+    scenario.apply(SPLIT.replace("name: shop}", "name: second}", 1).replace(HOST, f"second.{HOST}"))
+    scenario.kube.wait("splits", "second", lambda found: is_true(found, "Conflicted"), 30, "told that it is not the only one")
+    scenario.kube.wait_event("Split", "second", "TargetShared", "Split")

@@ -1,8 +1,10 @@
-"""A Split of two Services is steered with kubectl: every share is exact within a request."""
+"""A Split of two Services is steered with kubectl and "weir weight": every share is exact within a request, and kubectl shows it."""
 
 import json
+import re
 
 from support.checks import expect_exact, weight_in_force
+from support.weir import command
 
 HOST = "shop.example.com"
 
@@ -31,7 +33,23 @@ def run(scenario):
         steer(scenario, weight)
         weight_in_force(scenario, address, HOST, {"v1": 100 - weight, "v2": weight})
         expect_exact(scenario, load, address, HOST, "v2", weight)
-    return f"weights {', '.join(map(str, steps))} by kubectl patch, each exact within a request"
+    command(scenario.kube, "weight", "--kubernetes", "--namespace", scenario.namespace, "shop", "stable=70", "canary=30")
+    weight_in_force(scenario, address, HOST, {"v1": 70, "v2": 30})
+    scenario.wait_until(lambda: shown(scenario), 30, lambda: f"the columns of kubectl; it shows {columns(scenario)}")
+    return f"weights {', '.join(map(str, steps))} by kubectl patch, 30 by weir weight, each exact within a request, and shown by kubectl"
+
+
+def columns(scenario):
+    """What "kubectl get" shows of the Split, by column."""
+    head, row = scenario.kube.kubectl("get", "splits", "shop").splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+", head)]
+    return {head[at:to].strip(): row[at:to].strip() for at, to in zip(starts, [*starts[1:], None])}
+
+
+def shown(scenario):
+    """Whether the columns say what is in force."""
+    wanted = {"VERSIONS": "stable/canary", "DESIRED": "70/30", "EFFECTIVE": "70/30", "SUCCESS": "100.00/100.00"}
+    return columns(scenario).items() >= {**wanted, "PROGRAMMED": "True", "DRAINING": "False"}.items()
 
 
 def steer(scenario, weight):

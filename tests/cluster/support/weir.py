@@ -74,6 +74,17 @@ def command_in(pod, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
+def command(kube, *arguments):
+    """The answer of the proxy's command line on an administrator's machine; its exit status is told apart by nobody."""
+    environment = {**os.environ, "KUBECONFIG": kube.kubeconfig}
+    done = subprocess.run(
+        [os.environ["WEIR_BINARY"], *arguments], capture_output=True, text=True, check=False, timeout=30, env=environment
+    )
+    if done.stderr:
+        raise AssertionError(f"weir {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def rendered(kube, replicas, dialects):
     """deploy/base with so many replicas and the families of metrics that these dialects have."""
     about = {"name": "weir", "namespace": NAMESPACE}

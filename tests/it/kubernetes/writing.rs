@@ -209,6 +209,68 @@ async fn an_ingress_whose_certificate_is_served_by_nobody_is_told_why_and_it_is_
     assert_eq!(told(), ["secure"], "it is told once, and to nobody else");
 }
 
+/// An Ingress in `shop` with a certificate from the Secret of the same name.
+fn secure(name: &str) -> Value {
+    let backend = json!({"service": {"name": "a", "port": {"number": 80}}});
+    let host = format!("{name}.example");
+    let paths = json!([{"path": "/", "pathType": "Prefix", "backend": backend}]);
+    let spec = json!({
+        "ingressClassName": "weir",
+        "rules": [{"host": host, "http": {"paths": paths}}],
+        "tls": [{"hosts": [host], "secretName": name}],
+    });
+    json!({"metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+}
+
+#[tokio::test]
+async fn a_secret_that_is_there_is_never_told_to_be_missing() {
+    let server = ApiServer::start().await;
+    let Identity { certificate, key } = Identity::self_signed(&["there.example"]);
+    let data = json!({"tls.crt": STANDARD.encode(certificate.pem()), "tls.key": STANDARD.encode(key.serialize_pem())});
+    server.set("secrets", &json!({"metadata": {"name": "there", "namespace": "shop"}, "data": data}));
+    server.set("services", &service("a").1);
+    let arguments = ["--class", "weir", "--https-address", "127.0.0.1:0"];
+    let weir = Binary::spawn_in_cluster("workers: 1\n", &server.kubeconfig(), &arguments);
+    let cluster = Cluster { server, weir };
+    cluster.ready().await;
+    wait_until_for("it to lead", RETRY, async || !holder(&cluster.server).is_empty()).await;
+    let told = || {
+        let events = cluster.server.all("events").into_iter().filter(|event| event["reason"] == "InvalidCertificate");
+        events.map(|event| event["regarding"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    cluster.server.set("ingresses", &secure("there"));
+    let read = async || !cluster.server.requests("GET /api/v1/namespaces/shop/secrets/there").is_empty();
+    wait_until_for("the Secret to be read", RETRY, read).await;
+    // What is said later is written later.
+    cluster.server.set("ingresses", &secure("missing"));
+    wait_until_for("the Event", RETRY, async || !told().is_empty()).await;
+    assert_eq!(told(), ["missing"]);
+}
+
+#[tokio::test]
+async fn what_was_mended_and_is_wrong_again_is_told_again() {
+    let server = ApiServer::start().await;
+    let with = |size: &str| {
+        let mut ingress = secure("plain");
+        ingress["spec"].as_object_mut().unwrap().remove("tls");
+        ingress["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/proxy-body-size": size});
+        ingress
+    };
+    server.set("services", &service("a").1);
+    server.set("ingresses", &with("plenty"));
+    let arguments = ["--own-name", "a", "--class", "weir"];
+    let _weir = Binary::spawn_in_cluster("workers: 1\n", &server.kubeconfig(), &arguments);
+    let told = || server.requests("POST /apis/events").len();
+    let looked = || server.requests("GET /apis/networking.k8s.io/v1/namespaces/shop/ingresses/plain").len();
+    wait_until_for("the Event", RETRY, async || told() == 1).await;
+    let before = looked();
+    server.set("ingresses", &with("8m"));
+    wait_until_for("it to be looked at", RETRY, async || looked() > before).await;
+    server.set("ingresses", &with("plenty"));
+    wait_until_for("the Event again", RETRY, async || told() == 2).await;
+    assert_eq!(server.all("events").len(), 1, "it is the same one as long as the server has it");
+}
+
 #[tokio::test]
 async fn services_of_gateways_that_went_while_nobody_ran_are_removed_and_no_others() {
     let server = with_gateway().await;

@@ -54,8 +54,14 @@ pub fn service_name(gateway: &Id) -> Arc<str> {
 /// The Service that `gateway` is to have for `ports`; ports that it has already stay bound as they are.
 pub fn owned_service(reader: &Reader<'_>, gateway: &Id, ports: &BTreeSet<u16>) -> OwnedService {
     let name = service_name(gateway);
-    let known = existing(reader, gateway).map(bound).unwrap_or_default();
-    let mut taken = taken(reader, &name);
+    let others = bound_by_others(reader, &name);
+    let mut taken: BTreeSet<u16> = others.iter().map(|(_, number)| *number).collect();
+    // Gateways that were made at the same time may have come to the same number: it is that of the first by name.
+    let is_first = |number: &u16| !others.iter().any(|(other, bound)| bound == number && **other < name);
+    let mut known = existing(reader, gateway).map(bound).unwrap_or_default();
+    let mut own = BTreeSet::new();
+    known.retain(|_, number| is_first(number) && own.insert(*number));
+    taken.extend(own);
     let mut bind = BTreeMap::new();
     for port in ports {
         let number = known.get(port).copied().unwrap_or_else(|| free(&name, *port, &taken));
@@ -88,19 +94,18 @@ pub fn addresses(service: &Service) -> Vec<Value> {
     }
 }
 
-/// What other Gateways have bound.
-fn taken(reader: &Reader<'_>, own: &str) -> BTreeSet<u16> {
+/// What other Gateways have bound, with the names of their Services.
+fn bound_by_others<'i>(reader: &Reader<'i>, own: &str) -> Vec<(&'i Arc<str>, u16)> {
     let namespace = Arc::clone(&reader.options.namespace);
     let services = reader.of(ObjectKind::Service, Some(&namespace));
     let of_gateway = |(id, object): &(&Id, &Object)| *id.name != *own && object.labels.contains_key(GATEWAY_LABEL);
-    services
-        .filter(of_gateway)
-        .filter_map(|(_, object)| match &object.body {
-            Body::Service(service) => Some(bound(service)),
-            _ => None,
-        })
-        .flat_map(BTreeMap::into_values)
-        .collect()
+    let mut all = Vec::new();
+    for (id, object) in services.filter(of_gateway) {
+        if let Body::Service(service) = &object.body {
+            all.extend(bound(service).into_values().map(|number| (&id.name, number)));
+        }
+    }
+    all
 }
 
 /// A port that nobody has, the same each time as long as nobody takes it.

@@ -60,7 +60,9 @@ pub fn translate(reader: &Reader<'_>, id: &Id, object: &Object) -> Translation {
         wanted.labels.clone_from(&infrastructure.labels);
         wanted.annotations.clone_from(&infrastructure.annotations);
     }
-    let bound = service.map(address::bound).unwrap_or_default();
+    let mut bound = service.map(address::bound).unwrap_or_default();
+    // What it is to give up is another one's by now.
+    bound.retain(|port, number| wanted.ports.get(port).is_none_or(|wanted| wanted == number));
     let addresses = service.map(address::addresses).unwrap_or_default();
     let conditions = conditions(&spec, &checked, &addresses, &bound);
     let listeners = sockets(id, &checked, &bound);

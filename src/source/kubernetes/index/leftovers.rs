@@ -12,10 +12,10 @@ impl Index {
     /// classes are known.
     pub fn leftovers(&self, namespaces: &[String]) -> Vec<Id> {
         let may_be_ours = |(_, object): &(&Id, &Object)| !is_of_another(object, |class| self.objects.get(class));
-        let gateways = self.objects.of(ObjectKind::Gateway, None).filter(may_be_ours).map(|(id, _)| id.clone());
+        let gateways = self.objects.of(ObjectKind::Gateway, None).filter(may_be_ours).map(|(id, _)| id);
         // One that cannot be understood is there all the same.
         let malformed = self.objects.malformed_ids(ObjectKind::Gateway);
-        let kept: BTreeSet<Arc<str>> = gateways.chain(malformed).map(|id| service_name(&id)).collect();
+        let kept: BTreeSet<Arc<str>> = gateways.chain(malformed).map(service_name).collect();
         let looked_at = |label: &str| {
             let namespace = label.split_once('.').map_or(label, |(namespace, _)| namespace);
             namespaces.is_empty() || namespaces.iter().any(|known| known == namespace)

@@ -50,8 +50,8 @@ impl Objects {
     }
 
     /// Those of a kind that cannot be understood.
-    pub fn malformed_ids(&self, kind: ObjectKind) -> impl Iterator<Item = Id> {
-        self.malformed.keys().filter(move |id| id.kind == kind).cloned()
+    pub fn malformed_ids(&self, kind: ObjectKind) -> impl Iterator<Item = &Id> {
+        self.malformed.keys().filter(move |id| id.kind == kind)
     }
 
     /// Whether the server has said of an object that is asked for by name what it is, or that it is not there.
@@ -187,20 +187,20 @@ impl Objects {
     pub fn malformed(&mut self, id: Id, message: String) -> Vec<Topic> {
         tracing::warn!(object = %id, "cannot be understood: {message}");
         let mut topics = self.remove(&id);
-        if self.absent.remove(&id) {
-            topics.extend(topics_of(&id));
-        }
+        self.absent.remove(&id);
+        // Who looked for it in vain is told that it is there.
+        topics.extend(topics_of(&id));
         self.malformed.insert(id, message);
         topics
     }
 
     /// Takes an object out.
     pub fn remove(&mut self, id: &Id) -> Vec<Topic> {
-        self.malformed.remove(id);
+        let was_malformed = self.malformed.remove(id).is_some();
         let mut topics = self.unlink(id);
         // Of what is asked for by name it counts, too, that it is not there.
         let is_news = id.kind.by_name() && self.absent.insert(id.clone());
-        if self.all.remove(id).is_some() || is_news {
+        if self.all.remove(id).is_some() || was_malformed || is_news {
             topics.extend(topics_of(id));
         }
         topics

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::*;
 use crate::source::kubernetes::object::ObjectKind;
 use crate::source::kubernetes::tests::objects::{
-    Made, canary_split, class, gateway, gateway_service, http_listener, http_route, pod, service, slice, split, to,
+    Made, canary_split, class, gateway, gateway_service, http_listener, http_route, opaque, pod, service, slice, split,
+    to,
 };
 use crate::source::kubernetes::tests::world::{World, options};
 
@@ -262,4 +263,80 @@ fn what_is_said_of_an_object_names_the_generation_that_it_is_about() {
     world.model();
     let statements = world.index.take_statements();
     assert_eq!(statements[0].1.as_ref().unwrap().generation, 7);
+}
+
+#[test]
+fn nothing_is_said_of_an_object_before_what_it_refers_to_by_name_was_told() {
+    let sticky = json!({"cookie": "weir", "mode": "pin", "keySecretRef": {"name": "sticky", "key": "keys"}});
+    let mut world = World::of(&[services(), vec![on_only("one", "stable").with("/spec/sticky", sticky)]].concat());
+    let resolved = |world: &mut World| -> Vec<(bool, &'static str)> {
+        world.model();
+        let statements = world.index.take_statements().into_iter().filter_map(|(_, statement)| statement);
+        let conditions = statements.flat_map(|statement| statement.report.conditions.clone());
+        let resolved = conditions.filter(|condition| condition.kind == "ResolvedRefs");
+        resolved.map(|condition| (condition.holds, condition.reason)).collect()
+    };
+    assert_eq!(resolved(&mut world), []);
+    world.set(&opaque("sticky", &[("keys", "0123456789abcdef")]));
+    assert_eq!(resolved(&mut world), [(true, "ResolvedRefs")], "that it is missing was never said");
+    world.remove(&opaque("sticky", &[]));
+    assert_eq!(resolved(&mut world), [(false, "SecretNotFound")]);
+}
+
+#[test]
+fn what_is_malformed_and_goes_is_gone_and_who_looked_for_it_is_told_each_time() {
+    let split = on_only("one", "stable");
+    let malformed = service("stable", &[]).with("/spec/ports", json!("eighty"));
+    let mut world = World::of(std::slice::from_ref(&split));
+    let message = |world: &mut World| world.message(&split, "ResolvedRefs");
+    assert!(message(&mut world).contains("there is no Service"));
+    world.set(&malformed);
+    assert!(message(&mut world).contains("cannot be understood"));
+    world.index.apply(Change::Listing(ObjectKind::Service.into()));
+    world.index.apply(Change::Listed(ObjectKind::Service.into()));
+    assert!(message(&mut world).contains("there is no Service"), "a list without it says that it has gone");
+}
+
+#[test]
+fn a_listener_counts_each_route_once_however_many_of_its_references_mean_it() {
+    let gateway = gateway("gw", json!([http_listener()]));
+    let parents = json!([{"name": "gw", "sectionName": "http"}, {"name": "gw", "port": 80}]);
+    let route = http_route("shop", &[], json!([to(&[("stable", 1)])])).with("/spec/parentRefs", parents);
+    let all = [class("weir"), gateway.clone(), gateway_service("gw", &[(80, 20080)]), route.clone()];
+    let mut world = World::of(&all);
+    let attached = |world: &mut World| {
+        world.model();
+        world.index.statement(&gateway.id()).unwrap().report.listeners[0].attached_routes
+    };
+    assert_eq!(attached(&mut world), 1);
+    world.remove(&route);
+    assert_eq!(attached(&mut world), 0);
+    assert!(world.index.attached.is_empty(), "what nobody is on any more is not remembered");
+}
+
+#[test]
+fn a_guard_that_has_found_a_version_bad_is_a_condition_and_a_note() {
+    let mut world = two_splits();
+    world.model();
+    let id = on_only("one", "stable").id();
+    let figures = |guard: Value| json!([{"name": "stable"}, guard]);
+    let told = |world: &mut World, figures: Value| {
+        let difference = world.index.figures_differ(&id, &figures);
+        world.index.set_figures(&id, figures);
+        let report = world.index.statement(&id).unwrap().report;
+        let tripped = report.conditions.iter().find(|condition| condition.kind == "GuardTripped");
+        let notes: Vec<_> = report.notes.iter().map(|note| (note.reason, note.warning)).collect();
+        (difference, tripped.map(|condition| (condition.holds, condition.message.clone())), notes)
+    };
+    let (_, tripped, notes) = told(&mut world, figures(json!({"name": "canary"})));
+    assert_eq!((tripped, notes), (None, vec![]), "no guard, nothing to tell of it");
+    let healthy = json!({"name": "canary", "guard": "healthy"});
+    let (difference, tripped, notes) = told(&mut world, figures(healthy));
+    assert_eq!((difference, notes), (Some(Difference::Conditions), vec![]));
+    assert!(!tripped.unwrap().0);
+    let bad = json!({"name": "canary", "guard": "tripped", "guardReason": "fails 30% more"});
+    let (difference, tripped, notes) = told(&mut world, figures(bad));
+    assert_eq!((difference, notes), (Some(Difference::Conditions), vec![("GuardTripped", true)]));
+    let (holds, message) = tripped.unwrap();
+    assert!(holds && message.contains("canary: fails 30% more"), "{message}");
 }

@@ -1,5 +1,8 @@
 use serde_json::json;
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use super::*;
 use crate::source::kubernetes::object::Watched;
 use crate::source::kubernetes::tests::objects::{Made, object};
@@ -60,4 +63,27 @@ async fn a_list_of_all_namespaces_covers_each() {
     let listing = [Change::Listing(all.clone()), changed("shop"), changed("web")];
     assert!(read_again(listing).await.is_empty());
     assert_eq!(read_again([Change::Listed(all)]).await, NAMESPACES);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_is_asked_again_and_keeps_no_other_read_from_its_turn() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = move |_: http::Request<kube::client::Body>| {
+        let first = asked.fetch_add(1, Relaxed) == 0;
+        async move {
+            if first {
+                std::future::pending::<()>().await;
+            }
+            let gone = r#"{"kind": "Status", "status": "Failure", "message": "", "reason": "NotFound", "code": 404}"#;
+            let response =
+                http::Response::builder().status(404).body(kube::client::Body::from(gone.as_bytes().to_vec()));
+            Ok::<_, Infallible>(response.unwrap())
+        }
+    };
+    let client = kube::Client::new(tower::service_fn(answer), "shop");
+    let (sender, mut changes) = unbounded_channel();
+    let (_reader, changed) = watch::channel(());
+    let id = secret("shop").id();
+    tokio::spawn(read(client, id.clone(), changed, Arc::new(Semaphore::new(1)), sender));
+    assert!(matches!(changes.recv().await, Some(Change::Gone(gone)) if gone == id));
 }

@@ -381,7 +381,9 @@ fn no_weight_is_none() {
 
 #[test]
 fn a_weight_that_is_no_number_or_too_large_is_refused() {
-    assert!(weights(json!([{"service": "a", "weight": "many"}])).unwrap_err().contains("write a whole number"));
+    for none in ["many", "nan", "inf", "-infinity"] {
+        assert!(weights(json!([{"service": "a", "weight": none}])).unwrap_err().contains("write a whole number"));
+    }
     assert!(weights(json!([{"service": "a", "weight": 1_000_001}])).unwrap_err().contains("outside 0 to 1000000"));
     assert!(weights(json!([{"service": "a", "weight": -1}])).is_err());
 }

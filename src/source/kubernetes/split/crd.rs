@@ -67,10 +67,10 @@ fn columns() -> Value {
     let column = |name: &str, kind: &str, path: &str, description: &str| json!({"name": name, "type": kind, "jsonPath": path, "description": description});
     json!([
         column("Target", "string", ".spec.targetRef.name", "What the weights come from"),
-        column("Versions", "string", ".status.versions[*].name", "Names of the versions"),
-        column("Desired", "string", ".status.versions[*].desired", "Weights asked for"),
-        column("Effective", "string", ".status.versions[*].effective", "Weights in effect"),
-        column("Success", "string", ".status.versions[*].success", "Share of requests that succeeded, percent"),
+        column("Versions", "string", ".status.columns.versions", "Names of the versions"),
+        column("Desired", "string", ".status.columns.desired", "Weights asked for"),
+        column("Effective", "string", ".status.columns.effective", "Weights in effect"),
+        column("Success", "string", ".status.columns.success", "Share of requests that succeeded, percent"),
         column(
             "Programmed",
             "string",
@@ -201,6 +201,11 @@ fn status() -> Value {
                 "description": "Replicas of the proxy: how many are ready, and how many of them serve this generation.",
                 "properties": {"ready": number(), "programmed": number()},
             },
+            "columns": {
+                "type": "object",
+                "description": "The versions' figures side by side, for kubectl get, which shows one value in a column.",
+                "properties": {"versions": text(), "desired": text(), "effective": text(), "success": text()},
+            },
             "versions": {
                 "type": "array",
                 "items": {
@@ -219,6 +224,8 @@ fn status() -> Value {
                         "draining": number(),
                         "drainReplicas": number(),
                         "drainEndsAt": {"type": "string", "format": "date-time"},
+                        "guard": text(),
+                        "guardReason": text(),
                     },
                 },
             },

@@ -13,6 +13,19 @@ use crate::source::kubernetes::index::Reader;
 use crate::source::kubernetes::object::{Id, Object};
 use crate::source::kubernetes::report::Note;
 
+/// The reason of what is told of a Split that has no effect on a rule.
+const POLICY_INVALID: &str = "PolicyInvalid";
+
+fn refused(id: &Id) -> String {
+    format!("{id} has no effect here: ")
+}
+
+/// Why a Split has no effect on a rule of an object of which this is told, if that is what is told.
+pub fn refusal<'n>(id: &Id, note: &'n Note) -> Option<&'n str> {
+    let of_policy = Some(note).filter(|note| note.reason == POLICY_INVALID);
+    of_policy.and_then(|note| note.message.split_once(&refused(id))).map(|(_, why)| why)
+}
+
 /// Gives the routes of an object what the oldest Split that aims at it says; what it cannot give becomes a note.
 pub fn apply(reader: &Reader<'_>, target: &Id, routes: &mut [Route], notes: &mut Vec<Note>) {
     apply_named(reader, target, (routes, &[]), notes);
@@ -44,9 +57,9 @@ pub fn apply_named(
             }
             match behaviour(reader, id, spec, &rule.split) {
                 Ok(with) => rule.split = Arc::new(with),
-                Err(message) => {
-                    let message = format!("{id} has no effect here: {message}");
-                    let note = Note { warning: true, reason: "PolicyInvalid", message };
+                Err(why) => {
+                    let message = refused(id) + &why;
+                    let note = Note { warning: true, reason: POLICY_INVALID, message };
                     if !notes.contains(&note) {
                         notes.push(note);
                     }

@@ -34,7 +34,7 @@ pub struct Hand {
 /// What became of it.
 #[derive(Default)]
 pub struct Outcome {
-    /// Notes that are told now.
+    /// Notes that are told by now.
     pub told: Vec<Note>,
     /// What could not be written, and why.
     pub failures: Vec<(&'static str, String)>,

@@ -39,6 +39,10 @@ pub fn report(kind: ObjectKind, report: &Report, serving: &Serving) -> Report {
 fn split(report: &mut Report, serving: &Serving) {
     let Some((ready, served)) = serving.replicas else { return };
     report.replicas = Some(json!({"ready": ready, "programmed": served}));
+    // What leads nowhere says so already.
+    if report.conditions.iter().any(|condition| condition.kind == PROGRAMMED) {
+        return;
+    }
     report.conditions.push(match is_accepted(&report.conditions) {
         true => programmed(serving),
         false => Condition::fails(PROGRAMMED, "Invalid", "it is not accepted: see its other conditions"),

@@ -29,7 +29,7 @@ pub fn status(kind: ObjectKind, report: &Report, before: &Value, moment: Moment<
 }
 
 /// Types of conditions that are ours on the objects that we serve.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "Accepted",
     "Programmed",
     "ResolvedRefs",
@@ -38,6 +38,7 @@ const OURS: [&str; 8] = [
     "InsecureFrontendValidationMode",
     "Draining",
     "Drained",
+    "GuardTripped",
 ];
 
 /// The conditions that a list is to have: those of types that are not ours stay as they are, in their places.
@@ -119,11 +120,30 @@ fn split(report: &Report, before: &Value, moment: Moment<'_>) -> Value {
     status.insert("conditions".to_owned(), conditions(&report.conditions, &before["conditions"], moment));
     if let Some(versions) = &report.versions {
         status.insert("versions".to_owned(), versions.clone());
+        status.insert("columns".to_owned(), columns(versions));
     }
     if let Some(replicas) = &report.replicas {
         status.insert("replicas".to_owned(), replicas.clone());
     }
     status.into()
+}
+
+/// Figures of all versions side by side: a column of `kubectl get` shows one value, the first of several.
+fn columns(versions: &Value) -> Value {
+    let column = |key: &str| {
+        let values = versions.as_array().into_iter().flatten().map(|version| match &version[key] {
+            Value::String(text) if !text.is_empty() => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => "-".to_owned(),
+        });
+        values.collect::<Vec<_>>().join("/")
+    };
+    json!({
+        "versions": column("name"),
+        "desired": column("desired"),
+        "effective": column("effective"),
+        "success": column("success"),
+    })
 }
 
 /// `IngressStatus`: where clients reach it.

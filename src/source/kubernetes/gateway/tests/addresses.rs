@@ -135,3 +135,25 @@ fn an_address_of_a_type_that_is_not_known_refuses_the_gateway() {
     assert_eq!(world.condition(&gateway, "Accepted"), "True/Accepted");
     assert_eq!(world.condition(&gateway, "Programmed"), "True/Programmed");
 }
+
+#[test]
+fn of_gateways_that_came_to_the_same_port_the_first_by_name_keeps_it() {
+    let both = |other: &str| [gateway_service("gw", &[(80, 20_007)]), gateway_service(other, &[(80, 20_007)])];
+    assert_eq!(owned(&World::of(&both("zz")), &[80]).ports[&80], 20_007);
+    let given_up = owned(&World::of(&both("aa")), &[80]).ports[&80];
+    assert_ne!(given_up, 20_007);
+    let mut world = cluster(&json!([http_listener()]), &[gateway_service("aa", &[(80, 20080)])]);
+    let bound = world.model().listeners.iter().filter(|listener| listener.name.starts_with("gateway/")).count();
+    assert_eq!(bound, 0, "nothing is bound where the other one is");
+    let gateway = gateway("gw", json!([http_listener()]));
+    assert_eq!(world.listener(&gateway, "http", "Programmed"), "False/Pending");
+    assert_ne!(world.report(&gateway).service.unwrap().ports[&80], 20_080);
+}
+
+#[test]
+fn a_new_port_of_a_gateway_does_not_take_that_of_another_one_of_its_own() {
+    let free = owned(&World::of([]), &[80]).ports[&80];
+    let owned = owned(&World::of(&[gateway_service("gw", &[(443, free)])]), &[80, 443]);
+    assert_eq!(owned.ports[&443], free);
+    assert_ne!(owned.ports[&80], free);
+}

@@ -97,3 +97,12 @@ fn two_rules_of_one_route_are_its_own_affair() {
     let route = http_route("one", &[], json!([rule(api()), rule(api())]));
     assert_eq!(said(&mut world(&[route])), []);
 }
+
+#[test]
+fn a_change_of_pods_says_nothing_new_of_others_that_take_the_same() {
+    let mut world = world(&[route("old", &[], api()), route("young", &[], api()).made_after(1)]);
+    assert_eq!(said(&mut world).len(), 1);
+    world.set(&slice("a", &["10.0.0.2"]));
+    world.model();
+    assert_eq!(world.index.take_statements().len(), 0);
+}

@@ -1,7 +1,6 @@
 //! `affinity`, `session-cookie-*`: a client keeps its version and its endpoint.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::reader::Reader;
 use super::{Affinity, Severity};
@@ -25,7 +24,7 @@ pub fn affinity(reader: &mut Reader<'_>) -> Option<Affinity> {
     });
     let client = ClientId::Cookie {
         name: reader.parsed("session-cookie-name", "a cookie name", cookie_name).unwrap_or_else(|| COOKIE.into()),
-        ttl: seconds(reader, "session-cookie-max-age"),
+        ttl: reader.seconds("session-cookie-max-age", 1),
         keys: Vec::new(),
         attributes: Arc::new(attributes(reader)),
     };
@@ -52,14 +51,8 @@ fn attributes(reader: &mut Reader<'_>) -> CookieAttributes {
         domain,
         same_site: reader.word("session-cookie-samesite", &sites),
         secure: reader.flag("session-cookie-secure", false),
-        expires: seconds(reader, "session-cookie-expires"),
+        expires: reader.seconds("session-cookie-expires", 1),
     }
-}
-
-fn seconds(reader: &mut Reader<'_>, name: &str) -> Option<Duration> {
-    // A century: what is longer cannot be written as a date everywhere.
-    const LONGEST: u64 = 100 * 365 * 86_400;
-    reader.number(name, 1).map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
 }
 
 /// A cookie's name (RFC 6265 section 4.1.1).

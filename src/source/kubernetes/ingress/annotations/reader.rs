@@ -1,6 +1,7 @@
 //! Values of annotations, typed; what makes no sense is told and gives nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::table::{self, TABLE, Verdict};
 use super::{Finding, Severity};
@@ -61,6 +62,13 @@ impl<'a> Reader<'a> {
     pub fn number(&mut self, name: &str, least: u64) -> Option<u64> {
         let allowed = format!("a whole number from {least}, without a unit");
         self.parsed(name, &allowed, |text| text.parse().ok().filter(|number| *number >= least))
+    }
+
+    /// Whole seconds, of which there are at least `least`. What is more than a century counts as one: no clock can be set to it, and it
+    /// cannot be written as a date everywhere.
+    pub fn seconds(&mut self, name: &str, least: u64) -> Option<Duration> {
+        const LONGEST: u64 = 100 * 365 * 86_400;
+        self.number(name, least).map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
     }
 
     /// One of some words.

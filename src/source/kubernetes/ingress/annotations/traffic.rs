@@ -44,7 +44,7 @@ fn size(text: &str) -> Option<u64> {
 /// nginx's limits are between two operations of reading or writing.
 fn timeouts(reader: &mut Reader<'_>) -> Timeouts {
     let default = Timeouts::default();
-    let mut seconds = |name, default| reader.number(name, 1).map_or(default, Duration::from_secs);
+    let mut seconds = |name, default| reader.seconds(name, 1).unwrap_or(default);
     let connect = seconds("proxy-connect-timeout", default.connect);
     let read = seconds("proxy-read-timeout", default.request);
     let send = seconds("proxy-send-timeout", default.idle);
@@ -60,7 +60,7 @@ fn retry(reader: &mut Reader<'_>, read: Duration) -> Retry {
         0 => u8::MAX,
         tries => u8::try_from(tries - 1).unwrap_or(u8::MAX),
     };
-    let within = reader.number("proxy-next-upstream-timeout", 0).filter(|limit| *limit > 0).map(Duration::from_secs);
+    let within = reader.seconds("proxy-next-upstream-timeout", 0).filter(|limit| !limit.is_zero());
     match causes(reader) {
         Some((on, non_idempotent)) => {
             let per_try = on.contains(&RetryOn::Timeout).then_some(read);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::Refusal;
-use crate::model::{Filter, PathRewrite, RetryOn, Rule, Split, UpstreamProtocol};
+use crate::model::{Filter, PathRewrite, RetryOn, Rule, Split, Timeouts, UpstreamProtocol};
 
 fn rule(view: IngressView) -> Rule {
     routes(&[view], &Services::default()).remove(0).rules.remove(0)
@@ -110,6 +110,17 @@ fn sizes_times_and_retries_are_as_given() {
     assert_eq!(split.retry.per_try, Some(Duration::from_secs(5)), "each try has the time to itself");
     let unlimited = self::split(main().with("proxy-body-size", "0").with("proxy-next-upstream", "off"));
     assert_eq!((unlimited.limits.request_body, unlimited.retry.attempts), (None, 0));
+}
+
+#[test]
+fn times_beyond_all_bounds_are_ones_that_a_clock_can_be_set_to() {
+    let most = u64::MAX.to_string();
+    let names = ["proxy-connect-timeout", "proxy-read-timeout", "proxy-send-timeout", "proxy-next-upstream-timeout"];
+    let split = split(names.into_iter().fold(main(), |view, name| view.with(name, &most)));
+    let Timeouts { connect, request, idle } = *split.timeouts;
+    for limit in [connect, request, idle, split.retry.within.unwrap(), split.retry.per_try.unwrap()] {
+        assert!(std::time::Instant::now().checked_add(limit).is_some(), "{limit:?}");
+    }
 }
 
 fn status(number: u16) -> RetryOn {

@@ -214,11 +214,30 @@ fn a_policy_that_cannot_be_had_leaves_the_route_as_it_is_and_says_why() {
 }
 
 #[test]
+fn a_policy_says_itself_which_rules_it_has_no_effect_on_until_it_has() {
+    let overrides = |to: &str| json!({"overrides": [{"header": "x-canary", "value": "1", "to": to}]});
+    let bad = policy("behaviour", &overrides("canary"));
+    let mut world = world(std::slice::from_ref(&bad));
+    let said = |world: &mut World| {
+        world.model();
+        let told = world.index.take_statements().into_iter().find(|(id, _)| *id == bad.id());
+        let conditions = told.and_then(|(_, statement)| statement).unwrap().report.conditions.clone();
+        conditions.into_iter().find(|condition| condition.kind == "PartiallyInvalid").map(|partly| partly.message)
+    };
+    let message = said(&mut world).unwrap();
+    assert!(message.starts_with("HTTPRoute shop/shop: spec.overrides.0.to"), "{message}");
+    // The route gets the version that was missing.
+    world.set(&http_route("shop", &[], json!([to(&[("shop-primary", 90), ("canary", 10)])])));
+    assert_eq!(said(&mut world), None);
+}
+
+#[test]
 fn a_target_that_is_not_there_is_named_until_it_comes() {
     let policy = policy("behaviour", &json!({"versions": names()}));
     let mut world = world(std::slice::from_ref(&policy));
     world.remove(&route());
     assert_eq!(world.condition(&policy, "ResolvedRefs"), "False/TargetNotFound");
+    assert_eq!(world.condition(&policy, "Programmed"), "False/Invalid");
     world.set(&route());
     assert_eq!(world.condition(&policy, "ResolvedRefs"), "True/ResolvedRefs");
     assert_eq!(world.versions("shop")[0], "stable  90 x1");
@@ -276,4 +295,16 @@ fn a_mirror_to_a_version_that_is_not_there_is_said_on_the_route() {
     let notes = world.report(&route()).notes;
     assert!(notes[0].message.contains("mirror.to: no version \"canray\" here: did you mean \"canary\"?"), "{notes:?}");
     assert!(world.route("shop").rules[0].split.mirrors.is_empty());
+}
+
+#[test]
+fn a_rule_that_the_target_does_not_have_is_named_with_those_that_it_has() {
+    let rule = |name: &str| json!([{"name": name, "backendRefs": refs(&[("shop-primary", 1)])}]);
+    let policy = policy("one", &json!({"onEmpty": "reject"})).with("/spec/targetRef/sectionName", json!("api"));
+    let mut world = world(&[http_route("shop", &[], rule("web")), policy.clone()]);
+    assert_eq!(world.condition(&policy, "ResolvedRefs"), "False/SectionNotFound");
+    assert_eq!(world.condition(&policy, "Programmed"), "False/Invalid");
+    assert_eq!(world.message(&policy, "ResolvedRefs"), "HTTPRoute shop/shop has no rule api; it has: web");
+    world.set(&http_route("shop", &[], rule("api")));
+    assert_eq!(world.condition(&policy, "ResolvedRefs"), "True/ResolvedRefs");
 }

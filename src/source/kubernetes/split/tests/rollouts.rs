@@ -137,6 +137,7 @@ fn a_rollout_that_is_not_there_is_named() {
     let mut world = World::of(&[following()]);
     assert_eq!(world.condition(&following(), "ResolvedRefs"), "False/TargetNotFound");
     assert_eq!(world.message(&following(), "ResolvedRefs"), "there is no Rollout shop/shop");
+    assert_eq!(world.condition(&following(), "Programmed"), "False/Invalid", "nothing of it is in force");
     assert_eq!(world.get("a.example/"), "404");
 }
 

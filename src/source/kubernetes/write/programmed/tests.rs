@@ -31,6 +31,10 @@ fn a_split_counts_replicas_and_names_those_that_lag() {
     let refused = Report { conditions: accepted(false), ..Report::default() };
     assert_eq!(said(&report(ObjectKind::Split, &refused, &all()).conditions)[0].1, "Invalid");
     assert_eq!(report(ObjectKind::Split, &plain, &Serving::default()), plain, "nobody can tell");
+    let mut nowhere = plain.clone();
+    nowhere.conditions.push(Condition::fails(PROGRAMMED, "Invalid", "nothing of it is in force"));
+    let told = report(ObjectKind::Split, &nowhere, &all());
+    assert_eq!(said(&told.conditions), [(false, "Invalid", "nothing of it is in force")]);
 }
 
 #[test]

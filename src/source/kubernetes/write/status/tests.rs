@@ -104,8 +104,13 @@ fn an_ingress_tells_where_it_is_reached() {
 
 #[test]
 fn a_split_tells_its_versions_and_the_generation() {
-    let versions = json!([{"name": "stable", "desired": 95}]);
+    let versions = json!([
+        {"name": "stable", "desired": 95, "effective": "95", "success": "99.90"},
+        {"name": "canary", "desired": 5, "effective": "2.5", "success": ""},
+    ]);
     let report = Report { conditions: accepted(), versions: Some(versions.clone()), ..Report::default() };
     let written = status(ObjectKind::Split, &report, &Value::Null, moment()).unwrap();
     assert_eq!((&written["observedGeneration"], &written["versions"]), (&json!(7), &versions));
+    let columns = json!({"versions": "stable/canary", "desired": "95/5", "effective": "95/2.5", "success": "99.90/-"});
+    assert_eq!(written["columns"], columns);
 }

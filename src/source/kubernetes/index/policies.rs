@@ -1,0 +1,29 @@
+//! Splits that add behaviour to the routes of other objects: what such an object has no use for is said of the Split, too.
+
+use std::sync::Arc;
+
+use super::Index;
+use crate::source::kubernetes::object::{Id, ObjectKind};
+use crate::source::kubernetes::report::{Condition, Report};
+use crate::source::kubernetes::split;
+
+impl Index {
+    /// The Splits that aim at an object have something else to say when it has.
+    pub(super) fn report_policies(&mut self, target: &Id) {
+        self.reported.extend(self.objects.aiming_at(target).into_iter().map(|(id, _)| id.clone()));
+    }
+
+    /// What the object that a Split aims at has no use for goes into the report of the Split.
+    pub(super) fn with_refusal(&self, id: &Id, report: &mut Arc<Report>) {
+        if id.kind != ObjectKind::Split {
+            return;
+        }
+        let Some(target) = self.objects.get(id).and_then(|object| split::target(id, object)) else { return };
+        let Some(unit) = self.units.get(&target) else { return };
+        let told = unit.made.report.notes.iter().find_map(|note| split::refusal(id, note));
+        let refused = told.map(|why| Condition::holds("PartiallyInvalid", "PolicyInvalid", format!("{target}: {why}")));
+        if let Some(refused) = refused {
+            Arc::make_mut(report).conditions.push(refused);
+        }
+    }
+}
