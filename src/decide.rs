@@ -315,10 +315,7 @@ fn new_home(rule: &Rule, (version, endpoint): (usize, usize), home: Home) -> Opt
 fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut Cursors) -> Option<(usize, usize)> {
     let versions = &rule.body.versions;
     let able = |i: usize| i != empty && balance::is_able(&versions[i].endpoints, &rule.body.split, tried);
-    let weight = |i: usize| {
-        let diverted = rule.weights.diverted.get(i).copied().unwrap_or(false);
-        if diverted { 0 } else { u64::from(rule.weights.current.get(i).copied().unwrap_or(0)) }
-    };
+    let weight = |i: usize| own_weight(rule, i);
     let total: u64 = (0..versions.len()).filter(|i| able(*i)).map(weight).sum();
     let version = if total == 0 {
         // A weight of 0 means nothing new, since that version may drain, or was never meant for everybody; it is the last
@@ -335,6 +332,12 @@ fn sibling(rule: &Rule, (empty, key): (usize, u64), tried: &Tried, cursors: &mut
         })?
     };
     Some((version, pick(rule, (version, key), tried, cursors)?))
+}
+
+/// What a version has by itself, without what is diverted to it; nothing where its own is.
+fn own_weight(rule: &Rule, version: usize) -> u64 {
+    let diverted = rule.weights.diverted.get(version).copied().unwrap_or(false);
+    if diverted { 0 } else { u64::from(rule.weights.current.get(version).copied().unwrap_or(0)) }
 }
 
 fn settle(rule: &Rule, version: usize, tried: &Tried, cursors: &mut Cursors) -> Option<usize> {

@@ -213,6 +213,8 @@ impl Process {
         let Shutdown { timeout, .. } = self.shutdown;
         self.phase.send_replace(Phase::Leaving);
         self.admin.clear();
+        // One process judges, and keeps what it knows.
+        self.control.set_judging(false);
         self.control.stop_listening();
         // What stays is asked to go, and comes again to the other process.
         self.control.drain_all(timeout);

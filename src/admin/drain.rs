@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::reply::{self, Reply, json};
 use crate::control::{Control, Leaving};
 
-/// How often it is looked.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked: hundreds may wait, and each looks through all endpoints.
+const LOOK: Duration = Duration::from_millis(200);
 /// How long it is waited unless `seconds` says otherwise: less than the time that pods have by default.
 const PATIENCE: Duration = Duration::from_secs(25);
 /// Nobody waits longer than a day.

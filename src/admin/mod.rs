@@ -40,7 +40,7 @@ const AT_ONCE: usize = 64;
 /// How long a request may take until its answer begins.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests that wait for a drain at a time: pods of a large Deployment may all end at once. More wait for these.
-const WAITING: usize = 1024;
+const WAITING: usize = 512;
 
 /// What a listener allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

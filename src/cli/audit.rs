@@ -1,5 +1,6 @@
 //! `weir audit`: what becomes of Ingresses that ingress-nginx serves.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,8 +56,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut report = report(&ours, &args.annotation_prefix);
     report.left_out = others.iter().map(|view| LeftOut::from(&**view)).collect();
     match args.output {
-        super::status::Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        super::status::Output::Text => print(&report),
+        super::status::Output::Json => super::say(format_args!("{}\n", serde_json::to_string_pretty(&report)?))?,
+        super::status::Output::Text => super::say(text(&report))?,
     }
     Ok(if report.has_refusals() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -130,33 +131,32 @@ fn view(ingress: Ingress) -> IngressView {
     }
 }
 
-fn print(report: &Report) {
-    for (position, ingress) in report.ingresses.iter().enumerate() {
-        if position > 0 {
-            println!();
-        }
-        print_ingress(ingress);
-    }
+fn text(report: &Report) -> String {
+    let ingresses: Vec<String> = report.ingresses.iter().map(text_of).collect();
+    let mut text = ingresses.join("\n");
     for (position, LeftOut { namespace, name, class }) in report.left_out.iter().enumerate() {
         if position == 0 {
-            println!("{}left out, since others serve them:", if report.ingresses.is_empty() { "" } else { "\n" });
+            let space = if report.ingresses.is_empty() { "" } else { "\n" };
+            _ = writeln!(text, "{space}left out, since others serve them:");
         }
         let class = class.as_ref().map_or_else(|| "no class".to_owned(), |class| format!("class {class}"));
-        println!("  {namespace}/{name}: {class}");
+        _ = writeln!(text, "  {namespace}/{name}: {class}");
     }
+    text
 }
 
-fn print_ingress(ingress: &IngressReport) {
-    println!("{}/{}", ingress.namespace, ingress.name);
+fn text_of(ingress: &IngressReport) -> String {
+    let mut text = format!("{}/{}\n", ingress.namespace, ingress.name);
     let width = ingress.annotations.iter().map(|annotation| annotation.name.len()).max().unwrap_or(0);
     for annotation in &ingress.annotations {
         let reason = if annotation.reason.is_empty() { String::new() } else { format!(": {}", annotation.reason) };
-        println!("  {:width$}  {}{reason}", annotation.name, annotation.verdict);
+        _ = writeln!(text, "  {:width$}  {}{reason}", annotation.name, annotation.verdict);
     }
     for finding in &ingress.findings {
-        println!("  {} ({}): {}", finding.severity, finding.about, finding.message);
+        _ = writeln!(text, "  {} ({}): {}", finding.severity, finding.about, finding.message);
     }
     for line in &ingress.does {
-        println!("  -> {line}");
+        _ = writeln!(text, "  -> {line}");
     }
+    text
 }

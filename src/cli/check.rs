@@ -23,21 +23,25 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.schema {
-        println!("{}", serde_json::to_string_pretty(&file::schema())?);
+        super::say(format_args!("{}\n", serde_json::to_string_pretty(&file::schema())?))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut valid = true;
     for path in &args.files {
         match file::load(path) {
             Ok(loaded) => {
-                loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+                loaded.warnings.iter().for_each(|warning| super::complain(format_args!("warning: {warning}")));
                 let late = args.grace_period.and_then(|grace| outlasts(&loaded, grace));
-                late.iter().for_each(|warning| eprintln!("warning: {}: {warning}", path.display()));
-                println!("{}: valid", path.display());
+                late.iter().for_each(|late| super::complain(format_args!("warning: {}: {late}", path.display())));
+                super::say(format_args!(
+                    "{}: valid
+",
+                    path.display()
+                ))?;
             }
             Err(diagnostics) => {
                 valid = false;
-                eprintln!("{diagnostics}");
+                super::complain(diagnostics);
             }
         }
     }

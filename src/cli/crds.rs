@@ -1,6 +1,5 @@
 //! `weir crds`: the CustomResourceDefinitions.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::Failure;
@@ -8,7 +7,6 @@ use crate::source::kubernetes;
 
 /// Prints them in the form that `kubectl apply -f -` takes. JSON is YAML, too.
 pub fn run() -> Result<ExitCode, Failure> {
-    // Whoever reads only the beginning closes the pipe, which is no reason to panic.
-    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&kubernetes::crd())?)?;
+    super::say(format_args!("{}\n", serde_json::to_string_pretty(&kubernetes::crd())?))?;
     Ok(ExitCode::SUCCESS)
 }

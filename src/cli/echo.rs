@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         let echo = Echo::start(EchoOptions { address, version: version.clone(), fail, latency, seed: None })
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}; give another --address"))?;
-        println!("{version} listens on {}", echo.address());
+        super::say(format_args!("{version} listens on {}\n", echo.address()))?;
         let mut signals = Signals::new()?;
         while signals.next().await != Signal::End {}
         echo.stop().await;

@@ -1,5 +1,6 @@
 //! `weir explain`: where a request would go, and why.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,8 +42,10 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         None => super::runtime()?.block_on(args.target.get(&query(args)))?,
     };
     match args.output {
-        super::status::Output::Json => println!("{}", serde_json::to_string_pretty(&explanation)?),
-        super::status::Output::Text => print(&explanation),
+        super::status::Output::Json => {
+            super::say(format_args!("{}\n", serde_json::to_string_pretty(&explanation)?))?;
+        }
+        super::status::Output::Text => super::say(text(&explanation))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,28 +60,22 @@ fn query(args: &Args) -> String {
     path
 }
 
-fn print(explanation: &Explanation) {
-    println!("listener  {}", explanation.listener);
-    if let Some(route) = &explanation.route {
-        println!("split     {route}");
-    }
-    if let Some(rule) = &explanation.rule {
-        println!("path      {rule}");
-    }
-    if let Some(why) = &explanation.why {
-        println!("why       {why}");
+fn text(explanation: &Explanation) -> String {
+    let mut text = format!("listener  {}\n", explanation.listener);
+    let Explanation { route, rule, why, answer, .. } = explanation;
+    for (what, value) in [("split", route), ("path", rule), ("why", why)] {
+        value.iter().for_each(|value| _ = writeln!(text, "{what:<8}  {value}"));
     }
     for version in &explanation.versions {
         let place = place(&version.revision, &version.endpoints);
-        println!("{:>7.3}%  {}{place}", version.share * 100.0, version.version);
+        _ = writeln!(text, "{:>7.3}%  {}{place}", version.share * 100.0, version.version);
     }
-    if let Some(answer) = &explanation.answer {
-        println!("answer    {answer}");
-    }
+    answer.iter().for_each(|answer| _ = writeln!(text, "answer    {answer}"));
     for mirror in &explanation.mirrors {
         let place = place(&mirror.revision, &mirror.endpoints);
-        println!("{:>7.3}%  is copied to {}{place}", mirror.share * 100.0, mirror.to);
+        _ = writeln!(text, "{:>7.3}%  is copied to {}{place}", mirror.share * 100.0, mirror.to);
     }
+    text
 }
 
 /// What something runs, and where.

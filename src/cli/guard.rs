@@ -28,6 +28,6 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let Action::Reset { split, target } = &args.action;
     let path = format!("{}/guard/reset", path_of(split));
     super::runtime()?.block_on(target.change(Method::POST, &path, &serde_json::Value::Null))?;
-    println!("{split}: the guard is armed");
+    super::say(format_args!("{split}: the guard is armed\n"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,8 @@ mod run;
 mod status;
 mod weight;
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -77,10 +79,28 @@ impl Cli {
             Command::Completions(args) => completions::run(&args),
         };
         result.unwrap_or_else(|error| {
-            eprintln!("weir: {error}");
+            // Whoever reads only the beginning has what it wanted.
+            let unread =
+                error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe);
+            if unread {
+                return ExitCode::SUCCESS;
+            }
+            complain(format_args!("weir: {error}"));
             ExitCode::FAILURE
         })
     }
+}
+
+/// Prints what a command is asked for; `text` has its line ends.
+fn say(text: impl Display) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    write!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+/// Prints a line of what is wrong. Where nobody reads that, the exit status says it.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The runtime of a command; workers have their own.

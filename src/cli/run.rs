@@ -62,14 +62,21 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
     // The client tells of every answer that is no success; what matters of them is told by the watches.
     super::log("info,kube_client=error");
     let runtime = super::runtime()?;
+    let served = runtime.block_on(serve(args));
+    // A server of names that does not answer holds up a thread, which must not hold up the end.
+    runtime.shutdown_background();
+    served?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(args: Args) -> Result<(), lifecycle::RunError> {
     #[cfg(feature = "kubernetes")]
     if args.cluster.kubernetes {
-        let args = args.cluster.with(args.config);
-        runtime.block_on(lifecycle::run_kubernetes(args))?;
-        return Ok(ExitCode::SUCCESS);
+        return lifecycle::run_kubernetes(args.cluster.with(args.config)).await;
     }
-    if let Some(config) = args.config {
-        runtime.block_on(lifecycle::run_file(config))?;
+    match args.config {
+        Some(config) => lifecycle::run_file(config).await,
+        // One of the two is asked for.
+        None => Ok(()),
     }
-    Ok(ExitCode::SUCCESS)
 }

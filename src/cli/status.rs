@@ -38,11 +38,11 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         loop {
             let status: Status = args.target.get("/api/v1/splits").await?;
             if args.watch && std::io::stdout().is_terminal() {
-                print!("\x1b[H\x1b[2J");
+                super::say("\x1b[H\x1b[2J")?;
             }
             match args.output {
-                Output::Json => println!("{}", serde_json::to_string(&status)?),
-                Output::Text => print!("{}", table(&status)),
+                Output::Json => super::say(format_args!("{}\n", serde_json::to_string(&status)?))?,
+                Output::Text => super::say(table(&status))?,
             }
             if !args.watch {
                 return Ok(ExitCode::SUCCESS);

@@ -35,12 +35,13 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         let (namespace, name) = args.split.split_once('/').unwrap_or((&args.namespace, &args.split));
         let set = crate::source::kubernetes::command::set_weights(namespace, name, &weights);
         super::runtime()?.block_on(set)?;
-        println!("{namespace}/{name}: {}", text.join(" "));
+        super::say(format_args!("{namespace}/{name}: {}\n", text.join(" ")))?;
         return Ok(ExitCode::SUCCESS);
     }
     let body = serde_json::json!({ "weights": weights });
     super::runtime()?.block_on(args.target.change(Method::PATCH, &path_of(&args.split), &body))?;
-    println!("{}: {}; this lies over the file until its weights change there", args.split, text.join(" "));
+    let what = text.join(" ");
+    super::say(format_args!("{}: {what}; this lies over the file until its weights change there\n", args.split))?;
     Ok(ExitCode::SUCCESS)
 }
 

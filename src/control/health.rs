@@ -34,7 +34,7 @@ impl Drop for Running {
 /// A check of one endpoint.
 struct Check {
     control: Weak<Control>,
-    endpoint: Arc<Endpoint>,
+    found: Found,
     check: Arc<HealthCheck>,
     /// The first split and version that asks for it.
     split: String,
@@ -64,7 +64,7 @@ impl Control {
                     place.insert(before.remove(&key).unwrap_or_else(|| {
                         let begun = Check {
                             control: Arc::downgrade(self),
-                            endpoint: Arc::clone(endpoint),
+                            found: Found::begin(endpoint),
                             check: Arc::clone(check),
                             split: rule.body.route.to_string(),
                             version: Arc::clone(&version.name),
@@ -78,14 +78,13 @@ impl Control {
 }
 
 impl Check {
-    async fn run(self) {
+    async fn run(mut self) {
         tokio::time::sleep(SPREAD.min(self.check.interval).mul_f64(fastrand::f64())).await;
-        let mut found = Found { endpoint: Arc::clone(&self.endpoint), verdict: Verdict::default() };
         loop {
-            let asked = probe::ask(&self.endpoint, &self.check.kind);
+            let asked = probe::ask(&self.found.endpoint, &self.check.kind);
             let late = format!("no answer within {:?}", self.check.timeout);
             let answer = tokio::time::timeout(self.check.timeout, asked).await.unwrap_or(Err(late));
-            if let Some(healthy) = found.see(answer.is_ok(), &self.check) {
+            if let Some(healthy) = self.found.see(answer.is_ok(), &self.check) {
                 let Some(control) = self.control.upgrade() else { return };
                 let (kind, message) = self.describe(healthy, answer.err().as_deref());
                 control.events.tell(kind, &self.split, &self.version, message);
@@ -96,7 +95,7 @@ impl Check {
     }
 
     fn describe(&self, healthy: bool, error: Option<&str>) -> (EventKind, String) {
-        let address = self.endpoint.address;
+        let address = self.found.endpoint.address;
         match healthy {
             true => (EventKind::EndpointHealthy, format!("{address} is healthy again")),
             false => {
@@ -114,6 +113,15 @@ struct Found {
 }
 
 impl Found {
+    /// What a check before found unhealthy is so until this one has asked: it may be the same one, asked in another way.
+    fn begin(endpoint: &Arc<Endpoint>) -> Self {
+        let unhealthy = endpoint.health.is_unhealthy();
+        if unhealthy {
+            endpoint.health.found_unhealthy();
+        }
+        Self { endpoint: Arc::clone(endpoint), verdict: Verdict { unhealthy, ..Verdict::default() } }
+    }
+
     fn see(&mut self, well: bool, check: &HealthCheck) -> Option<bool> {
         let changed = self.verdict.see(well, check)?;
         match changed {

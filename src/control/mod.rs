@@ -179,6 +179,11 @@ impl Control {
         &self.recorder
     }
 
+    /// What was applied last.
+    pub fn model(&self) -> Model {
+        lock(&self.state).model.clone()
+    }
+
     /// What is served, and what every version id stands for.
     pub fn served(&self) -> Served {
         let state = lock(&self.state);

@@ -3,11 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::own_weight;
 use crate::head::RequestHead;
 use crate::model::{Access, OnEmpty};
 use crate::route;
-use crate::snapshot::{MirrorEntry, Rule, Snapshot};
+use crate::snapshot::{MirrorEntry, Rule, Snapshot, VersionEntry};
 use crate::split;
+use crate::upstream::balance::{self, Tried};
 
 /// Where a request goes, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,7 +56,7 @@ pub struct ExplainedVersion {
     pub revision: String,
     /// Chance, 0 to 1.
     pub share: f64,
-    /// Its endpoints, one of which is chosen.
+    /// Its endpoints that may be chosen: all, or those that are well.
     pub endpoints: Vec<String>,
 }
 
@@ -92,15 +94,19 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
             None => rule.weights.effective_share(i),
         })
         .collect();
+    if chosen.iter().all(|share| *share == 0.0) {
+        explanation.answer = Some("503: every weight is 0, so that no version takes requests".to_owned());
+        return explanation;
+    }
     let Placed { shares, refused, invalid } = placed(rule, chosen);
     explanation.mirrors = rule.body.mirrors.iter().map(|mirror| explained(mirror, &shares)).collect();
-    let told = |status: u16, share: f64, reason: &str| format!("{status} for {}%: {reason}", share * 100.0);
+    let told = |status: u16, share: f64, reason: &str| format!("{status} for {}: {reason}", percent(share));
     let answers = [
         (invalid > 0.0).then(|| told(500, invalid, "the version points to what does not exist or may not be used")),
         (refused > 0.0).then(|| match rule.body.split.on_empty {
             OnEmpty::Hold(timeout) => {
-                let share = refused * 100.0;
-                format!("held for {share}%: the version has no healthy endpoint, and requests wait {timeout:?} for one, then get 503")
+                let share = percent(refused);
+                format!("held for {share}: the version has no healthy endpoint, and requests wait {timeout:?} for one, then get 503")
             }
             OnEmpty::Sibling | OnEmpty::Reject => {
                 told(503, refused, "the version has no healthy endpoint, and none takes its place")
@@ -114,10 +120,18 @@ pub fn explain(snapshot: &Snapshot, head: &RequestHead<'_>) -> Explanation {
             version: version.name.to_string(),
             revision: version.revision.to_string(),
             share,
-            endpoints: version.endpoints.iter().map(|e| e.address.to_string()).collect(),
+            endpoints: reachable(rule, version),
         })
         .collect();
     explanation
+}
+
+/// Where requests for a version may go now.
+fn reachable(rule: &Rule, version: &VersionEntry) -> Vec<String> {
+    let endpoints = &version.endpoints;
+    let all = balance::panics(endpoints, &rule.body.split, &Tried::default().unchecked());
+    let used = endpoints.iter().filter(|endpoint| all || endpoint.health.is_usable());
+    used.map(|endpoint| endpoint.address.to_string()).collect()
 }
 
 /// A mirror of a rule whose versions get these shares: what its own version gets, and what nobody gets, is not copied.
@@ -145,6 +159,11 @@ fn answered(rule: &Rule, head: &RequestHead<'_>) -> Option<String> {
     })
 }
 
+/// A share with as many digits as say something.
+fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e5).round() / 1e3)
+}
+
 /// What becomes of shares once endpoints are looked for.
 struct Placed {
     /// What versions get.
@@ -169,9 +188,12 @@ fn placed(rule: &Rule, mut shares: Vec<f64>) -> Placed {
     for (_, share) in shares.iter_mut().enumerate().filter(|(i, _)| !able(*i)) {
         lost += std::mem::take(share);
     }
-    let weight = |i: usize| if able(i) { rule.weights.effective_share(i) } else { 0.0 };
+    // As `sibling` does.
+    let weight = |i: usize| if able(i) { own_weight(rule, i) as f64 } else { 0.0 };
     let total: f64 = (0..shares.len()).map(weight).sum();
-    let first = (0..shares.len()).find(|i| able(*i));
+    let wanted = |i: &usize| rule.weights.desired.get(*i).is_some_and(|weight| weight.get() > 0);
+    let mut all = (0..shares.len()).filter(|i| able(*i));
+    let first = all.clone().find(wanted).or_else(|| all.next());
     match first.filter(|_| rule.body.split.on_empty == OnEmpty::Sibling) {
         None => return Placed { shares, refused: lost, invalid },
         Some(first) if total == 0.0 => shares[first] += lost,

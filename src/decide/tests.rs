@@ -1,3 +1,4 @@
+mod explained;
 mod home;
 mod mirrors;
 mod repeats;

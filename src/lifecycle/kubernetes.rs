@@ -132,7 +132,7 @@ fn bring_into_force(control: &Control, cluster: &mut Cluster, mut model: Model) 
 
 async fn settings(config: Option<PathBuf>) -> Result<Loaded, file::Diagnostics> {
     let loaded = match config {
-        Some(path) => load(path, Names::default()).await,
+        Some(path) => load(path, Names::default()).await.map_err(|refused| refused.diagnostics),
         None => file::parse(DEFAULT, "default settings", std::path::Path::new("")),
     }?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

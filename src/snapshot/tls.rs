@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use super::CompileError;
-use crate::model::{Certificate, Listener, TlsServer};
+use crate::model::{Certificate, HostPattern, Listener, TlsServer};
 
 /// Builds the configuration that handshakes of this listener use.
 pub fn server_config(listener: &Listener, tls: &TlsServer) -> Result<Arc<ServerConfig>, CompileError> {
@@ -88,15 +88,24 @@ impl ClientCertVerifier for Optional {
 #[derive(Debug)]
 struct ByServerName(Vec<Certificate>);
 
+impl ByServerName {
+    /// The first of those with the most specific name that fits; none has one.
+    fn best(&self, name: &str) -> Option<&Certificate> {
+        let rank = |pattern: &HostPattern| match pattern {
+            HostPattern::Exact(_) => (true, 0),
+            HostPattern::Wildcard(suffix) => (false, suffix.len()),
+        };
+        let fits = |c: &Certificate| c.names.iter().filter(|pattern| pattern.matches(name)).map(rank).max();
+        let fitting = self.0.iter().filter_map(|certificate| Some((fits(certificate)?, certificate)));
+        fitting.rev().max_by_key(|(rank, _)| *rank).map(|(_, certificate)| certificate)
+    }
+}
+
 impl ResolvesServerCert for ByServerName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
-        let best = name.and_then(|name| {
-            let fits = |c: &&Certificate| c.names.iter().any(|pattern| pattern.matches(&name));
-            let exact = |c: &&Certificate| c.names.iter().any(|p| p.to_string() == name);
-            self.0.iter().find(exact).or_else(|| self.0.iter().find(fits))
-        });
-        best.or(self.0.first()).map(|certificate| Arc::clone(&certificate.key))
+        let name = hello.server_name().map(str::to_ascii_lowercase).unwrap_or_default();
+        let best = self.best(&name).or(self.0.first());
+        best.map(|certificate| Arc::clone(&certificate.key))
     }
 }
 

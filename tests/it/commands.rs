@@ -57,6 +57,37 @@ async fn check_accepts_every_example() {
     assert_eq!(err(&output), "", "an example has a warning");
 }
 
+/// Runs `weir` with outputs that nobody reads.
+async fn unread(arguments: &[&str]) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(arguments).env_remove("WEIR_LOG").stdin(Stdio::null());
+    let run = move || {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        child.wait().unwrap().code()
+    };
+    within(tokio::task::spawn_blocking(run)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_is_no_reason_to_panic() {
+    let text = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\nsplits: [{name: shop, versions: [{name: v1, endpoints: \
+                [\"127.0.0.1:1\"]}]}]\n";
+    let (_folder, good) = file(text);
+    let (_other, bad) = file("splits: 3\n");
+    for (arguments, status) in [
+        (&["check", "--schema"][..], 0),
+        (&["check", &good], 0),
+        (&["check", &bad], 1),
+        (&["explain", "--config", &good, "GET", "http://shop/"], 0),
+        (&["explain", "--config", &bad, "GET", "http://shop/"], 1),
+        (&["crds"], 0),
+        (&["completions", "bash"], 0),
+    ] {
+        assert_eq!(unread(arguments).await, Some(status), "{arguments:?}");
+    }
+}
+
 #[tokio::test]
 async fn check_tells_every_error_with_its_place() {
     let text = "listeners:\n  - {name: http, address: \"127.0.0.1:0\"}\nsplits:\n  - name: shop\n    ramp: 10\n    versions:\n      \

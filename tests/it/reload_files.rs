@@ -247,3 +247,32 @@ async fn a_new_certificate_is_shown_to_new_connections_and_closes_none() {
     event_of(binary.address("admin"), "ConfigRejected").await;
     assert_eq!(shown(binary.http(), &authority).await, *second.certificate.der());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_missing_is_read_once_it_is_there() {
+    let (stable, canary) = (echo("stable").await, echo("canary").await);
+    let shop = Shop::new(stable.address(), canary.address());
+    let binary = Binary::start(&shop.yaml(1, 0)).await;
+    binary.rewrite(&shop.more("    sticky: {cookie: home, keyFile: keys}\n").yaml(0, 1));
+    event_of(binary.address("admin"), "ConfigRejected").await;
+    assert_eq!(version_of(binary.http()).await, "stable");
+    fs::write(binary.folder().join("keys"), "0123456789abcdef").unwrap();
+    served_by(&binary, "canary").await;
+}
+
+/// A pipe holds up whoever reads it, as a server of names does that does not answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_told_to_end_waits_for_no_file() {
+    let (stable, canary) = (echo("stable").await, echo("canary").await);
+    let shop = Shop::new(stable.address(), canary.address());
+    let mut binary = Binary::start(&format!("shutdown: {{delay: 0s, timeout: 5s}}\n{}", shop.yaml(1, 0))).await;
+    let pipe = binary.folder().join("keys");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let more = shop.more("    sticky: {cookie: home, keyFile: keys}\n");
+    binary.rewrite(&format!("shutdown: {{delay: 0s, timeout: 5s}}\n{}", more.yaml(0, 1)));
+    // Opened once it is being read.
+    let open = tokio::task::spawn_blocking(move || fs::OpenOptions::new().write(true).open(pipe));
+    let _held = within(open).await.unwrap().unwrap();
+    binary.signal("TERM");
+    assert_eq!(binary.exited(PATIENCE).await.code(), Some(0));
+}

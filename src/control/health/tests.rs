@@ -41,3 +41,17 @@ fn what_a_check_has_found_is_forgotten_with_it() {
     drop(two);
     assert!(endpoint.health.is_usable());
 }
+
+#[test]
+fn a_check_that_takes_the_place_of_another_begins_with_what_that_found() {
+    let transport = Arc::new(crate::model::Transport::default());
+    let endpoint = Arc::new(Endpoint::new(EndpointId(1), ([10, 0, 0, 1], 80).into(), None, transport));
+    let mut before = Found::begin(&endpoint);
+    assert!(endpoint.health.is_usable(), "nobody has found anything");
+    before.see(false, &check());
+    let mut now = Found::begin(&endpoint);
+    drop(before);
+    assert!(endpoint.health.is_unhealthy());
+    assert_eq!(now.see(true, &check()), Some(true), "its first answer decides");
+    assert!(endpoint.health.is_usable());
+}

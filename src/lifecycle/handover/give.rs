@@ -114,7 +114,7 @@ impl Shared {
             return tracing::info!(pid, told = refused.is_ok(), "refused a second process that would take over");
         }
         tracing::info!(pid, "a new process takes over");
-        match self.offer(&mut stream).await {
+        match self.hand_over(&mut stream).await {
             Ok(()) => {
                 self.set(Stage::Taken(pid));
                 let sender = self.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -122,15 +122,18 @@ impl Shared {
                     // Nobody listens any more in a process that ends.
                     let _ = sender.send(pid);
                 }
-                if let Err(error) = wire::say(&mut stream, &Message::Yours).await {
-                    tracing::warn!(pid, %error, "the new process could not be told that it has taken over");
-                }
             }
             Err(error) => {
                 self.set(Stage::Serving);
-                tracing::warn!(pid, %error, "the new process did not become ready: this one serves on");
+                tracing::warn!(pid, %error, "the new process did not become ready, or has gone: this one serves on");
             }
         }
+    }
+
+    /// A new process that cannot be told that the place is its own has gone, or has given up: this one must not leave for it.
+    async fn hand_over(&self, stream: &mut UnixStream) -> io::Result<()> {
+        self.offer(stream).await?;
+        wire::say(stream, &Message::Yours).await
     }
 
     async fn offer(&self, stream: &mut UnixStream) -> io::Result<()> {

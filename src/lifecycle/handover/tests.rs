@@ -141,6 +141,32 @@ async fn who_fails_before_it_is_ready_leaves_the_place_to_others() {
     place.taken().await;
 }
 
+#[tokio::test]
+async fn who_is_ready_and_dies_leaves_the_place_to_who_has_it() {
+    let folder = TempDir::new().unwrap();
+    let mut place = serving(&path(&folder), Vec::new()).await;
+    let mut first = UnixStream::connect(path(&folder)).await.unwrap();
+    assert!(matches!(wire::hear(&mut first).await.unwrap(), Message::Offer { .. }));
+    wire::say(&mut first, &Message::Ready).await.unwrap();
+    drop(first);
+    let next = async {
+        loop {
+            match take(&path(&folder)).await {
+                Ok((taking, _)) => break taking,
+                Err(HandoverError::Refused { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let next = tokio::select! {
+        biased;
+        pid = place.taken() => panic!("{pid} has it"),
+        next = next => next,
+    };
+    next.finish().await.unwrap();
+    place.taken().await;
+}
+
 /// As another user, in a thread of its own: what it read of the offer, and what its own side says.
 fn as_somebody_else(path: PathBuf) -> (Vec<u8>, String) {
     let visit = move || {

@@ -113,3 +113,21 @@ fn where_a_certificate_is_optional_everybody_is_let_in() {
         }
     }
 }
+
+#[test]
+fn the_most_specific_name_that_fits_decides() {
+    let issuer = authority();
+    let (chain, key) = signed_by(&issuer);
+    let key = Arc::new(CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider()).unwrap());
+    let names = ["*.example.com", "*.shop.example.com", "a.shop.example.com", "*.shop.example.com"];
+    let certificate = |name: &&str| Certificate { names: vec![crate::testing::host(name)], key: Arc::clone(&key) };
+    let all = ByServerName(names.iter().map(certificate).collect());
+    let position = |name: &str| {
+        let best = all.best(name)?;
+        all.0.iter().position(|certificate| std::ptr::eq(certificate, best))
+    };
+    assert_eq!(position("a.example.com"), Some(0));
+    assert_eq!(position("b.shop.example.com"), Some(1), "the first of two");
+    assert_eq!(position("a.shop.example.com"), Some(2));
+    assert_eq!(position("example.com"), None);
+}

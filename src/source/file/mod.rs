@@ -20,7 +20,7 @@ use crate::model::{Model, Settings};
 
 pub use build::unverified_tls;
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use names::{NameWatcher, Names, News};
+pub use names::{NameWatcher, Names, News, Question};
 use problem::{Pointer, Problem, Problems};
 use tree::{Place, Tree};
 pub use watch::Watcher;
@@ -41,31 +41,59 @@ pub struct Loaded {
     pub names: Names,
 }
 
+/// Why a configuration file is refused, and what may change that.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub diagnostics: Diagnostics,
+    /// Files whose content counts, those that are missing among them.
+    pub watched: Vec<PathBuf>,
+    /// Host names of endpoints that have no address.
+    pub nameless: Vec<Question>,
+}
+
+impl From<Diagnostics> for Refused {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self { diagnostics, watched: Vec::new(), nameless: Vec::new() }
+    }
+}
+
 /// Reads and validates a file. Files that it names are relative to its folder.
 ///
 /// Blocks: it reads files and resolves host names.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    load_knowing(path, &Names::default())
+    load_knowing(path, &Names::default()).map_err(|refused| refused.diagnostics)
 }
 
 /// The same where names have been asked for before: a name without an answer keeps the last one.
-pub fn load_knowing(path: &Path, known: &Names) -> Result<Loaded, Diagnostics> {
+pub fn load_knowing(path: &Path, known: &Names) -> Result<Loaded, Refused> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot read the file: {error}");
         Diagnostics(vec![Positions { name: &name, tree: None }.at(Place::START, message)])
-    })?;
-    let mut loaded = parse_knowing(&text, &name, path.parent().unwrap_or(Path::new("")), known)?;
-    loaded.watched.insert(0, path.to_owned());
-    Ok(loaded)
+    });
+    let result = text.map_err(Refused::from).and_then(|text| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        parse_knowing(&text, &name, folder, known)
+    });
+    match result {
+        Ok(mut loaded) => {
+            loaded.watched.insert(0, path.to_owned());
+            Ok(loaded)
+        }
+        Err(mut refused) => {
+            refused.watched.insert(0, path.to_owned());
+            Err(refused)
+        }
+    }
 }
 
 /// Validates a text. `name` stands for it in messages; files that it names are relative to `folder`.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Loaded, Diagnostics> {
-    parse_knowing(text, name, folder, &Names::default())
+    parse_knowing(text, name, folder, &Names::default()).map_err(|refused| refused.diagnostics)
 }
 
-fn parse_knowing(text: &str, name: &str, folder: &Path, known: &Names) -> Result<Loaded, Diagnostics> {
+fn parse_knowing(text: &str, name: &str, folder: &Path, known: &Names) -> Result<Loaded, Refused> {
     let tree = Tree::parse(text).map_err(|errors| {
         let positions = Positions { name, tree: None };
         Diagnostics(errors.into_iter().map(|error| positions.at(error.place, error.message)).collect())
@@ -74,18 +102,22 @@ fn parse_knowing(text: &str, name: &str, folder: &Path, known: &Names) -> Result
     let mut problems = Problems::default();
     schema::check(&tree, &mut problems);
     if !problems.errors.is_empty() {
-        return Err(Diagnostics(positions.diagnostics(problems.errors)));
+        return Err(Diagnostics(positions.diagnostics(problems.errors)).into());
     }
     let file = serde_json::from_value::<wire::File>(tree.value.clone())
         .map_err(|error| Diagnostics(vec![positions.at(Place::START, error.to_string())]))?;
     let mut context = build::Context::knowing(folder, known.clone());
     let built = build::file(&file, &mut context);
-    let build::Context { problems, watched, names, .. } = context;
+    let build::Context { problems, watched, names, nameless, .. } = context;
     match built {
         Some((model, settings)) if problems.errors.is_empty() => {
             Ok(Loaded { model, settings, watched, names, warnings: positions.diagnostics(problems.warnings) })
         }
-        _ => Err(Diagnostics(positions.diagnostics(problems.errors))),
+        _ => Err(Refused {
+            diagnostics: Diagnostics(positions.diagnostics(problems.errors)),
+            watched,
+            nameless: nameless.into_iter().collect(),
+        }),
     }
 }
 

@@ -3,18 +3,20 @@
 //! The system's resolver answers, with what /etc/hosts and nsswitch.conf say; it does not tell how long an answer is good, so
 //! names are asked for at a fixed interval.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use crate::model::{Endpoint, Model, Route};
+
 /// How often names are asked for.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// A host and a port.
-type Question = (String, u16);
+pub type Question = (String, u16);
 type Ask = dyn Fn(&Question) -> Option<Vec<SocketAddr>> + Send + Sync;
 
 /// Names with the last good answers.
@@ -67,9 +69,37 @@ impl Names {
         }
         let answer = (self.ask)(&question);
         let stale = answer.is_none();
-        let addresses = answer.or_else(|| before.known.get(&question).cloned())?;
+        let last = || before.known.get(&question).filter(|addresses| !addresses.is_empty()).cloned();
+        let addresses = answer.or_else(last)?;
         self.known.insert(question, addresses.clone());
         Some((addresses, stale))
+    }
+
+    /// Gives the endpoints of a model that have a name the addresses that it has now.
+    pub fn put_into(&self, model: &mut Model) {
+        let named = |route: &Route| {
+            let versions = route.rules.iter().flat_map(|rule| &rule.split.versions);
+            versions.flat_map(|version| &version.endpoints).any(|endpoint| endpoint.host.is_some())
+        };
+        for route in model.routes.iter_mut().filter(|route| named(route)) {
+            for rule in &mut Arc::make_mut(route).rules {
+                for version in &mut Arc::make_mut(&mut rule.split).versions {
+                    version.endpoints = self.renewed(&version.endpoints);
+                }
+            }
+        }
+    }
+
+    /// Each name stands once, where it stood first.
+    fn renewed(&self, endpoints: &[Endpoint]) -> Vec<Endpoint> {
+        let mut seen = HashSet::new();
+        let now = |endpoint: &Endpoint| {
+            let question = endpoint.host.as_ref().map(|host| (host.to_string(), endpoint.address.port()));
+            let addresses = question.and_then(|question| self.known.get(&question)).filter(|known| !known.is_empty());
+            let known = addresses.map_or_else(|| vec![endpoint.address], Vec::clone);
+            known.into_iter().map(|address| Endpoint { address, ..endpoint.clone() }).collect::<Vec<_>>()
+        };
+        endpoints.iter().flat_map(now).filter(|endpoint| seen.insert(endpoint.address)).collect()
     }
 
     /// Asks for every name anew, and takes over the good answers. Blocks.
@@ -78,6 +108,8 @@ impl Names {
         for (question, known) in &mut self.known {
             let host = &question.0;
             match (self.ask)(question) {
+                // It has never had any, which has been told.
+                None if known.is_empty() => {}
                 None if lost.insert(host.clone()) => news.push(News::Lost(host.clone())),
                 None => {}
                 Some(now) if now != *known => {
@@ -120,6 +152,13 @@ impl NameWatcher {
     /// Follows these from now on.
     pub fn watch(&mut self, names: Names) {
         self.names = names;
+    }
+
+    /// Waits for these names, too, which have no address yet.
+    pub fn wait_for(&mut self, nameless: Vec<Question>) {
+        for question in nameless {
+            self.names.known.entry(question).or_default();
+        }
     }
 
     /// What is known.

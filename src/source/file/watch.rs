@@ -72,6 +72,13 @@ impl Watcher {
         self.folders = folders;
     }
 
+    /// Watches these files, too.
+    pub fn watch_also(&mut self, files: Vec<PathBuf>) {
+        let mut all = self.files.clone();
+        all.extend(files.into_iter().filter(|file| !self.files.contains(file)));
+        self.watch(&all);
+    }
+
     /// Waits until the content of the files is another.
     pub async fn changed(&mut self) {
         loop {

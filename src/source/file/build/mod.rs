@@ -29,7 +29,7 @@ pub use client_tls::unverified as unverified_tls;
 #[cfg(feature = "kubernetes")]
 pub use sticky::signing_keys;
 
-use super::names::Names;
+use super::names::{Names, Question};
 use super::problem::{Pointer, Problems};
 use super::wire;
 #[cfg(feature = "kubernetes")]
@@ -49,7 +49,7 @@ pub struct Context<'a> {
     /// What was known of them before.
     known: Names,
     /// Those that have no address.
-    nameless: HashSet<(String, u16)>,
+    pub nameless: HashSet<Question>,
     /// The operating system's roots, read when the first version needs them.
     native_roots: Option<Arc<RootCertStore>>,
 }

@@ -1,6 +1,6 @@
 //! Versions, their endpoints and how these are spoken to.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -75,18 +75,26 @@ fn tls(wire: &wire::Version, scheme: Option<Scheme>, at: &Pointer, context: &mut
 /// The endpoints and the scheme that they share.
 fn endpoints(wire: &[String], at: &Pointer, context: &mut Context<'_>) -> (Option<Scheme>, Option<Vec<Endpoint>>) {
     let mut shared = None;
-    let mut seen = HashSet::new();
+    let mut seen: HashMap<SocketAddr, Option<Arc<str>>> = HashMap::new();
     let endpoints = each(wire, at, |text, at| {
         let written = context.problems.check(&at, address::endpoint(text))?;
         if *shared.get_or_insert(written.scheme) != written.scheme {
             context.problems.error(&at, "all endpoints of a version need the same scheme: make two versions of them");
             return None;
         }
-        let resolved = resolve(&written, &at, context)?;
-        if let Some(twice) = resolved.iter().find(|endpoint| !seen.insert(endpoint.address)) {
+        let mut resolved = resolve(&written, &at, context)?;
+        if let Some(twice) = resolved.iter().find(|endpoint| seen.get(&endpoint.address) == Some(&endpoint.host)) {
             context.problems.error(&at, format!("endpoint {} is here twice: keep one", twice.address));
             return None;
         }
+        // What names lead to is not up to who writes them: one endpoint takes over from another.
+        let known = resolved.extract_if(.., |endpoint| seen.contains_key(&endpoint.address));
+        for Endpoint { address, .. } in known {
+            context
+                .problems
+                .warning(&at, format!("\"{text}\" leads to {address}, which is here already: it counts once"));
+        }
+        seen.extend(resolved.iter().map(|endpoint| (endpoint.address, endpoint.host.clone())));
         Some(resolved)
     });
     (shared, endpoints.map(|lists| lists.concat()))

@@ -34,7 +34,7 @@ fn addresses(loaded: &file::Loaded) -> Vec<String> {
 }
 
 fn load(known: &Names) -> Result<file::Loaded, file::Diagnostics> {
-    file::parse_knowing(YAML, "f.yaml", Path::new(""), known)
+    file::parse_knowing(YAML, "f.yaml", Path::new(""), known).map_err(|refused| refused.diagnostics)
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,4 +70,47 @@ fn a_name_that_was_never_good_is_an_error() {
     zone.set("a.test", &["10.0.0.1"]);
     let error = load(&zone.names()).unwrap_err().to_string();
     assert!(error.contains("host \"b.test\" has no address"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_a_refused_file_asks_for_is_news_once_it_has_an_address() {
+    let zone = Zone::default();
+    zone.set("a.test", &["10.0.0.1"]);
+    let mut watcher = NameWatcher::new(zone.names());
+    let refused = file::parse_knowing(YAML, "f.yaml", Path::new(""), watcher.names()).unwrap_err();
+    assert_eq!(refused.nameless, [("b.test".to_owned(), 80)]);
+    watcher.wait_for(refused.nameless);
+    assert!(tokio::time::timeout(3 * INTERVAL, watcher.changed()).await.is_err(), "that it has none is known");
+    assert!(load(watcher.names()).is_err(), "no address is no last good one");
+    zone.set("b.test", &["10.0.0.2"]);
+    assert_eq!(watcher.changed().await, [News::Moved("b.test".to_owned())]);
+    assert_eq!(addresses(&load(watcher.names()).unwrap()), ["10.0.0.1", "10.0.0.2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_are_served_get_the_addresses_that_their_names_have_now() {
+    let zone = Zone::default();
+    zone.set("a.test", &["10.0.0.1", "10.0.0.3"]);
+    zone.set("b.test", &["10.0.0.2"]);
+    let mut loaded = load(&zone.names()).unwrap();
+    let mut watcher = NameWatcher::new(loaded.names.clone());
+    zone.set("a.test", &["10.0.0.9"]);
+    zone.remove("b.test");
+    watcher.changed().await;
+    watcher.names().put_into(&mut loaded.model);
+    assert_eq!(addresses(&loaded), ["10.0.0.9", "10.0.0.2"]);
+}
+
+#[test]
+fn names_that_lead_to_the_same_address_are_one_endpoint() {
+    let zone = Zone::default();
+    zone.set("a.test", &["10.0.0.1"]);
+    zone.set("b.test", &["10.0.0.1", "10.0.0.2"]);
+    let loaded = load(&zone.names()).unwrap();
+    assert_eq!(addresses(&loaded), ["10.0.0.1", "10.0.0.2"]);
+    let warning = &loaded.warnings[0].message;
+    assert!(warning.contains("\"b.test:80\" leads to 10.0.0.1:80, which is here already"), "{warning}");
+    let twice = YAML.replace("b.test", "a.test");
+    let refused = file::parse_knowing(&twice, "f.yaml", Path::new(""), &zone.names()).unwrap_err();
+    assert!(refused.diagnostics.to_string().contains("is here twice"), "{}", refused.diagnostics);
 }
