@@ -234,10 +234,10 @@ impl Connection {
         self.calm.forgives();
     }
 
-    /// Wakes some of those that wait for room, if there is any; true if others still wait.
-    pub fn wake_blocked(&mut self, waiting: usize) -> bool {
+    /// Wakes some of those that wait for room, if there is any beside the `taken` bytes of the buffer; true if others still wait.
+    pub fn wake_blocked(&mut self, taken: usize) -> bool {
         const AT_ONCE: usize = 8;
-        if waiting >= MOST_WAITING || self.send_window.room() == 0 {
+        if taken >= MOST_WAITING || self.send_window.room() == 0 {
             return false;
         }
         for _ in 0..AT_ONCE {

@@ -211,6 +211,9 @@ impl Head {
         let Some(Ok(method)) = method else { return Err("a request without a method") };
         let target = target(&fields, &pseudo, &method)?;
         let protocol = pseudo.get(Pseudo::Protocol);
+        if protocol.is_some_and(|protocol| !is_protocol(fields.bytes_at(protocol))) {
+            return Err("a protocol that is no name of one");
+        }
         Ok(Some(Request { method, version: Version::HTTP_2, target, protocol, fields, size }))
     }
 
@@ -233,7 +236,11 @@ impl Head {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return Err("101, which HTTP/2 does not have");
         }
-        let size = self.size(last)?;
+        let size = match self.size(last)? {
+            // What a 1xx or 204 says about a body it cannot have is nothing that may be passed on (RFC 9110 section 8.6).
+            _ if status.is_informational() || status == StatusCode::NO_CONTENT => Size::None,
+            size => size,
+        };
         Ok(Response { status, size, fields: self.fields })
     }
 
@@ -284,6 +291,12 @@ fn target(fields: &FieldSection, pseudo: &Pseudos, method: &Method) -> Result<Ta
     let start = place.start();
     let query = (mark < text.len()).then(|| Span::new(start + mark + 1, place.end()));
     Ok(Target { authority, path: Span::new(start, start + mark), query })
+}
+
+/// Whether it is the name of a protocol, perhaps with a version (RFC 9110 section 7.8): it may become a line of a head.
+fn is_protocol(text: &[u8]) -> bool {
+    let mut parts = text.splitn(2, |byte| *byte == b'/');
+    parts.all(|part| !part.is_empty() && part.iter().all(|byte| http1::is_token(*byte)))
 }
 
 /// Whether it is a field's name as HTTP/2 has it: a token in lower case (section 8.2.1, RFC 9110 section 5.6.2).

@@ -75,6 +75,9 @@ impl Connection {
 
     /// A frame for a stream that has ended (section 5.1): under way as this side gave it up, or wrong.
     fn late(&mut self, id: u32, out: &mut Vec<u8>) -> Taken {
+        if self.is_ours_alone() {
+            return Ok(());
+        }
         if !self.given_up.contains(&id) {
             frame::reset(out, id, Reason::STREAM_CLOSED);
             self.remember(id);
@@ -82,8 +85,17 @@ impl Connection {
         self.costs()
     }
 
+    /// Whether all streams are those that this side opens. It gives up as many of them as it likes, more than it remembers, and
+    /// something of each may be under way by then: that is no fault of the other side.
+    fn is_ours_alone(&self) -> bool {
+        self.role == Role::Client
+    }
+
     /// HEADERS for a stream that has ended, or that was passed over (sections 5.1 and 5.1.1).
     fn late_head(&mut self, id: u32) -> Taken {
+        if self.is_ours_alone() {
+            return Ok(());
+        }
         if self.given_up.contains(&id) {
             return self.costs();
         }
@@ -101,14 +113,14 @@ impl Connection {
         }
         let Some(data) = frame::without_padding(header, payload) else { return wrong("more padding than payload") };
         let last = header.has(frame::END_STREAM);
-        if data.is_empty() && !last {
+        let useful = last || !data.is_empty();
+        if !useful {
             self.costs()?;
-        } else {
-            self.calm.pays();
         }
         let Some(stream) = self.streams.find(id).filter(|stream| stream.cut.is_none()) else {
             self.receive_window.release(payload.len(), 0, out);
-            return self.late(id, out);
+            // A body may be under way as its request is answered; it costs its sender as much.
+            return if useful && self.given_up.contains(&id) { Ok(()) } else { self.late(id, out) };
         };
         let kept = match stream.take_data(data, payload.len(), last) {
             Ok(()) => data.len(),
@@ -121,6 +133,9 @@ impl Connection {
         if payload.len() > kept {
             stream.receive_window.release(payload.len() - kept, id, out);
             self.receive_window.release(payload.len() - kept, 0, out);
+        }
+        if useful {
+            self.calm.pays();
         }
         Ok(())
     }
@@ -252,11 +267,13 @@ impl Connection {
             return wrong("RST_STREAM of a stream that is not open");
         }
         let reason = Reason(frame::number([a, b, c, d]));
-        let Some(stream) = self.streams.find(header.stream) else { return self.costs() };
+        let Some(stream) = self.streams.find(header.stream) else {
+            return if self.is_ours_alone() { Ok(()) } else { self.costs() };
+        };
         let cut = if reason == Reason::REFUSED_STREAM { Cut::Refused } else { Cut::Reset(reason) };
-        let answered = !stream.sends;
+        let answered = !stream.sends && stream.cut.is_none();
         stream.cut(cut);
-        // A client that gives up what it asked for has cost a request.
+        // A client that gives up what it asked for has cost a request, and once is enough.
         if self.role == Role::Server && !answered { self.costs() } else { Ok(()) }
     }
 

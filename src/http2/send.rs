@@ -145,6 +145,9 @@ impl Connection {
         let whole = self.role == Role::Server && answered;
         self.reset(key, if whole { Reason::NO_ERROR } else { Reason::CANCEL }, out);
         if let Some(stream) = self.streams.remove(key) {
+            if stream.blocked {
+                self.blocked.retain(|other| *other != key);
+            }
             self.receive_window.release(stream.data.len(), 0, out);
             self.wake_waiting();
         }

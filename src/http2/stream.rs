@@ -59,7 +59,7 @@ pub struct Stream {
     pub receive_window: ReceiveWindow,
     /// Bytes of the body that were not taken yet.
     pub data: Buffer,
-    /// Bytes that its Content-Length announces and that have not come (section 8.1.1).
+    /// Bytes that its Content-Length announces and that have not come (section 8.1.1); none of an answer that has no body.
     pub announced: Option<u64>,
     pub trailers: Option<FieldSection>,
     /// What a client waits for.
@@ -68,6 +68,9 @@ pub struct Stream {
     pub blocked: bool,
     waker: Option<Waker>,
 }
+
+/// Informational answers that wait to be taken, at most: few bytes may stand for long ones.
+const MOST_INFORMATIONAL: usize = 16;
 
 /// The heads of an answer, as far as they were not taken.
 #[derive(Default)]
@@ -153,9 +156,13 @@ impl Stream {
         if let Some(announced) = &mut self.announced {
             *announced = announced.checked_sub(data.len() as u64).ok_or(head::MISMEASURED)?;
         }
+        if last {
+            // Nothing is kept of what is refused.
+            self.ends()?;
+        }
         self.data.append(data);
         self.wake();
-        if last { self.ends() } else { Ok(()) }
+        Ok(())
     }
 
     /// Nothing more comes.
@@ -184,20 +191,23 @@ impl Stream {
     pub fn take_answer(&mut self, head: Head, last: bool) -> Result<(), Ill> {
         let Some(answer) = &mut self.answer else { return Ok(()) };
         let response = head.into_response(last).map_err(|message| (Reason::PROTOCOL_ERROR, message))?;
-        let informational = response.status.is_informational();
-        if informational && last {
-            return Err((Reason::PROTOCOL_ERROR, "an informational answer that is the end"));
-        }
-        answer.whole = !informational;
-        if let Size::Known(length) = response.size
-            && answer.whole
-        {
-            let bodiless = Response::is_bodiless(response.status, answer.to_head);
-            self.announced = Some(if bodiless { 0 } else { length });
-        }
-        match informational {
-            true => answer.informational.push_back(response),
-            false => answer.last = Some(response),
+        if response.status.is_informational() {
+            if last {
+                return Err((Reason::PROTOCOL_ERROR, "an informational answer that is the end"));
+            }
+            if answer.informational.len() == MOST_INFORMATIONAL {
+                return Err((Reason::ENHANCE_YOUR_CALM, "more informational answers than are taken"));
+            }
+            answer.informational.push_back(response);
+        } else {
+            answer.whole = true;
+            self.announced = match response.size {
+                // What follows it all the same would be taken for the next answer where HTTP/1.1 has its place.
+                _ if Response::is_bodiless(response.status, answer.to_head) => Some(0),
+                Size::Known(length) => Some(length),
+                Size::None | Size::Unknown => None,
+            };
+            answer.last = Some(response);
         }
         self.wake();
         if last { self.ends() } else { Ok(()) }

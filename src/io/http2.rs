@@ -188,3 +188,6 @@ impl Drop for Http2 {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

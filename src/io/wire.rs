@@ -195,6 +195,11 @@ impl Outbox {
         self.buffer.len() - self.start
     }
 
+    /// Bytes of its buffer that are taken: what it holds, and what has gone of it.
+    pub fn taken(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Where more are added, with room for so many, as far as buffers go.
     pub fn bytes_with(&mut self, room: usize) -> &mut Vec<u8> {
         if self.buffer.is_none() {

@@ -26,7 +26,7 @@ use crate::model::Split;
 use crate::upstream::{Demand, Lease, Outgoing, Upstream};
 
 /// Informational answers that are passed on; an endpoint that sends more has lost its way.
-const MOST_INTERIM: usize = 10;
+pub const MOST_INTERIM: usize = 10;
 
 /// A request on its way out, in a form that fits every endpoint.
 pub struct Outbound {
@@ -144,8 +144,9 @@ impl Outbound {
         upstream: &mut Upstream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
-        // Who copies it, or follows its messages, wants to see the end.
-        if self.bodiless && self.tee.is_none() && self.messages.is_none() {
+        // Who copies it, or follows its messages, wants to see the end. What follows an upgrade that was not granted is for nobody: an
+        // endpoint on HTTP/1.1 would take it for requests.
+        if self.bodiless && self.tee.is_none() && self.messages.is_none() || self.upgrade.is_some() {
             self.upload.ends();
         }
         let rest = Followed { messages: &mut self.messages, rest: Teed { client, tee: &mut self.tee } };

@@ -12,6 +12,7 @@ use http::Method;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::attempt::MOST_INTERIM;
 use super::client::Client;
 use super::exchange::Exchange;
 use super::fault::{Again, Fault};
@@ -200,16 +201,18 @@ impl Copy {
         let upstream = &mut lease.upstream;
         upstream.send(&outgoing).await.map_err(|error| Fault::from(&error))?;
         let mut upload = Upload { pump: Pump::new(None), kept: Kept { body: Rc::clone(body), used: 0 } };
+        let mut interim = 0;
         let answered = poll_fn(|context| {
             upload.poll(upstream, context);
-            loop {
+            while interim <= MOST_INTERIM {
                 match ready!(upstream.poll_head(context)) {
-                    Ok(response) if response.status.is_informational() => {}
-                    answered => return Poll::Ready(answered),
+                    Ok(response) if response.status.is_informational() => interim += 1,
+                    answered => return Poll::Ready(answered.map_err(|error| Fault::from(&error))),
                 }
             }
+            Poll::Ready(Err(Fault::Protocol))
         });
-        let response = answered.await.map_err(|error| Fault::from(&error))?;
+        let response = answered.await?;
         Ok(Answered { response, lease, upload })
     }
 }

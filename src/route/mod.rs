@@ -33,11 +33,14 @@ pub fn find(table: &RouteTable, head: &RequestHead<'_>) -> Option<Found> {
     by_path(&table.any, head)
 }
 
+/// Longest name of a host (RFC 1035 section 2.3.4). What is longer is none, and is not looked up by each of its suffixes.
+const LONGEST_NAME: usize = 253;
+
 /// The tables of the hosts that fit, the most specific first.
 fn hosts<'t>(table: &'t RouteTable, host: &'t str) -> impl Iterator<Item = &'t PathTable> {
     let exact = if table.exact.is_empty() { None } else { table.exact.get(host) };
     // Every suffix that begins after a dot, the longest first.
-    let dots = if table.wildcards.is_empty() { "" } else { host };
+    let dots = if table.wildcards.is_empty() || host.len() > LONGEST_NAME { "" } else { host };
     let suffixes = dots.match_indices('.').filter(|(dot, _)| *dot > 0).map(|(dot, _)| &host[dot + 1..]);
     exact.into_iter().chain(suffixes.filter_map(|suffix| table.wildcards.get(suffix))).map(|table| &**table)
 }

@@ -185,6 +185,18 @@ fn a_request_that_no_rule_of_its_host_takes_falls_through_to_less_specific_hosts
 }
 
 #[test]
+fn a_wildcard_takes_names_of_hosts_only() {
+    let wildcard = at("*.test");
+    let name = |length: usize| format!("{}.test", "a.".repeat(length / 2 - 3) + &"b".repeat(length % 2 + 1));
+    let asked = |length| Asked::get(&name(length));
+    for length in [252, 253] {
+        assert_eq!(name(length).len(), length);
+        assert!(takes(&wildcard, &asked(length)), "{length}");
+    }
+    assert!(!takes(&wildcard, &asked(254)));
+}
+
+#[test]
 fn a_wildcard_needs_one_label_at_least() {
     let wildcard = at("*.example.com");
     for (name, expected) in [

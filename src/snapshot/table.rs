@@ -20,7 +20,22 @@ pub enum Paths {
     /// Not more than a few.
     Few(Vec<(Arc<str>, Candidates)>),
     /// By hash.
-    Many(Box<Map<Candidates>>),
+    Many(Box<Many>),
+}
+
+/// Candidates by the hashes of paths.
+#[derive(Clone, Default)]
+pub struct Many {
+    pub(super) by_path: Map<Candidates>,
+    /// Bytes of the longest path. What is longer is none of them, and need not be hashed: a path is looked up by each of its prefixes.
+    longest: usize,
+}
+
+impl Many {
+    fn add(&mut self, path: Arc<str>, candidates: Candidates) {
+        self.longest = self.longest.max(path.len());
+        self.by_path.entry(path).or_default().extend(candidates);
+    }
 }
 
 /// Candidates, the highest precedence first; nearly always there is one, which lies in place.
@@ -37,7 +52,8 @@ impl Paths {
     pub fn get(&self, path: &str) -> Option<&[Candidate]> {
         match self {
             Self::Few(few) => few.iter().find(|(known, _)| **known == *path).map(|(_, candidates)| &candidates[..]),
-            Self::Many(many) => many.get(path).map(|candidates| &candidates[..]),
+            Self::Many(many) if path.len() > many.longest => None,
+            Self::Many(many) => many.by_path.get(path).map(|candidates| &candidates[..]),
         }
     }
 
@@ -49,10 +65,12 @@ impl Paths {
             if few.len() < FEW {
                 return few.push((path, smallvec![candidate]));
             }
-            *self = Self::Many(Box::new(std::mem::take(few).into_iter().collect()));
+            let mut many = Box::<Many>::default();
+            std::mem::take(few).into_iter().for_each(|(path, candidates)| many.add(path, candidates));
+            *self = Self::Many(many);
         }
         if let Self::Many(many) = self {
-            many.entry(path).or_default().push(candidate);
+            many.add(path, smallvec![candidate]);
         }
     }
 
@@ -66,7 +84,7 @@ impl Paths {
                 few.shrink_to_fit();
                 few.iter_mut().for_each(|(_, candidates)| sort(candidates));
             }
-            Self::Many(many) => many.values_mut().for_each(sort),
+            Self::Many(many) => many.by_path.values_mut().for_each(sort),
         }
     }
 }

@@ -157,7 +157,7 @@ fn told(table: &RouteTable) -> Vec<String> {
     fn list(paths: &Paths) -> Vec<(&str, &[Candidate])> {
         let names: Vec<&str> = match paths {
             Paths::Few(few) => few.iter().map(|(path, _)| &**path).collect(),
-            Paths::Many(many) => many.keys().map(|path| &**path).collect(),
+            Paths::Many(many) => many.by_path.keys().map(|path| &**path).collect(),
         };
         names.into_iter().map(|path| (path, paths.get(path).unwrap())).collect()
     }

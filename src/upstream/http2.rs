@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Outgoing;
+use super::pool::MOST_STREAMS;
 use crate::http2::{Limits, Peer, RequestHead, Role};
 use crate::io::{Driver, Http2, Line, Session, Stream, Wire};
 use crate::message::{Broken, Response, Size};
@@ -15,9 +16,17 @@ use crate::message::{Broken, Response, Size};
 const SILENCE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an endpoint may do; it opens no streams.
-const LIMITS: Limits =
-    Limits { streams: 0, head: 64 * 1024, stream_window: 256 * 1024, connection_window: 1024 * 1024 };
+/// What may come on a stream before its client has taken it, bytes.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// What an endpoint may do; it opens no streams. Together they have room for what each may have under way: clients that take
+/// nothing hold up nobody else on the connection.
+const LIMITS: Limits = Limits {
+    streams: 0,
+    head: 64 * 1024,
+    stream_window: STREAM_WINDOW,
+    connection_window: MOST_STREAMS as u32 * STREAM_WINDOW,
+};
 
 /// An HTTP/2 connection. Once neither this nor a stream on it is left, it ends.
 pub struct Multiplexed {
@@ -66,7 +75,7 @@ impl Http2Upstream {
     }
 
     /// Waits until it is known whether the endpoint takes extended CONNECT.
-    pub async fn takes_extended_connect(&mut self) -> bool {
+    async fn takes_extended_connect(&mut self) -> bool {
         poll_fn(|context| {
             self.body.session().look(|connection| {
                 if connection.is_open() && !connection.peer.told {
@@ -83,8 +92,11 @@ impl Http2Upstream {
     ///
     /// # Errors
     ///
-    /// Nothing was sent.
+    /// Nothing was sent; [`Broken::Malformed`]: nor would it be taken.
     pub async fn send(&mut self, request: &Outgoing<'_>) -> Result<(), Broken> {
+        if request.upgrade.is_some() && !self.takes_extended_connect().await && !self.is_leaving() {
+            return Err(Broken::Malformed("the endpoint takes no extended CONNECT"));
+        }
         let head = RequestHead {
             method: request.method,
             scheme: if request.secure { "https" } else { "http" },
@@ -111,6 +123,7 @@ impl Http2Upstream {
     pub fn is_leaving(&self) -> bool {
         !self.body.session().look(|connection| connection.is_open())
     }
+
     /// Whether nobody is at the other end of its connection any more: see [`crate::io::is_dead`].
     pub fn is_dead(&self) -> bool {
         self.line.is_dead()

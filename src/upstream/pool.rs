@@ -24,7 +24,7 @@ const IDLE: u32 = 10;
 /// be again, and making one costs more than a request.
 const MOST_IDLE: usize = 4096;
 /// Streams on an HTTP/2 connection before another is opened, if its peer allows more.
-const MOST_STREAMS: usize = 100;
+pub(super) const MOST_STREAMS: usize = 100;
 
 /// The connections of a worker.
 #[derive(Default)]
@@ -44,6 +44,8 @@ struct Shelf {
     /// How HTTP/2 connections are made.
     sharing: Sharing,
     sweeps: Rc<Cell<u32>>,
+    /// Nothing idles here any more: who still has a connection of it gives it back to nobody.
+    left: Cell<bool>,
 }
 
 /// The making of connections that are shared: one at a time, so that a burst makes one and not a hundred.
@@ -172,8 +174,10 @@ impl Pool {
             shelf.shared.borrow_mut().retain(|shared| {
                 shared.connection.is_open() && (shared.connection.streams.get() > 0 || young(shared.since.get()))
             });
-            if !keep(EndpointId(index as u32)) {
-                *place = None;
+            if !keep(EndpointId(index as u32))
+                && let Some(shelf) = place.take()
+            {
+                shelf.leave();
             }
         }
     }
@@ -182,9 +186,7 @@ impl Pool {
     /// idled.
     pub fn evict(&self, endpoint: EndpointId) -> usize {
         let mut shelves = self.shelves.borrow_mut();
-        let Some(shelf) = shelves.get_mut(endpoint.0 as usize).and_then(Option::take) else { return 0 };
-        let shared = shelf.shared.borrow();
-        shelf.idle.borrow().len() + shared.iter().filter(|shared| shared.connection.streams.get() == 0).count()
+        shelves.get_mut(endpoint.0 as usize).and_then(Option::take).map_or(0, |shelf| shelf.leave())
     }
 
     /// Idle connections, for tests and status.
@@ -195,12 +197,20 @@ impl Pool {
 
 impl Shelf {
     fn new(sweeps: Rc<Cell<u32>>) -> Self {
-        Self { idle: RefCell::default(), shared: RefCell::default(), sharing: Sharing::default(), sweeps }
+        let (idle, shared) = (RefCell::default(), RefCell::default());
+        Self { idle, shared, sharing: Sharing::default(), sweeps, left: Cell::new(false) }
+    }
+
+    /// Closes what idles, whoever has other connections of it, and lets shared ones go; gives how many idled.
+    fn leave(&self) -> usize {
+        self.left.set(true);
+        let (idle, shared) = (self.idle.take(), self.shared.take());
+        idle.len() + shared.iter().filter(|shared| shared.connection.streams.get() == 0).count()
     }
 
     fn keep(&self, connection: Box<Http1Upstream>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < MOST_IDLE {
+        if idle.len() < MOST_IDLE && !self.left.get() {
             idle.push(Idle { connection, since: self.sweeps.get() });
         }
     }
@@ -287,7 +297,9 @@ fn place(shelf: &Rc<Shelf>, connected: Connected) -> Lease {
         Connected::Http2(connection) => {
             let since = Rc::new(Cell::new(shelf.sweeps.get()));
             let lease = on(&connection, &since, &shelf.sweeps);
-            shelf.shared.borrow_mut().push(Shared { connection, since });
+            if !shelf.left.get() {
+                shelf.shared.borrow_mut().push(Shared { connection, since });
+            }
             lease
         }
     }

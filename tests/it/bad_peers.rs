@@ -139,3 +139,20 @@ async fn a_client_that_reads_slowly_gets_all_of_it() {
     assert!(received > 20_000_000, "{received}");
     ended(&proxy, &[("classification", "success"), ("code", "200")]).await;
 }
+
+/// HTTP/1.0 has no chunks: where the length is not known, the end of the connection is that of the body, and one that breaks off
+/// must end in another way.
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_end_cleanly_for_a_client_on_http_1_0() {
+    let backend = Script::start("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", true).await;
+    let proxy = Proxy::before([backend.address()]).await;
+    let mut client = within(TcpStream::connect(proxy.http())).await.unwrap();
+    client.write_all(b"GET / HTTP/1.0\r\nhost: shop.example\r\n\r\n").await.unwrap();
+    let mut received = Vec::new();
+    let end = within(client.read_to_end(&mut received)).await;
+    let received = String::from_utf8_lossy(&received);
+    // One that has broken off before anything of it had gone is another answer.
+    if !received.starts_with("HTTP/1.1 502 ") {
+        assert_eq!(end.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset), "{received}");
+    }
+}

@@ -421,3 +421,50 @@ async fn handshakes_that_are_under_way_get_a_close_frame_in_their_turn() {
     }
     closed(&proxy, "old", "asked", 20.0).await;
 }
+
+/// Answers, with a pause where it is asked to wait for the gate, and switches to `other` if it is asked to. It notes `closed` where
+/// a connection ends that has not become a tunnel.
+async fn tells_of_ends(gate: watch::Receiver<bool>) -> mocks::Mock {
+    mocks::Mock::accepting(move |mut connection| {
+        let mut gate = gate.clone();
+        Box::pin(async move {
+            while let Some(head) = connection.head().await {
+                if head.contains("\r\nupgrade: other\r\n") {
+                    let agreed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n";
+                    connection.write(agreed).await;
+                    connection.silence().await;
+                    return;
+                }
+                if head.starts_with("GET /waits ") {
+                    connection.seen().note("waits".to_owned());
+                    gate.wait_for(|open| *open).await.unwrap();
+                }
+                connection.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            }
+            connection.seen().note("closed".to_owned());
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_to_what_drains_are_closed_also_beside_a_tunnel() {
+    let (open, gate) = watch::channel(false);
+    let (old, new) = (tells_of_ends(gate).await, echo("new").await);
+    let late = "    drain: {timeout: 1h, spread: 1h}\n";
+    let proxy = Proxy::start(&shop([(&quoted(old.address()), 1), ("", 0)], late)).await;
+    let asked = request("GET", "/").header("connection", "upgrade").header("upgrade", "other").body(nothing()).unwrap();
+    let tunnel = within(h1(proxy.http()).await.send_request(asked)).await.unwrap();
+    assert_eq!(tunnel.status(), 101);
+    let _tunnel = within(hyper::upgrade::on(tunnel)).await.unwrap();
+    let http = proxy.http();
+    let waits = tokio::spawn(async move { get(http, "/waits").await });
+    wait_until("it waits", async || old.received("waits") == 1).await;
+    assert_eq!(get(http, "/").await.text(), "ok");
+    proxy.apply(&shop([(&quoted(new.address()), 1), ("", 0)], late));
+    wait_until("the idle one is closed", async || old.received("closed") == 1).await;
+    open.send_replace(true);
+    assert_eq!(within(waits).await.unwrap().text(), "ok");
+    wait_until("so is the one that had an answer to bring", async || old.received("closed") == 2).await;
+    assert_eq!(proxy.metric("weir_active_connections", &[("protocol", "upgrade")]).await, 1.0);
+}

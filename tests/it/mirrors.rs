@@ -433,3 +433,11 @@ async fn a_process_that_ends_waits_for_copies_in_flight_but_no_longer_than_for_r
     shadow.has(1).await;
     assert_eq!(within(ending.end()).await, 1, "a copy that nobody answers is cut");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mirror_that_floods_informational_answers_costs_no_client_anything() {
+    let (stable, flood) = (echo("stable").await, mocks::floods_interim::start().await);
+    let proxy = proxy(stable.address(), flood.address(), "    mirror: {to: canary}\n").await;
+    ask(&proxy, "/", 20, "stable").await;
+    mirrored(&proxy, 20.0, &[("reason", "protocol_error"), ("version", "canary")]).await;
+}

@@ -127,3 +127,47 @@ fn fields_that_expand_are_not_kept() {
     head.decode(&mut Decoder::new(TABLE), &mut Runs::default(), &lines).unwrap();
     assert!(head.lines() < 10);
 }
+
+#[test]
+fn streams_that_are_made_to_be_given_up_are_not_taken_for_ever() {
+    // Each frame after the end of the request has this side give it up.
+    for data in [&b"x"[..], b""] {
+        let endured = endured(|end, n| {
+            if let Some(arrived) = end.connection.next_arrived() {
+                end.connection.release(arrived.key, &mut end.out);
+            }
+            let stream = 2 * n + 1;
+            [headers(stream, true, &[]), raw([frame::DATA, 0], stream, data)].concat()
+        });
+        assert!((600..3000).contains(&endured), "{endured}");
+    }
+}
+
+#[test]
+fn what_was_under_way_as_a_stream_was_given_up_costs_nobody_the_connection() {
+    let endured = endured(|end, n| {
+        let stream = 2 * n + 1;
+        end.take(&headers(stream, false, &[])).unwrap();
+        let key = end.connection.next_arrived().unwrap().key;
+        end.answer(key, true);
+        end.connection.release(key, &mut end.out);
+        raw([frame::DATA, 0], stream, b"x").repeat(20)
+    });
+    assert_eq!(endured, 100_000);
+}
+
+#[test]
+fn informational_answers_that_nobody_takes_have_a_bound() {
+    let mut pair = Pair::new();
+    let (key, _) = pair.ask();
+    let early = raw([frame::HEADERS, frame::END_HEADERS], 1, &block(&[(":status", "103")]));
+    for _ in 0..1000 {
+        pair.client.take(&early).unwrap();
+    }
+    let mut come = 0;
+    while let Poll::Ready(Ok(_)) = pair.client.connection.poll_head(key, &context()) {
+        come += 1;
+    }
+    assert!((10..100).contains(&come), "{come}");
+    assert!(matches!(pair.client.connection.poll_head(key, &context()), Poll::Ready(Err(Broken::Malformed(_)))));
+}

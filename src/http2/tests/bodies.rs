@@ -66,6 +66,26 @@ fn who_waits_for_room_that_others_take_is_woken() {
 }
 
 #[test]
+fn who_waits_for_room_and_is_let_go_is_forgotten() {
+    let mut end = server();
+    // The window of the connection is used up.
+    end.take(&headers(1, true, &[])).unwrap();
+    let first = end.connection.next_arrived().unwrap().key;
+    end.answer(first, false);
+    while end.send(first, &[0; 1000], false).is_ready() {}
+    for stream in (3..200).step_by(2) {
+        end.take(&headers(stream, true, &[])).unwrap();
+        let key = end.connection.next_arrived().unwrap().key;
+        end.answer(key, false);
+        assert!(end.send(key, b"data", true).is_pending());
+        end.take(&raw([frame::RST_STREAM, 0], stream, &Reason::CANCEL.0.to_be_bytes())).unwrap();
+        end.connection.release(key, &mut end.out);
+        end.out.clear();
+    }
+    assert!(end.connection.blocked.len() <= 1);
+}
+
+#[test]
 fn more_than_a_window_has_room_for_is_an_error() {
     let mut end = server();
     end.take(&headers(1, false, &[])).unwrap();
@@ -186,4 +206,33 @@ fn a_body_may_end_with_trailers() {
     assert!(matches!(pair.client.data(key), Poll::Ready(Ok(None))));
     assert_eq!(pair.client.connection.take_trailers(key).unwrap().first("grpc-status"), Some(&b"0"[..]));
     assert!(pair.client.connection.has_read_all(key));
+}
+
+#[test]
+fn no_more_room_is_given_back_than_was_taken() {
+    let mut end = server();
+    let (mut taken, mut given) = (0, 0);
+    for stream in (1..400).step_by(2) {
+        // Too short, too long, padded, given up.
+        end.take(&headers(stream, false, &[("content-length", "9000")])).unwrap();
+        let key = end.connection.next_arrived().unwrap().key;
+        let last = if stream % 4 == 1 { frame::END_STREAM } else { 0 };
+        end.take(&raw([frame::DATA, last], stream, &[0; 8000])).unwrap();
+        taken += 8000;
+        if stream % 8 == 3 {
+            end.take(&raw([frame::DATA, frame::PADDED], stream, &[&[255][..], &[0; 2000]].concat())).unwrap();
+            taken += 2001;
+        }
+        if let Poll::Ready(Ok(Some((data, _)))) = end.data(key) {
+            end.connection.used(key, data.len(), &mut end.out);
+        }
+        end.connection.release(key, &mut end.out);
+        for (header, payload) in end.frames() {
+            if header.kind == frame::WINDOW_UPDATE && header.stream == 0 {
+                given += frame::number(payload[..].try_into().unwrap());
+            }
+        }
+        assert!(given <= taken, "{given} of {taken}");
+    }
+    assert!(taken - given <= LIMITS.connection_window / 2, "{given} of {taken}");
 }

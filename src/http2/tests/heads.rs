@@ -224,3 +224,48 @@ fn trailers_are_the_end_and_have_no_pseudo_fields() {
     assert_eq!(reset_by(&mut open().0, &trailers(0, &[("x-sum", "1")])), (1, Reason::PROTOCOL_ERROR));
     assert_eq!(reset_by(&mut open().0, &trailers(1, &[(":path", "1")])), (1, Reason::PROTOCOL_ERROR));
 }
+
+#[test]
+fn a_protocol_is_a_name_perhaps_with_a_version() {
+    let connect = |protocol| asked(&[(":method", "CONNECT"), (":protocol", protocol), GOOD[1], GOOD[2], GOOD[3]]);
+    for protocol in ["websocket", "connect-udp", "my-proto/2", "WebSocket"] {
+        assert!(connect(protocol).is_ok(), "{protocol}");
+    }
+    for protocol in ["", "/", "a/", "/1", "a/1/2", "a b", "a, b", "a\r\nb: c", "a\n", "a\0", "\u{e4}"] {
+        assert_eq!(connect(protocol).err(), Some(Reason::PROTOCOL_ERROR), "{protocol:?}");
+    }
+}
+
+/// A client that was answered with this head, and has had DATA after it.
+fn answered(method: &Method, status: &str, data: &[u8]) -> (End, Key) {
+    let mut pair = Pair::new();
+    let none = fields(&[]);
+    let (key, _) = pair.open(&RequestHead { method, ..get("/", &none) }, true);
+    pair.client.take(&raw([frame::HEADERS, frame::END_HEADERS], 1, &block(&[(":status", status)]))).unwrap();
+    pair.client.take(&raw([frame::DATA, frame::END_STREAM], 1, data)).unwrap();
+    (pair.client, key)
+}
+
+#[test]
+fn an_answer_that_has_no_body_is_followed_by_none() {
+    for (method, status) in [(&Method::HEAD, "200"), (&Method::GET, "204"), (&Method::GET, "304")] {
+        let (mut client, key) = answered(method, status, b"body");
+        assert!(matches!(client.connection.poll_head(key, &context()), Poll::Ready(Ok(_))));
+        assert!(matches!(client.data(key), Poll::Ready(Err(Broken::Malformed(_)))), "{method} {status}");
+        let (mut client, key) = answered(method, status, b"");
+        assert!(matches!(client.data(key), Poll::Ready(Ok(None))), "{method} {status}");
+    }
+}
+
+#[test]
+fn an_answer_without_a_body_by_its_status_says_nothing_of_a_length() {
+    let mut pair = Pair::new();
+    let (key, _) = pair.ask();
+    for status in ["103", "204"] {
+        let head = block(&[(":status", status), ("content-length", "0")]);
+        let last = if status == "204" { frame::END_STREAM } else { 0 };
+        pair.client.take(&raw([frame::HEADERS, frame::END_HEADERS | last], 1, &head)).unwrap();
+        let head = pair.client.connection.poll_head(key, &context());
+        assert!(matches!(head, Poll::Ready(Ok(response)) if response.size == Size::None), "{status}");
+    }
+}

@@ -99,3 +99,26 @@ fn a_stream_that_has_ended_on_both_sides_needs_no_reset() {
     pair.client.connection.release(key, &mut pair.client.out);
     assert!(pair.client.out.is_empty());
 }
+
+/// Clients may give up as many requests as they like, and this side with them; an endpoint may have answered any of them by then.
+#[test]
+fn an_answer_to_a_request_that_was_given_up_long_ago_is_passed_over() {
+    let mut pair = Pair::new();
+    let (waits, stream) = pair.ask();
+    let none = fields(&[]);
+    let mut late = Vec::new();
+    for _ in 0..2000 {
+        let (key, arrived) = pair.open(&get("/", &none), true);
+        pair.server.answer(arrived.key, false);
+        assert!(matches!(pair.server.send(arrived.key, b"data", true), Poll::Ready(Ok(4))));
+        late.append(&mut pair.server.out);
+        pair.client.connection.release(key, &mut pair.client.out);
+        pair.exchange();
+        pair.server.connection.release(arrived.key, &mut pair.server.out);
+    }
+    pair.client.connection.forgive();
+    pair.client.take(&late).unwrap();
+    pair.server.answer(stream, true);
+    pair.exchange();
+    assert!(matches!(pair.client.connection.poll_head(waits, &context()), Poll::Ready(Ok(_))));
+}

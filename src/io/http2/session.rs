@@ -63,6 +63,11 @@ impl Session {
         self.0.borrow().outbox.len()
     }
 
+    /// What streams find in the buffer when they write: also what has gone of it, as long as not all has.
+    fn taken(&self) -> usize {
+        self.0.borrow().outbox.taken()
+    }
+
     fn write(&self, wire: &mut Wire, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         wire.poll_flush_of(&mut self.0.borrow_mut().outbox, context)
     }
@@ -114,8 +119,8 @@ impl Driver {
                 begin(&self.session, arrived);
             }
             self.ending |= self.is_over();
-            let waiting = self.session.waiting();
-            if self.session.look(|connection| connection.wake_blocked(waiting)) {
+            let taken = self.session.taken();
+            if self.session.look(|connection| connection.wake_blocked(taken)) {
                 context.waker().wake_by_ref();
             }
         }

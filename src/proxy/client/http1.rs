@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
@@ -369,7 +370,11 @@ impl Http1Client {
     async fn end(&mut self) {
         let tls = self.body.wire.stream.plain().is_none();
         if self.answer != Answered::Whole {
-            // Cut without a word: the client must not take what it has got for whole.
+            // Cut without a word: the client must not take what it has got for whole. On HTTP/1.0 the end of the connection may be
+            // that of the answer, which a reset is not; TLS tells the two apart.
+            if let Some(socket) = self.body.wire.stream.plain().filter(|_| self.version != Version::HTTP_11) {
+                let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+            }
             return;
         }
         if !tls && self.body.has_read_all() && self.body.wire.inbox.unread().is_empty() {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::super::courier::{self, Errand};
@@ -16,7 +16,7 @@ use super::http1::HEAD_TIMEOUT;
 use super::{Client, LONGEST_HEAD, refuse};
 use crate::drain::Visiting;
 use crate::http2::{Arrived, Limits, Reason, Role};
-use crate::io::{self, Alarm, Driver, Http2, Session, Wire};
+use crate::io::{self, Alarm, Driver, Http2, Ready, Session, Source as _, Wire};
 use crate::message::{Broken, Field, Response, Size};
 
 /// What a client may do.
@@ -32,6 +32,8 @@ pub struct Http2Client {
     pub body: Http2,
     /// The answer is to be a head alone.
     pub head_request: bool,
+    /// It waits to be asked for its body.
+    expects: bool,
     /// Its deadlines.
     pub alarm: Alarm,
 }
@@ -83,8 +85,9 @@ impl Callers {
         let Arrived { key, request } = arrived;
         let (worker, info) = (Rc::clone(&self.worker), Rc::clone(&self.info));
         let head_request = request.as_ref().is_some_and(|request| request.method == Method::HEAD);
+        let expects = request.as_ref().is_some_and(|r| r.size != Size::None && r.fields.has(Field::Expect));
         let body = Http2::new(session.clone(), key);
-        let mut client = Http2Client { body, head_request, alarm: Alarm::default() };
+        let mut client = Http2Client { body, head_request, expects, alarm: Alarm::default() };
         let Some(request) = request else {
             tokio::task::spawn_local(async move {
                 refuse(&worker, &info, &mut Client::Http2(&mut client), Fault::HeadTooLarge).await;
@@ -110,6 +113,15 @@ impl Http2Client {
     /// Passes on an informational answer. One that comes too late is nobody's loss.
     pub fn inform(&mut self, response: &Response) {
         let _ = self.body.answer(response, None, false);
+    }
+
+    /// The body of the request, which the client may want to be asked for (RFC 9110 section 10.1.1).
+    pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<Ready, Broken>> {
+        let ready = self.body.poll_ready(context);
+        if ready.is_pending() && std::mem::take(&mut self.expects) {
+            self.inform(&Response::new(StatusCode::CONTINUE, Size::None));
+        }
+        ready
     }
 
     /// Ready once the client has reset the stream, or gone.

@@ -160,7 +160,7 @@ impl Source for Client<'_> {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<Ready, Broken>> {
         match self {
             Self::Http1(client) => client.poll_ready(context),
-            Self::Http2(client) => client.body.poll_ready(context),
+            Self::Http2(client) => client.poll_ready(context),
         }
     }
 

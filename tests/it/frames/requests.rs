@@ -61,6 +61,23 @@ async fn pseudo_header_fields_are_there_once_and_first() {
     .await;
 }
 
+/// What goes into a line of its own towards an endpoint on HTTP/1.1 (RFC 8441 section 4, RFC 9110 section 7.8).
+#[tokio::test]
+async fn a_protocol_is_a_name() {
+    let connect = |protocol: &str| block(&[(":method", "CONNECT"), BASE[1], BASE[2], BASE[3], (":protocol", protocol)]);
+    are_refused(vec![
+        ("no name", connect("")),
+        ("an end of line", connect("websocket\r\nx-b: 2")),
+        ("a request", connect("x\r\n\r\nGET /second HTTP/1.1\r\nhost: a")),
+        ("LF", connect("websocket\n")),
+        ("a space", connect("web socket")),
+        ("two names", connect("websocket, other")),
+        ("no version", connect("other/")),
+        ("a letter beyond ASCII", connect("\u{e4}")),
+    ])
+    .await;
+}
+
 #[tokio::test]
 async fn names_are_in_lower_case_and_of_the_characters_of_names() {
     are_refused(vec![
@@ -191,4 +208,24 @@ async fn a_head_may_come_in_any_pieces_with_padding() {
     let body = String::from_utf8(body).unwrap();
     assert_eq!(status, 200);
     assert!(body.contains("a=1; b=2") && body.contains("x-one"), "{body}");
+}
+
+/// RFC 9110 section 10.1.1: some clients wait for as long as they are not asked.
+#[tokio::test]
+async fn who_waits_to_be_asked_for_its_body_is_asked() {
+    let echo = echo("v1").await;
+    let proxy = Proxy::before([echo.address()]).await;
+    let mut wire = Wire::open(proxy.http()).await;
+    let post = [(":method", "POST"), BASE[1], (":path", "/echo"), BASE[3], ("expect", "100-continue")];
+    let head = |id| frame(HEADERS, END_HEADERS, id, block(&post));
+    let body = |id| frame(DATA, END_STREAM, id, "body");
+    wire.send(head(1)).await;
+    wire.next_of(HEADERS).await;
+    assert_eq!(wire.lines, [(":status".to_owned(), "100".to_owned())]);
+    wire.send(body(1)).await;
+    assert_eq!(wire.answer(1).await, (200, b"body".to_vec()));
+    // Who does not wait is not asked.
+    wire.send_all([head(3), body(3)]).await;
+    wire.next_of(HEADERS).await;
+    assert_eq!(wire.lines[0], (":status".to_owned(), "200".to_owned()));
 }

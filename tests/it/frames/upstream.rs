@@ -1,6 +1,7 @@
 //! What endpoints on HTTP/2 may send, what becomes of a request where they send something else, and what they are sent.
 
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::wire::*;
 use crate::support::*;
@@ -147,4 +148,98 @@ async fn what_is_never_indexed_stays_so() {
         let line = b"\x10\x05x-key\x08secret-d";
         assert!(answer.payload.windows(line.len()).any(|window| window == line), "{:?}", answer.payload);
     }
+}
+
+/// Bytes that a client on HTTP/1.1 would take for the next answer.
+const SECOND: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecond";
+
+/// RFC 9110 section 6.4.1: what has no body cannot be followed by one, or it would be taken for the next answer.
+#[tokio::test]
+async fn an_answer_that_has_no_body_is_followed_by_nothing() {
+    for (method, status) in [("HEAD", "200"), ("GET", "204"), ("GET", "304")] {
+        for at_once in [true, false] {
+            let (_, mut server, proxy) = between().await;
+            let mut client = TcpStream::connect(proxy.http()).await.unwrap();
+            let asked = format!("{method} / HTTP/1.1\r\nhost: shop.example\r\n\r\n");
+            client.write_all(asked.as_bytes()).await.unwrap();
+            let id = server.next_of(HEADERS).await.id;
+            let (head, data) =
+                (frame(HEADERS, END_HEADERS, id, block(&[(":status", status)])), frame(DATA, END_STREAM, id, SECOND));
+            let mut received = Vec::new();
+            if at_once {
+                server.send_all([head, data]).await;
+            } else {
+                server.send(head).await;
+                assert_ne!(within(client.read_buf(&mut received)).await.unwrap(), 0);
+                server.send(data).await;
+            }
+            assert_eq!(server.next_of(RST_STREAM).await.number(0), PROTOCOL_ERROR, "{method} {status}");
+            // Nothing follows on its connection, which may have been closed.
+            let _ = client.shutdown().await;
+            let _ = within(client.read_to_end(&mut received)).await;
+            let received = String::from_utf8(received).unwrap();
+            assert!(!received.contains("second"), "{method} {status}: {received}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_has_no_body_may_end_with_no_data() {
+    for (method, status) in [("HEAD", "200"), ("GET", "204"), ("GET", "304")] {
+        let (mut client, mut server, _proxy) = between().await;
+        let lines = [(":method", method), (":scheme", "http"), (":path", "/"), (":authority", "shop.example")];
+        client.send(frame(HEADERS, WHOLE, 3, block(&lines))).await;
+        let id = server.next_of(HEADERS).await.id;
+        let head = block(&[(":status", status)]);
+        server.send_all([frame(HEADERS, END_HEADERS, id, head), frame(DATA, END_STREAM, id, "")]).await;
+        assert_eq!(client.end(3).await, End::Answer(status.parse().unwrap()), "{method}");
+    }
+}
+
+/// RFC 9110 section 8.6.
+#[tokio::test]
+async fn a_204_says_nothing_about_a_length() {
+    let (_, mut server, proxy) = between().await;
+    let mut client = TcpStream::connect(proxy.http()).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n").await.unwrap();
+    let id = server.next_of(HEADERS).await.id;
+    server.send(frame(HEADERS, WHOLE, id, block(&[(":status", "204"), ("content-length", "0"), ("x-one", "1")]))).await;
+    let mut answer = String::new();
+    within(client.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 ") && answer.contains("x-one: 1"), "{answer}");
+    assert!(!answer.contains("content-length"), "{answer}");
+}
+
+/// RFC 8441 section 3: without the setting, the request would be malformed.
+#[tokio::test]
+async fn an_endpoint_that_takes_no_extended_connect_is_not_asked_for_one() {
+    let (mut client, mut server, proxy) = between().await;
+    let asked = request("GET", "/chat")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let answer = send(proxy.http(), asked.body(nothing()).unwrap()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-weir-reason")), (502, Some("upgrade_failed")));
+    // Nothing came there, and the connection goes on.
+    client.send(frame(HEADERS, WHOLE, 3, plain_get("/next"))).await;
+    let head = server.next_of(HEADERS).await;
+    assert_eq!(head.id, 3);
+    assert!(server.lines.contains(&(":path".to_owned(), "/next".to_owned())), "{:?}", server.lines);
+    server.send(frame(HEADERS, WHOLE, head.id, [0x88])).await;
+    assert_eq!(client.answer(3).await.0, 200);
+}
+
+#[tokio::test]
+async fn clients_that_take_nothing_hold_up_nobody_else_on_their_connection_to_an_endpoint() {
+    let echo = echo("v1").await;
+    let proxy = Proxy::before([format!("h2c://{}", echo.address())]).await;
+    let mut idle = Wire::open_with(proxy.http(), &[(INITIAL_WINDOW_SIZE, 0)]).await;
+    // Each holds as much as a stream may have under way.
+    for n in 0..40 {
+        idle.send(frame(HEADERS, WHOLE, 2 * n + 1, plain_get("/bytes/1000000"))).await;
+        idle.next_of(HEADERS).await;
+    }
+    let answer = get(proxy.http(), "/bytes/100000").await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 100_000));
 }
