@@ -9,11 +9,23 @@ SIDE_BY_SIDE = True
 STEPS = [{"setWeight": 30}, {"setWeight": 60}, {"setWeight": 100}]
 INSIDER = {"x-canary": "insider"}
 
+# What it says of both versions is nothing to the rule that the header step adds, which has one of them.
+POLICY = """\
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: shop}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: HTTPRoute, name: shop}
+  guard: {}
+  timeouts: {request: 5s}
+"""
+
 
 def run(scenario):
     argo_up(scenario)
     scenario.weir_up(replicas=2)
     scenario.example("argo-routes", ("replicas: 3", "replicas: 4"))
+    scenario.apply(POLICY)
     rollout = Rollout(scenario)
     rollout.wait_phase("Healthy")
     address = gateway_address(scenario)
@@ -26,6 +38,9 @@ def run(scenario):
     quickly(scenario, rollout, address, "v2", "v3")
     strategy(scenario, dynamicStableScale=None, scaleDownDelaySeconds=1)
     quickly(scenario, rollout, address, "v4", "v5")
+    warnings = [event["message"] for event in scenario.kube.list("events") if event["reason"] == "PolicyInvalid"]
+    if warnings:
+        raise AssertionError(f"the Split should have an effect on every rule: {warnings}")
     again = websockets.reopened
     return f"V1 to V5 over two HTTPRoutes, twice a release during a release; {again} WebSockets told to come back"
 

@@ -1,6 +1,7 @@
 """Argo Rollouts: its controller in the cluster, and Rollouts as their users handle them."""
 
 import pathlib
+import re
 
 from .waiting import once
 
@@ -19,8 +20,8 @@ kind: ClusterRole
 metadata: {name: argo-rollouts-gateway-routes}
 rules:
 - apiGroups: [gateway.networking.k8s.io]
-  resources: [httproutes]
-  verbs: [get, list, watch, update, patch]
+  resources: [httproutes, grpcroutes]
+  verbs: [get, update]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -49,6 +50,23 @@ def argo_up(scenario):
 def config():
     lines = "\n".join("    " + line for line in PLUGINS.splitlines())
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argo-rollouts-config}}\ndata:\n  trafficRouterPlugins: |\n{lines}\n"
+
+
+# What Go writes into each program: the package it was built from, and its module with the version.
+BUILT_FROM = re.compile(rb"path\t([^\n]+)\nmod\t([^\t\n]+)\t([^\t\n]+)")
+STAND_IN = b"weir.dev/tests/cluster/argo/gateway-plugin"
+
+
+def gateway_plugin(kube):
+    """Which Gateway API plugin the controller has, or None where there is no controller."""
+    if kube.get("deployments", "argo-rollouts", NAMESPACE) is None:
+        return None
+    program = pathlib.Path(kube.kubeconfig).parent / "bin" / "gatewayapi-plugin"
+    built = BUILT_FROM.search(program.read_bytes())
+    if built is None:
+        return "a program that does not tell what it was built from"
+    package, module, version = built.groups()
+    return "the stand-in" if package == STAND_IN else f"{module.decode()} {version.decode()}"
 
 
 # $version, $replicas, $strategy are put in by Rollout.

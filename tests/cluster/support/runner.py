@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+from .argo import gateway_plugin
 from .flagger import DIALECTS
 from .kube import Kube, is_true
 from .scenario import MANIFESTS, Scenario, remove
@@ -49,9 +50,11 @@ def main():
     alone = [name for name in names if name not in (*together, *skipped)]
     outcomes += [run_one(modules[name], scenario(name)) for name in alone]
     passed = sum(outcomes)
+    plugin = gateway_plugin(Kube(kubeconfig, "default", kubectl))
     print(
         f"{len(names)} scenarios, {len(together)} of them side by side, in {time.monotonic() - start:.0f} s: "
-        f"{passed} passed, {len(outcomes) - passed} failed, {len(skipped) or 'none'} skipped",
+        f"{passed} passed, {len(outcomes) - passed} failed, {len(skipped) or 'none'} skipped"
+        + (f"; the Gateway API plugin was {plugin}" if plugin else ""),
         flush=True,
     )
     sys.exit(0 if all(outcomes) else 1)

@@ -5,6 +5,7 @@ import string
 import subprocess
 
 from .audit import changes
+from .grpc import Calls
 from .kube import Kube
 from .load import Load, shares
 from .probe import Probe
@@ -87,6 +88,12 @@ class Scenario:
         self.clients.append(probe)
         return probe
 
+    def calls(self, address, host, method):
+        """gRPC calls from now on; their failures end the scenario."""
+        calls = Calls(address, host, method).start()
+        self.clients.append(calls)
+        return calls
+
     def sessions(self, address, host, number, cookie, version, port=80):
         """Clients with cookies from now on; who has this one and is answered by another version ends the scenario."""
         sessions = Sessions(address, port, host, number, cookie, version).start()
@@ -128,7 +135,7 @@ class Scenario:
         for client in self.clients:
             client.stop()
         self.requests += sum(client.tally.requests for client in self.clients if isinstance(client, Load))
-        self.requests += sum(client.requests for client in self.clients if isinstance(client, (Probe, Sessions)))
+        self.requests += sum(client.requests for client in self.clients if isinstance(client, (Calls, Probe, Sessions)))
         for client in self.clients:
             client.check()
 

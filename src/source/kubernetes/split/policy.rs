@@ -1,11 +1,12 @@
 //! Behaviour that a Split adds to the routes of another object.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::keys::Keys;
 use super::resource::{self, SplitSpec};
-use crate::model::{Route, Split};
+use crate::model::{Route, Split, Version};
 use crate::source::file::build;
 use crate::source::file::problem::Pointer;
 use crate::source::kubernetes::index::Reader;
@@ -40,12 +41,20 @@ pub fn apply_named(
     let policies = reader.policies(target).into_iter();
     let policies: Vec<_> = policies.filter_map(|(id, object)| Some((id, object, section(object)?))).collect();
     let of = |wanted: Option<&str>| policies.iter().find(|(_, _, section)| section.as_deref() == wanted);
+    let everywhere = of(None).and_then(|(_, object, _)| object.spec::<SplitSpec>().ok());
+    let everywhere = everywhere.map(|spec| known(&spec, routes)).unwrap_or_default();
     for route in routes {
         for (index, rule) in route.rules.iter_mut().enumerate() {
             let name = names.get(index).copied().flatten();
-            let Some((id, object, _)) = name.and_then(|name| of(Some(name))).or_else(|| of(None)) else { continue };
+            let policy = name.and_then(|name| of(Some(name))).or_else(|| of(None));
+            // A redirect has no versions that anything could be said of.
+            let policy = policy.filter(|_| !rule.split.versions.is_empty());
+            let Some((id, object, section)) = policy else { continue };
             // Parsed for each: what a Split says is taken apart when it is given to a rule.
-            let Ok(spec) = object.spec::<SplitSpec>() else { continue };
+            let Ok(mut spec) = object.spec::<SplitSpec>() else { continue };
+            if section.is_none() {
+                leave_out(&mut spec, &rule.split, &everywhere);
+            }
             match behaviour(reader, id, spec, &rule.split) {
                 Ok(with) => rule.split = Arc::new(with),
                 Err(why) => {
@@ -65,14 +74,38 @@ pub fn section(object: &Object) -> Option<Option<String>> {
     Some(object.spec::<SplitSpec>().ok()?.target_ref?.section_name)
 }
 
-/// A split with the behaviour of `spec`, whose version names stand for the split's by their Services, or by themselves.
-fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Result<Split, String> {
-    let name_of = |version: &crate::model::Version| {
+/// What a Split calls the versions of a split, in their order: by their Services where it says so.
+fn names(spec: &SplitSpec, split: &Split) -> Vec<String> {
+    let name_of = |version: &Version| {
         let service = version.origin.as_ref().map(|origin| &*origin.service);
         let given = spec.versions.iter().find(|given| given.service.as_deref().is_some_and(|s| Some(s) == service));
         given.map_or_else(|| version.name.to_string(), |given| given.name.to_string())
     };
-    let names: Vec<String> = split.versions.iter().map(name_of).collect();
+    split.versions.iter().map(name_of).collect()
+}
+
+/// What a Split calls the versions of all rules.
+fn known(spec: &SplitSpec, routes: &[Route]) -> HashSet<String> {
+    routes.iter().flat_map(|route| &route.rules).flat_map(|rule| names(spec, &rule.split)).collect()
+}
+
+/// Leaves out what a Split for all rules says of versions that only other rules have: a header step of a rollout adds a rule
+/// that has the canary alone. Names that no rule has stay, to be told.
+fn leave_out(spec: &mut SplitSpec, split: &Split, everywhere: &HashSet<String>) {
+    let here = names(spec, split);
+    let only_elsewhere = |name: &str| everywhere.contains(name) && here.iter().all(|known| *known != *name);
+    spec.overrides.retain(|one| !only_elsewhere(&one.to));
+    spec.mirrors.retain(|one| !only_elsewhere(&one.to));
+    spec.mirror.take_if(|one| only_elsewhere(&one.to));
+    // Both compare with the first version, of which nothing else is known here.
+    let alone = here.len() < 2 && everywhere.len() > here.len();
+    spec.guard.take_if(|_| alone);
+    spec.rescue.take_if(|rescue| only_elsewhere(&rescue.from) || (alone && here.contains(&rescue.from)));
+}
+
+/// A split with the behaviour of `spec`, whose version names stand for the split's by their Services, or by themselves.
+fn behaviour(reader: &Reader<'_>, id: &Id, spec: SplitSpec, split: &Split) -> Result<Split, String> {
+    let names = names(&spec, split);
     let (kept, keys) = (Kept::new(&spec, split), Keys::of(reader, id, &spec));
     let versions = names.iter().zip(&split.versions);
     let wires =

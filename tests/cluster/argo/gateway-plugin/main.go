@@ -1,19 +1,30 @@
-// gateway-plugin is a traffic router of Argo Rollouts for HTTPRoutes.
+// gateway-plugin is a traffic router of Argo Rollouts for HTTPRoutes and GRPCRoutes.
 //
 // It is NOT argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi: where the Go proxy does not serve that module, it
-// stands in for it and makes the same writes: GET and UPDATE of the HTTPRoute, the canary's and the stable Service's
-// weight in every rule, an UPDATE on each reconcile even when nothing has changed, header rules appended with
-// the canary as their only backend, and a weight that counts as verified at once.
+// stands in for it and makes the same writes, GET and UPDATE of a route each:
+//
+//   - weights go into every rule that has both the canary and the stable Service; what has only one of them is its
+//     user's; nothing is written when nothing has changed;
+//   - a label tells others that a canary is under way;
+//   - a header step adds a rule for each of those rules, called NAME, NAME-1, NAME-2…, to the routes that take header
+//     rules; a header step without matches takes all managed rules away;
+//   - an experiment's Services join the rules of an HTTPRoute for as long as it runs, and the stable one has the rest;
+//   - a weight counts as verified at once, and mirror steps do nothing.
+//
+// TCPRoutes, TLSRoutes and routes found by labels are the real one's alone.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
+	"github.com/argoproj/argo-rollouts/rollout/trafficrouting"
 	"github.com/argoproj/argo-rollouts/rollout/trafficrouting/plugin/rpc"
 	"github.com/argoproj/argo-rollouts/utils/plugin/types"
+	"github.com/argoproj/argo-rollouts/utils/weightutil"
 	goplugin "github.com/hashicorp/go-plugin"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,22 +34,22 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// The name under which Rollouts ask for the plugin, and the label it puts on a route with a canary under way.
-const (
-	pluginName    = "argoproj-labs/gatewayAPI"
-	progressLabel = "rollouts.argoproj.io/gatewayapi-canary"
-)
+// The name under which Rollouts ask for the plugin.
+const pluginName = "argoproj-labs/gatewayAPI"
 
-var httpRoutes = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}
-
-// settings are what a Rollout says under trafficRouting.plugins.
+// settings are what a Rollout says under trafficRouting.plugins. A route that is named alone takes header rules.
 type settings struct {
-	HTTPRoute  string `json:"httpRoute"`
-	HTTPRoutes []struct {
-		Name            string `json:"name"`
-		UseHeaderRoutes bool   `json:"useHeaderRoutes"`
-	} `json:"httpRoutes"`
-	Namespace string `json:"namespace"`
+	HTTPRoute  string     `json:"httpRoute"`
+	HTTPRoutes []routeRef `json:"httpRoutes"`
+	GRPCRoute  string     `json:"grpcRoute"`
+	GRPCRoutes []routeRef `json:"grpcRoutes"`
+	Namespace  string     `json:"namespace"`
+}
+
+type routeRef struct {
+	Name            string `json:"name"`
+	UseHeaderRoutes bool   `json:"useHeaderRoutes"`
+	resource        string
 }
 
 type router struct {
@@ -54,35 +65,63 @@ func (r *router) InitPlugin() types.RpcError {
 	return failed(err)
 }
 
-func (r *router) SetWeight(ro *v1alpha1.Rollout, weight int32, _ []v1alpha1.WeightDestination) types.RpcError {
-	canary, stable := ro.Spec.Strategy.Canary.CanaryService, ro.Spec.Strategy.Canary.StableService
-	managed := managedNames(ro)
-	return r.update(ro, func(route *unstructured.Unstructured) {
-		mark(route, weight > 0)
-		for _, rule := range rules(route) {
-			if isManaged(rule, managed) {
-				continue
-			}
-			setWeight(rule, canary, int64(weight))
-			setWeight(rule, stable, int64(100-weight))
+func (r *router) SetWeight(ro *v1alpha1.Rollout, weight int32, more []v1alpha1.WeightDestination) types.RpcError {
+	stable, canary := trafficrouting.GetStableAndCanaryServices(ro, true)
+	rest := weightutil.MaxTrafficWeight(ro) - weight
+	trial, err := r.trialOf(ro, more)
+	if err != nil {
+		return failed(err)
+	}
+	return r.update(ro, all, func(route *unstructured.Unstructured) error {
+		divided := withBoth(rules(route), canary, stable)
+		if len(divided) == 0 {
+			return fmt.Errorf("no rule of %s %s has both %s and %s", route.GetKind(), route.GetName(), canary, stable)
 		}
+		for _, rule := range divided {
+			setWeight(rule, canary, int64(weight))
+			setWeight(rule, stable, int64(rest))
+			if route.GetKind() == "HTTPRoute" {
+				trial.divide(rule, canary, stable)
+			}
+		}
+		mark(route, weight > 0)
+		return nil
 	})
 }
 
 func (r *router) SetHeaderRoute(ro *v1alpha1.Rollout, wanted *v1alpha1.SetHeaderRoute) types.RpcError {
-	return r.update(ro, func(route *unstructured.Unstructured) {
+	if len(wanted.Match) == 0 {
+		return r.RemoveManagedRoutes(ro)
+	}
+	headers, err := conditions(wanted)
+	if err != nil {
+		return failed(err)
+	}
+	stable, canary := trafficrouting.GetStableAndCanaryServices(ro, true)
+	return r.update(ro, withHeaders, func(route *unstructured.Unstructured) error {
 		kept := without(rules(route), map[string]bool{wanted.Name: true})
-		added := []map[string]any{}
-		if len(wanted.Match) > 0 {
-			added = headerRules(kept, wanted, ro.Spec.Strategy.Canary.CanaryService)
+		sources := withBoth(kept, canary, stable)
+		if len(sources) == 0 {
+			return fmt.Errorf("no rule of %s %s has both %s and %s", route.GetKind(), route.GetName(), canary, stable)
 		}
-		setRules(route, append(kept, added...))
+		for number, source := range sources {
+			kept = append(kept, headerRule(source, ruleName(wanted.Name, number), canary, headers))
+		}
+		setRules(route, kept)
+		return nil
 	})
 }
 
 func (r *router) RemoveManagedRoutes(ro *v1alpha1.Rollout) types.RpcError {
-	return r.update(ro, func(route *unstructured.Unstructured) {
-		setRules(route, without(rules(route), managedNames(ro)))
+	managed := map[string]bool{}
+	for _, route := range ro.Spec.Strategy.Canary.TrafficRouting.ManagedRoutes {
+		managed[route.Name] = true
+	}
+	return r.update(ro, withHeaders, func(route *unstructured.Unstructured) error {
+		if kept := without(rules(route), managed); len(kept) < len(rules(route)) {
+			setRules(route, kept)
+		}
+		return nil
 	})
 }
 
@@ -101,31 +140,35 @@ func (r *router) SetMirrorRoute(*v1alpha1.Rollout, *v1alpha1.SetMirrorRoute) typ
 
 func (r *router) Type() string { return "GatewayAPI" }
 
-// update reads each route of the Rollout, changes it and writes it back, again when somebody else was faster.
-func (r *router) update(ro *v1alpha1.Rollout, change func(*unstructured.Unstructured)) types.RpcError {
-	var wanted settings
-	if err := json.Unmarshal(ro.Spec.Strategy.Canary.TrafficRouting.Plugins[pluginName], &wanted); err != nil {
+// Which of a Rollout's routes are meant.
+func all(routeRef) bool               { return true }
+func withHeaders(route routeRef) bool { return route.UseHeaderRoutes }
+
+// update reads each of these routes, changes it and writes it back if it is another now, again when somebody else was
+// faster.
+func (r *router) update(
+	ro *v1alpha1.Rollout, meant func(routeRef) bool, change func(*unstructured.Unstructured) error,
+) types.RpcError {
+	refs, namespace, err := routes(ro)
+	if err != nil {
 		return failed(err)
 	}
-	names := []string{}
-	if wanted.HTTPRoute != "" {
-		names = append(names, wanted.HTTPRoute)
-	}
-	for _, route := range wanted.HTTPRoutes {
-		names = append(names, route.Name)
-	}
-	if wanted.Namespace == "" {
-		wanted.Namespace = ro.Namespace
-	}
-	routes := r.client.Resource(httpRoutes).Namespace(wanted.Namespace)
-	for _, name := range names {
+	for _, ref := range refs {
+		if !meant(ref) {
+			continue
+		}
+		resource := schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: ref.resource}
+		client := r.client.Resource(resource).Namespace(namespace)
 		err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-			route, err := routes.Get(context.Background(), name, metav1.GetOptions{})
+			route, err := client.Get(context.Background(), ref.Name, metav1.GetOptions{})
 			if err != nil {
 				return err
 			}
-			change(route)
-			_, err = routes.Update(context.Background(), route, metav1.UpdateOptions{})
+			before := route.DeepCopy()
+			if err := change(route); err != nil || reflect.DeepEqual(before.Object, route.Object) {
+				return err
+			}
+			_, err = client.Update(context.Background(), route, metav1.UpdateOptions{})
 			return err
 		})
 		if err != nil {
@@ -135,121 +178,31 @@ func (r *router) update(ro *v1alpha1.Rollout, change func(*unstructured.Unstruct
 	return types.RpcError{}
 }
 
-func mark(route *unstructured.Unstructured, inProgress bool) {
-	labels := route.GetLabels()
-	if labels == nil {
-		labels = map[string]string{}
+// routes are those that a Rollout names, and their namespace.
+func routes(ro *v1alpha1.Rollout) ([]routeRef, string, error) {
+	var wanted settings
+	if err := json.Unmarshal(ro.Spec.Strategy.Canary.TrafficRouting.Plugins[pluginName], &wanted); err != nil {
+		return nil, "", err
 	}
-	delete(labels, progressLabel)
-	if inProgress {
-		labels[progressLabel] = "in-progress"
+	refs := named("httproutes", wanted.HTTPRoutes, wanted.HTTPRoute)
+	refs = append(refs, named("grpcroutes", wanted.GRPCRoutes, wanted.GRPCRoute)...)
+	if len(refs) == 0 {
+		return nil, "", fmt.Errorf("the Rollout names no route under %s", pluginName)
 	}
-	route.SetLabels(labels)
+	if wanted.Namespace == "" {
+		wanted.Namespace = ro.Namespace
+	}
+	return refs, wanted.Namespace, nil
 }
 
-func rules(route *unstructured.Unstructured) []map[string]any {
-	list, _, _ := unstructured.NestedSlice(route.Object, "spec", "rules")
-	found := make([]map[string]any, 0, len(list))
-	for _, rule := range list {
-		found = append(found, rule.(map[string]any))
+func named(resource string, list []routeRef, alone string) []routeRef {
+	if alone != "" {
+		list = append(list, routeRef{Name: alone, UseHeaderRoutes: true})
 	}
-	// NestedSlice copies: what is returned here is what the route has from now on.
-	setRules(route, found)
-	return found
-}
-
-func setRules(route *unstructured.Unstructured, rules []map[string]any) {
-	list := make([]any, 0, len(rules))
-	for _, rule := range rules {
-		list = append(list, rule)
+	for number := range list {
+		list[number].resource = resource
 	}
-	route.Object["spec"].(map[string]any)["rules"] = list
-}
-
-func setWeight(rule map[string]any, service string, weight int64) {
-	backends, _ := rule["backendRefs"].([]any)
-	for _, backend := range backends {
-		if ref := backend.(map[string]any); ref["name"] == service {
-			ref["weight"] = weight
-		}
-	}
-}
-
-func managedNames(ro *v1alpha1.Rollout) map[string]bool {
-	names := map[string]bool{}
-	for _, route := range ro.Spec.Strategy.Canary.TrafficRouting.ManagedRoutes {
-		names[route.Name] = true
-	}
-	return names
-}
-
-func isManaged(rule map[string]any, managed map[string]bool) bool {
-	name, _ := rule["name"].(string)
-	return managed[name]
-}
-
-func without(rules []map[string]any, managed map[string]bool) []map[string]any {
-	kept := []map[string]any{}
-	for _, rule := range rules {
-		if !isManaged(rule, managed) {
-			kept = append(kept, rule)
-		}
-	}
-	return kept
-}
-
-// headerRules makes one rule per source rule that has the canary: its matches and the headers, the canary alone.
-func headerRules(sources []map[string]any, wanted *v1alpha1.SetHeaderRoute, canary string) []map[string]any {
-	added := []map[string]any{}
-	for _, source := range sources {
-		backends, _ := source["backendRefs"].([]any)
-		for _, backend := range backends {
-			ref := backend.(map[string]any)
-			if ref["name"] != canary {
-				continue
-			}
-			only := map[string]any{"name": canary, "port": ref["port"]}
-			added = append(added, map[string]any{
-				"name":        wanted.Name,
-				"matches":     withHeaders(source, wanted.Match),
-				"backendRefs": []any{only},
-			})
-		}
-	}
-	return added
-}
-
-func withHeaders(source map[string]any, wanted []v1alpha1.HeaderRoutingMatch) []any {
-	headers := []any{}
-	for _, match := range wanted {
-		headers = append(headers, header(match))
-	}
-	sources, _ := source["matches"].([]any)
-	if len(sources) == 0 {
-		sources = []any{map[string]any{}}
-	}
-	matches := []any{}
-	for _, each := range sources {
-		match := map[string]any{}
-		for key, value := range each.(map[string]any) {
-			match[key] = value
-		}
-		own, _ := match["headers"].([]any)
-		match["headers"] = append(append([]any{}, own...), headers...)
-		matches = append(matches, match)
-	}
-	return matches
-}
-
-func header(match v1alpha1.HeaderRoutingMatch) map[string]any {
-	kind, value := "Exact", match.HeaderValue.Exact
-	switch {
-	case match.HeaderValue.Prefix != "":
-		kind, value = "RegularExpression", match.HeaderValue.Prefix+".*"
-	case match.HeaderValue.Regex != "":
-		kind, value = "RegularExpression", match.HeaderValue.Regex
-	}
-	return map[string]any{"name": match.HeaderName, "type": kind, "value": value}
+	return list
 }
 
 func failed(err error) types.RpcError {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::model::{MirrorTarget, Split};
 use crate::source::kubernetes::object::Id;
 use crate::source::kubernetes::tests::objects::{
     Made, class, gateway, gateway_service, http_listener, http_route, refs, service, slice, split, to,
@@ -82,6 +83,81 @@ fn a_guard_is_put_on_every_rule() {
     let route = world.route("shop");
     let windows: Vec<_> = route.rules.iter().map(|rule| rule.split.guard.as_ref().map(|guard| guard.window)).collect();
     assert_eq!(windows, [Some(Duration::from_secs(10)); 2]);
+}
+
+/// A route as a header step of Argo Rollouts leaves it: the canary alone for who has the header.
+fn with_header_rule() -> Made {
+    let insiders = json!({
+        "name": "insiders",
+        "matches": [{"headers": [{"name": "x-insider", "value": "yes"}]}],
+        "backendRefs": refs(&[("shop-canary", 1)]),
+    });
+    http_route("shop", &[], json!([to(&[("shop-primary", 90), ("shop-canary", 10)]), insiders]))
+}
+
+#[test]
+fn a_rule_without_some_of_the_versions_gets_what_concerns_the_others() {
+    let policy = policy(
+        "behaviour",
+        &json!({
+            "versions": names(),
+            "guard": {},
+            "rescue": {"from": "canary"},
+            "mirrors": [{"to": "stable"}, {"to": "canary"}],
+            "overrides": [
+                {"header": "x-version", "value": "stable", "to": "stable"},
+                {"header": "x-version", "value": "canary", "to": "canary"},
+            ],
+            "timeouts": {"request": "7s"},
+        }),
+    );
+    let mut world = world(&[with_header_rule(), policy]);
+    let route = world.route("shop");
+    let counts = |split: &Split| {
+        let both = (split.guard.is_some(), split.rescue.is_some());
+        (both, split.overrides.len(), split.mirrors.len(), split.timeouts.request)
+    };
+    let (all, insiders) = (&route.rules[0].split, &route.rules[1].split);
+    assert_eq!(counts(all), ((true, true), 2, 2, Duration::from_secs(7)));
+    assert_eq!(counts(insiders), ((false, false), 1, 1, Duration::from_secs(7)));
+    assert_eq!((insiders.overrides[0].to, &insiders.mirrors[0].to), (0, &MirrorTarget::Version(0)));
+    assert!(world.report(&with_header_rule()).notes.is_empty());
+}
+
+#[test]
+fn a_version_that_no_rule_has_is_told_of_each() {
+    let overrides = json!([{"header": "x-version", "to": "nobody"}]);
+    let mut world = world(&[with_header_rule(), policy("behaviour", &json!({"overrides": overrides}))]);
+    let notes = world.report(&with_header_rule()).notes;
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes.iter().all(|note| note.message.contains("spec.overrides.0.to")), "{notes:?}");
+}
+
+#[test]
+fn a_rule_that_is_aimed_at_by_name_is_to_have_all_versions() {
+    let policy = policy("behaviour", &json!({"guard": {}})).with("/spec/targetRef/sectionName", json!("insiders"));
+    let mut world = world(&[with_header_rule(), policy]);
+    let notes = world.report(&with_header_rule()).notes;
+    assert!(notes[0].message.contains("spec.guard"), "{notes:?}");
+}
+
+#[test]
+fn a_rule_that_redirects_needs_nothing_of_a_policy() {
+    let redirect = json!({
+        "matches": [{"path": {"value": "/old"}}],
+        "filters": [{"type": "RequestRedirect", "requestRedirect": {"hostname": "new.example"}}],
+    });
+    let route = http_route("shop", &[], json!([to(&[("shop-primary", 90), ("shop-canary", 10)]), redirect]));
+    let mut world = world(&[route.clone(), policy("behaviour", &json!({"guard": {}}))]);
+    assert!(world.route("shop").rules[0].split.guard.is_some());
+    assert!(world.report(&route).notes.is_empty());
+}
+
+#[test]
+fn a_guard_on_a_route_of_one_version_is_told() {
+    let route = http_route("shop", &[], json!([to(&[("shop-canary", 1)])]));
+    let mut world = world(&[route.clone(), policy("behaviour", &json!({"guard": {}}))]);
+    assert!(world.report(&route).notes[0].message.contains("spec.guard"));
 }
 
 #[test]
