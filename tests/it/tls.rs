@@ -168,6 +168,24 @@ async fn upstream_alpn_decides_between_http1_and_http2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn health_checks_speak_what_requests_do() {
+    let (folder, authority) = (TempDir::new().unwrap(), Authority::new("test"));
+    authority.write(folder.path(), "ca.crt");
+    let identity = authority.issue(&["127.0.0.1"]);
+    for protocols in [&["h2"][..], &["h2", "http/1.1"], &["http/1.1"], &[]] {
+        let echo = echo("v1").await;
+        let front = TlsFront::start(server_config(&identity, protocols, None), echo.address()).await;
+        let yaml = format!(
+            "splits:\n  - name: shop\n    health: {{path: /, interval: 20ms}}\n    \
+             versions: [{{name: stable, endpoints: [\"https://{}\"], tls: {{ca: ca.crt}}}}]\n",
+            front.address()
+        );
+        let _proxy = Proxy::start_in(folder.path(), &yaml).await;
+        wait_until("it is asked", async || echo.stats().requests > 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn upstream_certificates_are_verified() {
     let (echo, folder) = (echo("v1").await, TempDir::new().unwrap());
     let (authority, stranger) = (Authority::new("test"), Authority::new("stranger"));

@@ -27,13 +27,15 @@ pub async fn ask(endpoint: &Endpoint, kind: &CheckKind) -> Result<(), String> {
     match kind {
         CheckKind::Tcp => connect(endpoint).await.map(|_| ()),
         CheckKind::Http { path, host } => {
-            let http2 = endpoint.transport.protocol == UpstreamProtocol::Http2;
-            let request = get(endpoint, path, host.as_deref(), http2)?;
-            let status = send(endpoint, request, http2).await?.status();
+            let request = |http2| get(endpoint, path, host.as_deref(), http2);
+            let status = send(endpoint, endpoint.transport.protocol, request).await?.status();
             let well = status.is_success() || status.is_redirection();
             if well { Ok(()) } else { Err(format!("GET {path} answered {}", status.as_u16())) }
         }
-        CheckKind::Grpc { service } => serving(send(endpoint, health_check(endpoint, service)?, true).await?).await,
+        CheckKind::Grpc { service } => {
+            let request = |_| health_check(endpoint, service);
+            serving(send(endpoint, UpstreamProtocol::Http2, request).await?).await
+        }
     }
 }
 
@@ -106,21 +108,30 @@ async fn connect(endpoint: &Endpoint) -> Result<TcpStream, String> {
     TcpStream::connect(endpoint.address).await.map_err(|error| format!("no connection: {error}"))
 }
 
+/// Sends what `request` makes of whether HTTP/2 is spoken: as to the endpoint's other requests, that is up to `protocol`, or to
+/// what TLS negotiates.
 async fn send(
     endpoint: &Endpoint,
-    request: Request<Full<Bytes>>,
-    http2: bool,
+    protocol: UpstreamProtocol,
+    request: impl FnOnce(bool) -> Result<Request<Full<Bytes>>, String>,
 ) -> Result<http::Response<Incoming>, String> {
     let tcp = connect(endpoint).await?;
-    let Some(tls) = &endpoint.transport.tls else { return speak(tcp, request, http2).await };
+    let asked = protocol == UpstreamProtocol::Http2;
+    let Some(tls) = &endpoint.transport.tls else { return speak(tcp, request(asked)?, asked).await };
     let name = endpoint.server_name(tls).map_err(|error| error.to_string())?;
-    let stream = connector(tls, http2).connect(name, tcp).await.map_err(|error| format!("TLS failed: {error}"))?;
-    speak(stream, request, http2).await
+    let stream = connector(tls, protocol).connect(name, tcp).await.map_err(|error| format!("TLS failed: {error}"))?;
+    let http2 = stream.get_ref().1.alpn_protocol().map_or(asked, |chosen| chosen == b"h2");
+    speak(stream, request(http2)?, http2).await
 }
 
-fn connector(tls: &TlsClient, http2: bool) -> TlsConnector {
+fn connector(tls: &TlsClient, protocol: UpstreamProtocol) -> TlsConnector {
     let mut config = (*tls.config).clone();
-    config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    let (h1, h2) = (b"http/1.1".to_vec(), b"h2".to_vec());
+    config.alpn_protocols = match protocol {
+        UpstreamProtocol::Auto => vec![h2, h1],
+        UpstreamProtocol::Http1 => vec![h1],
+        UpstreamProtocol::Http2 => vec![h2],
+    };
     TlsConnector::from(Arc::new(config))
 }
 
