@@ -1,6 +1,7 @@
 //! What is going on, for people: the JSON of `/api/v1/splits` and `/api/v1/history`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use super::events::lock;
 use super::{Control, Idle, Point, State};
 use crate::model::{Kind, Route, RouteKey};
 use crate::record::{Classification, DrainFigures, Totals};
-use crate::snapshot::{Rule, Snapshot};
+use crate::snapshot::{Rule, RuleBody, Snapshot};
 
 /// Everything that is served.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -172,6 +173,21 @@ impl Control {
         splits
     }
 
+    /// What guards say of the versions of all routes that are no Splits.
+    pub fn guarded(&self) -> Vec<(RouteKey, Arc<str>, GuardStatus)> {
+        let state = lock(&self.state);
+        let snapshot = self.served.load_full();
+        let bodies = snapshot.rules.iter().map(|rule| &rule.body);
+        let mut told = Vec::new();
+        for body in bodies.filter(|body| body.split.guard.is_some() && body.route.kind != Kind::Split) {
+            for (index, version) in body.versions.iter().enumerate() {
+                let guard = state.guard(body, index);
+                told.extend(guard.map(|guard| (body.route.clone(), Arc::clone(&version.name), guard)));
+            }
+        }
+        told
+    }
+
     fn splits(&self, snapshot: &Snapshot, state: &State, wanted: impl Fn(&RouteKey) -> bool) -> Vec<SplitStatus> {
         let rules = snapshot.rules.iter().filter(|rule| wanted(&rule.body.route));
         let mut configured: HashMap<&RouteKey, &Route> = HashMap::new();
@@ -263,10 +279,15 @@ impl Control {
             queued: version.line.as_ref().map_or(0, |line| line.waiting()),
             held: self.recorder.holding_for(version.id),
             gated: rule.weights.gated.get(index).copied().unwrap_or(false),
-            guard: state
-                .guards
-                .verdict(&rule.body, index, &state.trips)
-                .map(|(verdict, reason)| GuardStatus { state: verdict.to_owned(), reason }),
+            guard: state.guard(&rule.body, index),
         }
+    }
+}
+
+impl State {
+    /// What the guard of a version says; none: it has none.
+    fn guard(&self, body: &RuleBody, version: usize) -> Option<GuardStatus> {
+        let (verdict, reason) = self.guards.verdict(body, version, &self.trips)?;
+        Some(GuardStatus { state: verdict.to_owned(), reason })
     }
 }

@@ -169,7 +169,12 @@ impl Sink for Http1 {
                     }
                 }
             };
-            let sent = ready!(outbox.poll_write(stream, [piece, after], context))?;
+            // What is short goes out with what follows it, or once nothing does for now: a call for each would cost more than it.
+            let waits = !last && matches!(self.writing, Writing::Chunks { .. }) && outbox.keep([piece, after]);
+            let sent = match waits {
+                true => piece.len(),
+                false => ready!(outbox.poll_write(stream, [piece, after], context))?,
+            };
             if let Writing::Chunks { left } = &mut self.writing {
                 *left -= sent as u64;
                 if *left == 0 && last && sent == data.len() {

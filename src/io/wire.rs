@@ -16,6 +16,10 @@ use tokio_util::io::poll_read_buf;
 use super::Stream;
 use crate::message::{Buffer, LARGE, SMALL};
 
+/// Pieces of a body that need not be written each by itself, and what of them waits at most, bytes.
+const SHORT: usize = 512;
+const HELD: usize = 4096;
+
 /// A connection.
 pub struct Wire {
     /// Where bytes come from and go to.
@@ -238,6 +242,17 @@ impl Outbox {
             self.start = 0;
         }
         Poll::Ready(Ok(data))
+    }
+
+    /// Holds `data` and what follows it beside what it holds already, if they are short and that is not much; false: they are not held.
+    pub fn keep(&mut self, [data, after]: [&[u8]; 2]) -> bool {
+        let few = self.buffer.len() + data.len() + after.len() <= HELD;
+        let keeps = !self.buffer.is_empty() && data.len() <= SHORT && few;
+        if keeps {
+            self.buffer.extend_from_slice(data);
+            self.buffer.extend_from_slice(after);
+        }
+        keeps
     }
 
     /// Writes what it holds, then `data`, in one call if the stream can. Gives how many bytes of `data` were written, with

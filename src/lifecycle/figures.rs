@@ -1,8 +1,13 @@
-//! Splits are given the figures of their versions, on all replicas. Each costs a write, so they take turns.
+//! Splits are given the figures of their versions, on all replicas, and other routes what guards say of theirs. Each costs a write, so they
+//! take turns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::control::{Control, SplitStatus, VersionStatus};
+use crate::control::{Control, GuardStatus, SplitStatus, VersionStatus};
+use crate::model::RouteKey;
 use crate::source::kubernetes::{Cluster, Difference, Id, ObjectKind};
 
 /// Splits that are given figures at a time.
@@ -13,22 +18,42 @@ const AT_ONCE: usize = 50;
 pub struct Turns {
     /// Who was last.
     last: Option<Id>,
+    /// Routes other than Splits that had a guard the last time.
+    guarded: BTreeSet<Id>,
 }
 
 impl Turns {
-    /// Gives Splits their figures; more than some at a time wait for the next one.
+    /// Gives Splits and other routes their figures; more than some at a time wait for the next one.
     pub fn tell(&mut self, control: &Control, cluster: &mut Cluster) {
-        let figures = |split: &SplitStatus| {
-            let id = Id::new(ObjectKind::Split, &*split.namespace, &*split.name);
-            let figures = figures_of(split);
+        let of_split =
+            |split: &SplitStatus| (Id::new(ObjectKind::Split, &*split.namespace, &*split.name), figures_of(split));
+        let splits = control.status_of_all();
+        let others = self.guards(control.guarded());
+        let changed = splits.iter().map(of_split).chain(others).filter_map(|(id, figures)| {
             let difference = cluster.figures_differ(&id, &figures)?;
             Some((id, difference, figures))
-        };
-        let changed = control.status_of_all().iter().filter_map(figures).collect();
-        for (id, figures) in self.choose(changed) {
+        });
+        for (id, figures) in self.choose(changed.collect()) {
             cluster.figures(&id, figures);
         }
         cluster.state();
+    }
+
+    /// What guards say, by route: nothing of one that has no guard any more.
+    fn guards(&mut self, told: Vec<(RouteKey, Arc<str>, GuardStatus)>) -> BTreeMap<Id, Value> {
+        let mut all: BTreeMap<Id, Value> = BTreeMap::new();
+        for (route, name, guard) in told {
+            let kind = ObjectKind::ALL.iter().find(|kind| kind.name() == route.kind.as_str());
+            let Some(kind) = kind else { continue };
+            let mut version = json!({"name": &*name});
+            set_guard(&mut version, &guard);
+            let versions = all.entry(Id::new(*kind, route.namespace, route.name)).or_insert_with(|| json!([]));
+            versions.as_array_mut().into_iter().for_each(|versions| versions.push(version.clone()));
+        }
+        let guarded = all.keys().cloned().collect();
+        let before = std::mem::replace(&mut self.guarded, guarded);
+        before.into_iter().for_each(|id| _ = all.entry(id).or_insert_with(|| json!([])));
+        all
     }
 
     /// First those of which a condition turns, then one after the other, from where it stopped.
@@ -62,16 +87,18 @@ fn figures_of(split: &SplitStatus) -> Value {
         if let Some(end) = version.drain_seconds.and_then(drain_ends_at) {
             figures["drainEndsAt"] = end.into();
         }
-        if let Some(guard) = &version.guard {
-            figures["guard"] = guard.state.as_str().into();
-            // Other reasons are figures that change with every request.
-            if guard.state == "tripped" {
-                figures["guardReason"] = guard.reason.as_str().into();
-            }
-        }
+        version.guard.iter().for_each(|guard| set_guard(&mut figures, guard));
         figures
     };
     split.versions.iter().map(version).collect()
+}
+
+fn set_guard(version: &mut Value, guard: &GuardStatus) {
+    version["guard"] = guard.state.as_str().into();
+    // Other reasons are figures that change with every request.
+    if guard.state == "tripped" {
+        version["guardReason"] = guard.reason.as_str().into();
+    }
 }
 
 /// The moment, to the second, so that it does not seem to change all the time.

@@ -193,12 +193,12 @@ impl Exchange {
         })
     }
 
-    /// What the proxy adds to the head of every answer of an endpoint.
-    pub fn finish_head(&mut self, fields: &mut FieldSection) {
+    /// What the proxy adds to the head of every answer of an endpoint, which came in this version of HTTP.
+    pub fn finish_head(&mut self, fields: &mut FieldSection, version: Version) {
         let rule = self.decision.rule(&self.snapshot);
-        let version = rule.body.split.versions.get(self.decision.version);
+        let served_by = rule.body.split.versions.get(self.decision.version);
         filter::edit(filter::response_edits(&rule.body.filters), fields);
-        filter::edit(filter::response_edits(version.map_or(&[], |version| &version.filters)), fields);
+        filter::edit(filter::response_edits(served_by.map_or(&[], |version| &version.filters)), fields);
         filter::share(&rule.body.filters, self.origin.as_deref(), fields);
         if let Some(cookie) = self.decision.cookie.take().and_then(|cookie| cookie.header(self.secure)) {
             // Perhaps elsewhere than where it was first meant to be.
@@ -209,7 +209,7 @@ impl Exchange {
             forward::tell_decision(fields, &self.decision.version(&self.snapshot).name, self.decision.why);
         }
         if self.snapshot.forwarding.via {
-            forward::via(fields, Version::HTTP_11);
+            forward::via(fields, version);
         }
     }
 }

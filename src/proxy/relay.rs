@@ -32,7 +32,7 @@ pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Ans
     let told = grpc_status(&response.fields).filter(|_| grpc);
     let stream = stream_in(&response.fields);
     forward::strip(&mut response.fields);
-    exchange.finish_head(&mut response.fields);
+    exchange.finish_head(&mut response.fields, lease.upstream.version());
     if exchange.worker.phase() >= Phase::Leaving {
         client.close();
     }

@@ -119,7 +119,7 @@ pub async fn tunnel(exchange: &mut Exchange, client: &mut Client<'_>, answer: An
     let Some(upgrade) = &outbound.upgrade else { return };
     let Answer { mut response, mut lease } = answer;
     forward::strip(&mut response.fields);
-    exchange.finish_head(&mut response.fields);
+    exchange.finish_head(&mut response.fields, lease.upstream.version());
     response.size = Size::Unknown;
     if upgrade.extended {
         response.fields.remove(Field::SecWebsocketAccept);

@@ -11,7 +11,7 @@ pub use pool::{Lease, Pool, SWEEP};
 
 use std::task::{Context, Poll};
 
-use http::Method;
+use http::{Method, Version};
 use tokio::net::TcpStream;
 
 use crate::io::{Ready, Sink, Source, is_dead};
@@ -70,6 +70,14 @@ impl Upstream {
         match self {
             Self::Http1(http1) => http1.poll_head(context),
             Self::Http2(http2) => http2.poll_head(context),
+        }
+    }
+
+    /// The version of HTTP that it speaks.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Http1(_) => Version::HTTP_11,
+            Self::Http2(_) => Version::HTTP_2,
         }
     }
 

@@ -161,6 +161,13 @@ async fn via_is_added_both_ways_where_asked_for() {
     let over_h2 = request("GET", "http://shop.example/").body(nothing()).unwrap();
     let answer = ask_h2(&mut h2(proxy.http()).await, over_h2).await;
     assert_eq!(answer.seen("via").as_deref(), Some("2 weir"));
+    // An answer comes in the version of its endpoint.
+    let yaml = format!(
+        "forwarding: {{via: true}}\nsplits:\n  - name: shop\n    versions: [{{name: stable, endpoints: [\"h2c://{}\"]}}]\n",
+        echo.address()
+    );
+    let answer = get(Proxy::start(&yaml).await.http(), "/").await;
+    assert_eq!((answer.seen("via").as_deref(), answer.header("via")), (Some("1.1 weir"), Some("2 weir")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

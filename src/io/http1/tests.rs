@@ -117,6 +117,41 @@ async fn the_last_chunk_goes_with_the_last_piece() {
 }
 
 #[tokio::test]
+async fn short_chunks_go_together_and_wait_no_longer_than_for_what_follows_them() {
+    let (mut other, mut http1) = connected().await;
+    http1.write_chunks(true);
+    for _ in 0..100 {
+        send(&mut http1, b"x", false).await;
+        assert!(!http1.wire.outbox.has_written());
+    }
+    poll_fn(|context| http1.poll_flush(context)).await.unwrap();
+    let mut read = [0; 600];
+    other.read_exact(&mut read).await.unwrap();
+    assert_eq!(read[..], *b"1\r\nx\r\n".repeat(100));
+    // A pump has nothing wait that nothing follows.
+    let (mut client, mut source) = connected().await;
+    source.expect(Size::Unknown, false);
+    client.write_all(b"1\r\nx\r\n1\r\ny\r\n").await.unwrap();
+    let mut pump = Pump::new(None);
+    let reading = async {
+        let mut read = [0; 12];
+        other.read_exact(&mut read).await.unwrap();
+        read
+    };
+    let read = tokio::select! {
+        _ = poll_fn(|context| pump.poll(&mut source, &mut http1, &mut |_| {}, context)) => panic!("it has not ended"),
+        read = reading => read,
+    };
+    assert_eq!(&read, b"1\r\nx\r\n1\r\ny\r\n");
+    assert!(http1.wire.outbox.is_empty());
+    // Nor is there more than has room.
+    for _ in 0..10_000 {
+        send(&mut http1, b"x", false).await;
+    }
+    assert!(http1.wire.outbox.len() < 6_000, "{}", http1.wire.outbox.len());
+}
+
+#[tokio::test]
 async fn a_body_of_nothing_is_the_last_chunk() {
     let (other, mut http1) = connected().await;
     http1.write_chunks(true);

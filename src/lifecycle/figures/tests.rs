@@ -62,3 +62,21 @@ fn what_a_guard_found_is_told_and_figures_that_change_with_every_request_are_not
         (&json!("tripped"), &json!("fails 30% more"))
     );
 }
+
+#[test]
+fn what_guards_say_of_other_routes_is_told_by_route_and_no_more_once_there_is_no_guard() {
+    let told = |name: &str, state: &str| {
+        let route = RouteKey { namespace: "shop".into(), kind: crate::model::Kind::HttpRoute, name: "web".into() };
+        (route, Arc::from(name), GuardStatus { state: state.to_owned(), reason: "fails 30% more".to_owned() })
+    };
+    let mut turns = Turns::default();
+    let web = Id::new(ObjectKind::HttpRoute, "shop", "web");
+    let all = turns.guards(vec![told("canary", "healthy"), told("other", "tripped")]);
+    let versions = json!([
+        {"name": "canary", "guard": "healthy"},
+        {"name": "other", "guard": "tripped", "guardReason": "fails 30% more"},
+    ]);
+    assert_eq!(all, BTreeMap::from([(web.clone(), versions)]));
+    assert_eq!(turns.guards(Vec::new()), BTreeMap::from([(web, json!([]))]));
+    assert_eq!(turns.guards(Vec::new()), BTreeMap::new());
+}

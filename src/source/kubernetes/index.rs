@@ -380,7 +380,7 @@ impl Index {
         }
         let object = self.objects.get(id)?;
         self.with_figures(id, &mut report);
-        self.with_refusal(id, &mut report);
+        self.with_outcome(id, &mut report);
         if !report.listeners.is_empty() {
             for listener in &mut Arc::make_mut(&mut report).listeners {
                 let key = (id.clone(), Arc::clone(&listener.name));

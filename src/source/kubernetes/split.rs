@@ -63,7 +63,7 @@ pub fn counted(figures: &serde_json::Value) -> Vec<Condition> {
 }
 
 /// Whether a guard has found a version bad; nothing where there is no guard.
-fn tripped(figures: &serde_json::Value) -> Option<Condition> {
+pub fn tripped(figures: &serde_json::Value) -> Option<Condition> {
     let guards = figures.as_array().into_iter().flatten().filter(|version| version.get("guard").is_some());
     let guards: Vec<_> = guards.collect();
     let bad = guards.iter().filter_map(|version| {

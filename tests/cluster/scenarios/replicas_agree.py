@@ -2,6 +2,7 @@
 
 import json
 
+from support.gateway import gateway_up
 from support.kube import condition, is_true
 from support.load import shares
 
@@ -16,6 +17,26 @@ spec:
   versions:
   - {name: stable, service: shop-v1, port: 80, weight: 100}
   - {name: canary, service: shop-v2, port: 80, weight: 0}
+  rescue: {from: canary, "on": [5xx]}
+  guard: {minRequests: 60, maxErrorRateIncrease: 2%}
+"""
+# A guard for a route that somebody else writes.
+ROUTED = "routed.example.com"
+ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: routed}
+spec:
+  parentRefs: [{name: shop}]
+  hostnames: [routed.example.com]
+  rules: [{backendRefs: [{name: shop-v1, port: 80}, {name: shop-v2, port: 80, weight: 0}]}]
+---
+apiVersion: weir.dev/v1alpha1
+kind: Split
+metadata: {name: guarded}
+spec:
+  targetRef: {group: gateway.networking.k8s.io, kind: HTTPRoute, name: routed}
+  versions: [{name: stable, service: shop-v1}, {name: canary, service: shop-v2}]
   rescue: {from: canary, "on": [5xx]}
   guard: {minRequests: 60, maxErrorRateIncrease: 2%}
 """
@@ -60,7 +81,11 @@ def run(scenario):
     taken_back(scenario, weir, "v2")
     found_bad(scenario)
     lagging_is_told(scenario, weir)
-    return f"programmed by {REPLICAS} of {REPLICAS}, the canary taken back by all, also after all were replaced; a laggard is named"
+    of_a_route(scenario)
+    return (
+        f"programmed by {REPLICAS} of {REPLICAS}, the canary taken back by all, also after all were replaced; a laggard is named; "
+        "the canary of an HTTPRoute found bad, too"
+    )
 
 
 def programmed(scenario):
@@ -103,6 +128,20 @@ def lagging_is_told(scenario, weir):
     scenario.kube.wait("splits", "shop", named, 20, "said to lag on the stranger")
     scenario.kube.delete("pods", "stranger", weir.namespace, grace=0)
     programmed(scenario)
+
+
+def of_a_route(scenario):
+    """A guard that a Split adds to an HTTPRoute tells what it found at both."""
+    address = gateway_up(scenario)
+    scenario.apply(ROUTE)
+    scenario.kube.wait("splits", "guarded", lambda found: is_true(found, "Programmed"), 30, "programmed")
+    scenario.wait_served(address, ROUTED, "v1")
+    load = scenario.load(address, ROUTED, fresh=True)
+    backends = [{"name": name, "port": 80, "weight": 50} for name in ("shop-v1", "shop-v2")]
+    scenario.kube.patch("httproutes", "routed", {"spec": {"rules": [{"backendRefs": backends}]}})
+    scenario.kube.wait("splits", "guarded", lambda found: is_true(found, "GuardTripped"), 60, "a guard that has tripped")
+    scenario.kube.wait_event("HTTPRoute", "routed", "GuardTripped", "canary")
+    load.stop()
 
 
 def kept(scenario, weir):

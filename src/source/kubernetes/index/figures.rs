@@ -48,5 +48,6 @@ impl Index {
     pub fn set_figures(&mut self, id: &Id, figures: Value) {
         self.figures.insert(id.clone(), figures);
         self.reported.insert(id.clone());
+        self.report_policies(id);
     }
 }

@@ -1,4 +1,4 @@
-//! Splits that add behaviour to the routes of other objects: what such an object has no use for is said of the Split, too.
+//! Splits that add behaviour to the routes of other objects: what becomes of it there is said of the Split, too.
 
 use std::sync::Arc;
 
@@ -13,17 +13,18 @@ impl Index {
         self.reported.extend(self.objects.aiming_at(target).into_iter().map(|(id, _)| id.clone()));
     }
 
-    /// What the object that a Split aims at has no use for goes into the report of the Split.
-    pub(super) fn with_refusal(&self, id: &Id, report: &mut Arc<Report>) {
+    /// What the object that a Split aims at has no use for, and what guards have found there, goes into the report of the Split.
+    pub(super) fn with_outcome(&self, id: &Id, report: &mut Arc<Report>) {
         if id.kind != ObjectKind::Split {
             return;
         }
         let Some(target) = self.objects.get(id).and_then(|object| split::target(id, object)) else { return };
         let Some(unit) = self.units.get(&target) else { return };
+        let tripped = self.figures.get(&target).and_then(split::tripped);
         let told = unit.made.report.notes.iter().find_map(|note| split::refusal(id, note));
         let refused = told.map(|why| Condition::holds("PartiallyInvalid", "PolicyInvalid", format!("{target}: {why}")));
-        if let Some(refused) = refused {
-            Arc::make_mut(report).conditions.push(refused);
+        if tripped.is_some() || refused.is_some() {
+            Arc::make_mut(report).conditions.extend(tripped.into_iter().chain(refused));
         }
     }
 }

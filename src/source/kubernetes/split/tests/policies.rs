@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::model::{MirrorTarget, Split};
+use crate::source::kubernetes::object::Id;
 use crate::source::kubernetes::tests::objects::{
     Made, class, gateway, gateway_service, http_listener, http_route, refs, service, slice, split, to,
 };
@@ -307,4 +308,26 @@ fn a_rule_that_the_target_does_not_have_is_named_with_those_that_it_has() {
     assert_eq!(world.message(&policy, "ResolvedRefs"), "HTTPRoute shop/shop has no rule api; it has: web");
     world.set(&http_route("shop", &[], rule("api")));
     assert_eq!(world.condition(&policy, "ResolvedRefs"), "True/ResolvedRefs");
+}
+
+#[test]
+fn what_a_guard_finds_on_the_route_is_said_of_the_policy_and_of_the_route() {
+    let policy = policy("behaviour", &json!({"versions": names(), "guard": {"window": "10s"}}));
+    let mut world = world(std::slice::from_ref(&policy));
+    let told = |world: &mut World, id: &Id| {
+        world.model();
+        let statements = world.index.take_statements();
+        let (_, statement) = statements.into_iter().find(|(known, _)| known == id).unwrap();
+        let report = statement.unwrap().report;
+        let tripped = report.conditions.iter().find(|condition| condition.kind == "GuardTripped");
+        let notes: Vec<&str> = report.notes.iter().map(|note| note.reason).collect();
+        (tripped.map(|condition| (condition.holds, condition.message.clone())), notes)
+    };
+    assert_eq!(told(&mut world, &policy.id()), (None, vec![]));
+    let bad = json!([{"name": "canary", "guard": "tripped", "guardReason": "fails 30% more"}]);
+    world.index.set_figures(&route().id(), bad.clone());
+    let (tripped, notes) = told(&mut world, &policy.id());
+    assert!(notes.is_empty() && tripped.as_ref().unwrap().0 && tripped.unwrap().1.contains("canary: fails 30% more"));
+    world.index.set_figures(&route().id(), bad);
+    assert_eq!(told(&mut world, &route().id()).1, ["GuardTripped"]);
 }
