@@ -31,7 +31,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use self::api::Api;
 use self::reply::Reply;
-pub use self::view::explain_request;
+pub use self::view::{Asked, explain_request};
 use crate::control::Control;
 use crate::proxy::Phase;
 

@@ -1,5 +1,7 @@
 //! What the API shows of the snapshot; secrets are not in it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -123,7 +125,7 @@ pub fn analysis(
     analysis.map_err(|error| (StatusCode::NOT_FOUND, error.to_string()))
 }
 
-/// Explains the request that a query describes: `method`, `url`, and any number of `header` as `Name: value`.
+/// Explains the request that a query describes: `method`, `url`, any number of `header` as `Name: value`, and the address of the `client`.
 ///
 /// # Errors
 ///
@@ -134,20 +136,34 @@ pub fn explain(snapshot: &Snapshot, query: Option<&str>) -> Result<Explanation, 
     let headers: Vec<String> =
         pairs.iter().filter(|(name, _)| *name == "header").map(|(_, value)| value.clone()).collect();
     let url = one("url").ok_or("the parameter url is missing: url=http%3A%2F%2Fshop.example.com%2F")?;
-    explain_request(snapshot, one("method").unwrap_or("GET"), url, &headers)
+    let client = one("client").map_or(Ok(LOCAL), |text| {
+        text.parse().map_err(|_| format!("{text:?} is no address: write client=192.0.2.1"))
+    })?;
+    explain_request(snapshot, Asked { method: one("method").unwrap_or("GET"), url, headers: &headers, client })
 }
 
-/// Explains a request as a person writes it: `GET http://host:port/path` and headers as `Name: value`.
+/// Who asks, unless it is said.
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A request as a person writes it.
+pub struct Asked<'a> {
+    /// Method, in any case.
+    pub method: &'a str,
+    /// `http://host:port/path?query`.
+    pub url: &'a str,
+    /// Each as `Name: value`.
+    pub headers: &'a [String],
+    /// The client's address, as trusted proxies tell it.
+    pub client: IpAddr,
+}
+
+/// Explains a request.
 ///
 /// # Errors
 ///
 /// Says which part is malformed.
-pub fn explain_request(
-    snapshot: &Snapshot,
-    method: &str,
-    url: &str,
-    headers: &[String],
-) -> Result<Explanation, String> {
+pub fn explain_request(snapshot: &Snapshot, asked: Asked<'_>) -> Result<Explanation, String> {
+    let Asked { method, url, headers, client } = asked;
     let method = method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method:?} is no method"))?;
     let uri: Uri = url.parse().map_err(|error| format!("{url:?} is no URL: {error}; write http://host/path"))?;
@@ -172,7 +188,7 @@ pub fn explain_request(
         path,
         query: uri.query(),
         fields: &fields,
-        client: [127, 0, 0, 1].into(),
+        client,
     };
     Ok(decide::explain(snapshot, &head))
 }

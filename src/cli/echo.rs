@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
-    super::log("info");
+    super::log("info")?;
     super::runtime()?.block_on(async {
         let Args { address, version, fail, latency } = args;
         let echo = Echo::start(EchoOptions { address, version: version.clone(), fail, latency, seed: None })

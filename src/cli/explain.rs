@@ -1,6 +1,7 @@
 //! `weir explain`: where a request would go, and why.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Failure;
 use super::client::Target;
-use crate::admin::explain_request;
+use crate::admin::{Asked, explain_request};
 use crate::decide::Explanation;
 use crate::snapshot::{Interner, Snapshot, compile};
 use crate::source::file;
@@ -27,6 +28,9 @@ pub struct Args {
     /// A header of the request, as 'Name: value'
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     headers: Vec<String>,
+    /// The client's address, as trusted proxies tell it: for allow-lists and what keeps clients by it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    client: IpAddr,
     /// Form of the answer
     #[arg(short, long, default_value = "text")]
     output: super::status::Output,
@@ -37,7 +41,8 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         Some(path) => {
             let loaded = file::load(path)?;
             let snapshot = compile(&loaded.model, &Snapshot::default(), &mut Interner::default())?;
-            explain_request(&snapshot, &args.method, &args.url, &args.headers)?
+            let Args { method, url, headers, client, .. } = args;
+            explain_request(&snapshot, Asked { method, url, headers, client: *client })?
         }
         None => super::runtime()?.block_on(args.target.get(&query(args)))?,
     };
@@ -53,6 +58,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
 fn query(args: &Args) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut path = format!("/api/v1/explain?method={}&url={}", encoded(&args.method), encoded(&args.url));
+    _ = write!(path, "&client={}", encoded(&args.client.to_string()));
     for header in &args.headers {
         path.push_str("&header=");
         path.push_str(&encoded(header));

@@ -15,11 +15,13 @@ mod run;
 mod status;
 mod weight;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Splits traffic between versions of a service, and loses nothing doing it.
 #[derive(Parser)]
@@ -108,10 +110,18 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Logs to stderr; `WEIR_LOG` filters (`info` if unset).
-fn log(default: &str) {
+/// Logs to stderr; `WEIR_LOG` filters (`default` if unset or empty).
+///
+/// # Errors
+///
+/// It is no filter.
+fn log(default: &str) -> Result<(), Failure> {
     let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| default.into());
+    let asked = std::env::var_os("WEIR_LOG").filter(|text| !text.is_empty());
+    let asked = asked.as_ref().map_or(Cow::Borrowed(default), |text| text.to_string_lossy());
+    let filter = EnvFilter::builder().parse(&asked).map_err(|error| {
+        format!("WEIR_LOG={asked} is no filter: {error}; write a level, or levels of modules: info,weir::proxy=debug")
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -120,4 +130,5 @@ fn log(default: &str) {
         // Spans are told once they are over, with how long they took.
         .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
         .init();
+    Ok(())
 }

@@ -60,7 +60,7 @@ impl ClusterArgs {
 
 pub fn run(args: Args) -> Result<ExitCode, Failure> {
     // The client tells of every answer that is no success; what matters of them is told by the watches.
-    super::log("info,kube_client=error");
+    super::log("info,kube_client=error")?;
     let runtime = super::runtime()?;
     let served = runtime.block_on(serve(args));
     // A server of names that does not answer holds up a thread, which must not hold up the end.

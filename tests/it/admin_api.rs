@@ -139,9 +139,12 @@ async fn explain_tells_where_a_request_would_go() {
     let json = get(proxy.admin(), path).await.json();
     assert_eq!((&json["route"], &json["why"]), (&"shop".into(), &"weight".into()));
     assert_eq!(json["versions"][0]["share"], 0.75);
-    for path in
-        ["/api/v1/explain", "/api/v1/explain?url=http%3A%2F%2Fa%2F&header=nonsense", "/api/v1/explain?url=a%20b"]
-    {
+    for path in [
+        "/api/v1/explain",
+        "/api/v1/explain?url=http%3A%2F%2Fa%2F&header=nonsense",
+        "/api/v1/explain?url=a%20b",
+        "/api/v1/explain?url=http%3A%2F%2Fa%2F&client=nobody",
+    ] {
         let answer = get(proxy.admin(), path).await;
         assert_eq!(answer.status, 400, "{path}");
         assert!(answer.json()["error"].is_string());

@@ -1,5 +1,6 @@
 //! The command line, with the real program.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -167,9 +168,38 @@ async fn explain_reads_a_file() {
         ["explain", "--config", &path, "-H", "x-canary: beta-7", "-o", "json", "GET", "http://127.0.0.1:8080/"];
     let json: Value = serde_json::from_str(&out(&weir(&arguments).await)).unwrap();
     assert_eq!((&json["why"], &json["versions"][0]["version"]), (&"override".into(), &"canary".into()));
+    let output = weir(&["explain", "--config", &path, "--client", "nobody", "GET", "http://127.0.0.1:8080/"]).await;
+    assert_eq!(output.status.code(), Some(2));
     let output = weir(&["explain", "--config", &path, "GET", "http://a b/"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("is no URL"));
+}
+
+#[tokio::test]
+async fn explain_tells_what_follows_from_the_address_of_a_client() {
+    let text = "listeners: [{name: http, address: \"127.0.0.1:0\"}]\nsplits:\n  - name: shop\n    sticky: {sourceAddress: true}\n    \
+                versions:\n      - {name: stable, weight: 1, endpoints: [\"127.0.0.1:1\"]}\n      - {name: canary, weight: 1, endpoints: [\"127.0.0.1:2\"]}\n";
+    let (_folder, path) = file(text);
+    let mut versions = HashSet::new();
+    for last in 1..=20 {
+        let client = format!("192.0.2.{last}");
+        let output =
+            weir(&["explain", "--config", &path, "--client", &client, "-o", "json", "GET", "http://shop/"]).await;
+        let json: Value = serde_json::from_str(&out(&output)).unwrap();
+        assert_eq!((&json["why"], &json["versions"][0]["share"]), (&"sticky".into(), &1.0.into()), "{json}");
+        versions.insert(json["versions"][0]["version"].to_string());
+    }
+    assert_eq!(versions.len(), 2, "clients are told apart");
+}
+
+#[tokio::test]
+async fn a_filter_of_logs_that_is_none_is_refused() {
+    let (_folder, path) = file("listeners: [{name: http, address: \"127.0.0.1:0\"}]\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["run", "--config", &path]).env("WEIR_LOG", "info,weir=loud").stdin(Stdio::null());
+    let output = within(tokio::task::spawn_blocking(move || command.output())).await.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("WEIR_LOG=info,weir=loud is no filter"), "{}", err(&output));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
