@@ -1,5 +1,7 @@
 //! The commands' way to a running proxy: its admin API.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request};
@@ -9,6 +11,9 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where to find the proxy.
 #[derive(clap::Args)]
@@ -33,6 +38,15 @@ impl Target {
     }
 
     async fn request(&self, method: Method, path: &str, body: String) -> Result<Bytes, Failure> {
+        match tokio::time::timeout(PATIENCE, self.ask(method, path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                Err(format!("{} gave no answer within {PATIENCE:?}; is that its admin address?", self.admin).into())
+            }
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: String) -> Result<Bytes, Failure> {
         let stream = tokio::net::TcpStream::connect(&self.admin).await.map_err(|error| {
             format!(
                 "no proxy answers at {}: {error}; is `weir run` there, with this admin address (--admin)?",

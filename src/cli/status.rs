@@ -16,7 +16,7 @@ const WATCH: Duration = Duration::from_secs(1);
 pub struct Args {
     #[command(flatten)]
     target: Target,
-    /// Look again every second
+    /// Look again every second, also while a proxy that was there has gone
     #[arg(short, long)]
     watch: bool,
     /// Form of the answer
@@ -35,8 +35,19 @@ pub enum Output {
 
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     super::runtime()?.block_on(async {
+        let mut seen = false;
         loop {
-            let status: Status = args.target.get("/api/v1/splits").await?;
+            let status: Status = match args.target.get("/api/v1/splits").await {
+                Ok(status) => status,
+                // A proxy that was there may be on its way back.
+                Err(error) if seen => {
+                    super::complain(format_args!("weir: {error}"));
+                    tokio::time::sleep(WATCH).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            seen = args.watch;
             if args.watch && std::io::stdout().is_terminal() {
                 super::say("\x1b[H\x1b[2J")?;
             }

@@ -192,6 +192,36 @@ async fn explain_tells_what_follows_from_the_address_of_a_client() {
     assert_eq!(versions.len(), 2, "clients are told apart");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watched_status_waits_for_a_proxy_that_has_gone() {
+    let shop = echo("stable").await;
+    let binary = Binary::start(&Shop::new(shop.address(), shop.address()).yaml(1, 1)).await;
+    let admin = binary.address("admin").to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["status", "--watch", "--admin", &admin]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watching = command.spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap());
+    let mut complaints = BufReader::new(watching.stderr.take().unwrap());
+    let first = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        (lines, line)
+    });
+    let (_lines, first) = within(first).await.unwrap();
+    assert!(first.starts_with("SPLIT"), "{first}");
+    drop(binary);
+    let complaint = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        complaints.read_line(&mut line).unwrap();
+        line
+    });
+    let complaint = within(complaint).await.unwrap();
+    assert!(complaint.starts_with("weir: "), "{complaint}");
+    assert!(watching.try_wait().unwrap().is_none(), "it goes on");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
 #[tokio::test]
 async fn a_filter_of_logs_that_is_none_is_refused() {
     let (_folder, path) = file("listeners: [{name: http, address: \"127.0.0.1:0\"}]\n");
