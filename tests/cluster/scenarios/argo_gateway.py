@@ -8,10 +8,11 @@ from support.gateway import HOST, gateway_up
 
 SIDE_BY_SIDE = True
 
+# Connections to pods that are to go are asked to end from the middle of the delay on, long after this has been seen.
 STRATEGY = """
       stableService: shop-stable
       canaryService: shop-canary
-      scaleDownDelaySeconds: 10
+      scaleDownDelaySeconds: 30
       abortScaleDownDelaySeconds: 5
       trafficRouting: {plugins: {argoproj-labs/gatewayAPI: {httpRoute: shop}}}
       steps: [{setWeight: 20}, {pause: {}}, {setWeight: 50}, {pause: {}}, {setWeight: 100}, {pause: {}}]

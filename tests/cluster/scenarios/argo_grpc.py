@@ -13,7 +13,7 @@ METHOD = "/shop.Orders/Get"
 
 STRATEGY = """
       pingPong: {pingService: shop-ping, pongService: shop-pong}
-      scaleDownDelaySeconds: 10
+      scaleDownDelaySeconds: 30
       abortScaleDownDelaySeconds: 5
       trafficRouting:
         maxTrafficWeight: 1000
