@@ -4,6 +4,8 @@ from support.argo import SERVICES, Rollout, argo_up
 from support.checks import weight_in_force
 from support.gateway import HOST, gateway_up, weights
 
+from .argo_gateway import ROUTE
+
 SIDE_BY_SIDE = True
 
 STRATEGY = """
@@ -17,19 +19,6 @@ STRATEGY = """
           duration: 15s
           templates: [{name: trial, specRef: canary, weight: 10}]
       - pause: {}
-"""
-
-ROUTE = """\
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: shop}
-spec:
-  parentRefs: [{name: shop}]
-  hostnames: [shop.example.com]
-  rules:
-  - backendRefs:
-    - {name: shop-stable, port: 80}
-    - {name: shop-canary, port: 80, weight: 0}
 """
 
 
