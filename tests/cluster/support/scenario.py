@@ -4,7 +4,7 @@ import pathlib
 import string
 import subprocess
 
-from .audit import changes
+from .audit import changes, lists
 from .grpc import Calls
 from .kube import Kube
 from .load import Load, shares
@@ -127,8 +127,14 @@ class Scenario:
 
     def changes(self, resource, name, subresource=None):
         """When the object was changed and by whom, from the API server's audit log."""
-        log = pathlib.Path(self.kube.kubeconfig).parent / "audit.log"
-        return changes(log, resource, self.namespace, name, subresource)
+        return changes(self.audit_log(), resource, self.namespace, name, subresource)
+
+    def lists(self, resource, address):
+        """When the proxy at this address was given a list, from the same log."""
+        return lists(self.audit_log(), resource, address)
+
+    def audit_log(self):
+        return pathlib.Path(self.kube.kubeconfig).parent / "audit.log"
 
     def cluster(self, *command):
         """The cluster script: stop and start of its servers."""
