@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use super::figures::Turns;
 use super::file::load;
 use super::join::Joined;
-use super::{Process, RunError, Signal, Signals, leave};
+use super::{Process, RunError, Signal, Signals, StartError, leave};
 use crate::control::{ApplyError, Control, EventKind};
 use crate::model::Model;
 use crate::source::file::{self, Loaded, Names, Watcher};
@@ -73,6 +73,7 @@ pub async fn run_kubernetes(args: ClusterArgs) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let process = Process::start(loaded.model.clone(), &loaded.settings).await?;
     let connection = Connection::infer().await?;
+    connection.register(process.control().metrics().registry()).map_err(StartError::from)?;
     let joined = Joined::new(&process, &connection, &args.identity, loaded.settings.peers.as_ref()).await?;
     let scope = Scope { namespaces: args.namespaces.clone(), own: args.namespace.clone() };
     let options = args.options(&loaded.model);

@@ -57,12 +57,11 @@ impl Cluster {
     /// Begins to follow a cluster. `base`: listeners and settings of the process; `peers`: the replicas, who are told what
     /// is in force here, and whom statements wait for.
     pub fn follow(connection: &Connection, options: Options, scope: &Scope, base: Model, peers: Arc<Peers>) -> Self {
-        let client = connection.client();
         let (sender, changes) = unbounded_channel();
-        super::watch::watch(&client, scope, &sender);
+        super::watch::watch(connection, scope, &sender);
         let kinds = ObjectKind::ALL.iter().filter(|kind| !kind.by_name());
         let watched: BTreeSet<Watched> = kinds.flat_map(|kind| scope.of(*kind)).collect();
-        let writer = Writer::start(client.clone(), &options, peers.replicas());
+        let writer = Writer::start(connection.client(), &options, peers.replicas());
         Self {
             index: Index::new(options, base),
             changes,
@@ -70,7 +69,7 @@ impl Cluster {
             unlisted: watched,
             scope: scope.clone(),
             leftovers: false,
-            named: Named::new(client, scope, sender),
+            named: Named::new(connection, scope, sender),
             begun: false,
             leading: writer.leading(),
             selector: Strings::default(),

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::connection::Connection;
 use super::definition::Definition;
 use super::index::Change;
 use super::object::{Id, Object, ObjectKind, Told, Watched};
@@ -47,19 +48,19 @@ struct Read {
 
 impl Named {
     /// Reads nothing yet; tells `changes`.
-    pub fn new(client: Client, scope: &Scope, changes: UnboundedSender<Change>) -> Self {
+    pub fn new(connection: &Connection, scope: &Scope, changes: UnboundedSender<Change>) -> Self {
         let readers = Readers::default();
         let mut watches = JoinSet::new();
         for kind in ObjectKind::ALL.iter().filter(|kind| kind.by_name()) {
             let (sender, told) = unbounded_channel();
             let definition = Arc::new(Definition::default());
             for watched in scope.of(*kind) {
-                watches.spawn(follow(client.clone(), watched, Arc::clone(&definition), sender.clone()));
+                watches.spawn(follow(connection.clone(), watched, Arc::clone(&definition), sender.clone()));
             }
             watches.spawn(hand_on(told, Arc::clone(&readers)));
         }
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { client, changes, read: HashMap::new(), readers, turns, _watches: watches }
+        Self { client: connection.client(), changes, read: HashMap::new(), readers, turns, _watches: watches }
     }
 
     /// Reads these and no others; gives those that it no longer reads.

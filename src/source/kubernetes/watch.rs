@@ -13,16 +13,19 @@ use kube::core::{ApiResource, DynamicResourceScope, Status};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::connection::Connection;
 use super::definition::Definition;
 use super::index::Change;
 use super::object::{Body, Id, Object, ObjectKind, Told, Watched};
 use super::trouble::Trouble;
 
-/// How long a watch is followed before the server ends it, seconds: it is then begun anew, where a half-open connection
-/// would otherwise look like a cluster in which nothing happens.
-pub const WATCH_SECONDS: u32 = 240;
+/// How long a watch is followed before the server ends it, seconds. It is then begun anew where it stood; one that has told nothing
+/// by 5 s later, too. Otherwise one that something on the way holds open, and that tells nothing any more, would look like a cluster
+/// in which nothing happens.
+pub const WATCH_SECONDS: u32 = 60;
 
 /// Objects that are asked for at a time when a kind is listed: an object takes several times as much memory while it is read
 /// as it does afterwards, and what is in use meanwhile is not all given back.
@@ -53,20 +56,25 @@ impl Scope {
 
 /// Follows every kind of object for as long as the channel has a reader, but for those that are read [by
 /// name](ObjectKind::by_name).
-pub fn watch(client: &Client, scope: &Scope, changes: &UnboundedSender<Change>) {
+pub fn watch(connection: &Connection, scope: &Scope, changes: &UnboundedSender<Change>) {
     for kind in ObjectKind::ALL.iter().filter(|kind| !kind.by_name()) {
         let definition = Arc::new(Definition::default());
         for watched in scope.of(*kind) {
-            tokio::spawn(follow(client.clone(), watched, Arc::clone(&definition), changes.clone()));
+            tokio::spawn(follow(connection.clone(), watched, Arc::clone(&definition), changes.clone()));
         }
     }
 }
 
 /// Follows objects of a kind in the first version of its API that the server has. `definition`: that of the kind.
-pub async fn follow(client: Client, watched: Watched, definition: Arc<Definition>, changes: UnboundedSender<Change>) {
+pub async fn follow(
+    connection: Connection,
+    watched: Watched,
+    definition: Arc<Definition>,
+    changes: UnboundedSender<Change>,
+) {
     let kind = watched.kind;
     let mut finding = definition.finding();
-    let mut trouble = Trouble::new(kind, "list, watch").within(watched.namespace.clone());
+    let mut trouble = Trouble::new(kind, "list, watch").within(watched.namespace.clone()).counted(&connection);
     for version in kind.versions().iter().cycle() {
         let resource = kind.resource_in(version);
         if Some(version) == kind.versions().first() {
@@ -74,7 +82,7 @@ pub async fn follow(client: Client, watched: Watched, definition: Arc<Definition
         }
         let mut ended = Ended::Forgotten;
         while matches!(ended, Ended::Forgotten) {
-            ended = follow_in(client.clone(), (&watched, &resource), &definition, &changes, &mut trouble).await;
+            ended = follow_in(connection.watching(), (&watched, &resource), &definition, &changes, &mut trouble).await;
         }
         match ended {
             Ended::NoListener => return,
@@ -91,7 +99,7 @@ pub async fn follow(client: Client, watched: Watched, definition: Arc<Definition
 }
 
 async fn follow_in(
-    client: Client,
+    (client, answered): (Client, Arc<Notify>),
     (watched, resource): (&Watched, &ApiResource),
     definition: &Definition,
     changes: &UnboundedSender<Change>,
@@ -105,11 +113,11 @@ async fn follow_in(
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))
         };
-        let follower = Follower { watched, definition, convert, changes, trouble };
+        let follower = Follower { watched, definition, convert, changes, trouble, answered };
         follower.run(watcher::watcher(api(client, namespace, resource), config)).await
     } else {
         let convert = |object| Object::new(kind, object);
-        let follower = Follower { watched, definition, convert, changes, trouble };
+        let follower = Follower { watched, definition, convert, changes, trouble, answered };
         follower.run(watcher::watcher(api(client, namespace, resource), config)).await
     }
 }
@@ -142,6 +150,8 @@ struct Follower<'a, C> {
     convert: C,
     changes: &'a UnboundedSender<Change>,
     trouble: &'a mut Trouble,
+    /// Told when the watch was answered.
+    answered: Arc<Notify>,
 }
 
 impl<C> Follower<'_, C> {
@@ -151,7 +161,16 @@ impl<C> Follower<'_, C> {
         C: Fn(K) -> Result<(Id, Object), (Id, String)>,
     {
         let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = self.answered.notified() => {
+                    self.trouble.answered();
+                    continue;
+                }
+                event = events.next() => event,
+            };
+            let Some(event) = event else { break };
             let told = match event {
                 Ok(event) => {
                     let listed = matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_));

@@ -47,6 +47,11 @@ spec: {service: shop, backends: [{service: secure, weight: 1}]}
 ---
 apiVersion: split.smi-spec.io/v1alpha3
 kind: TrafficSplit
+metadata: {name: overflow}
+spec: {service: nothing, backends: [{service: shop, weight: 9223372036854775807}]}
+---
+apiVersion: split.smi-spec.io/v1alpha3
+kind: TrafficSplit
 metadata: {name: nonsense}
 spec: {service: nobody, backends: [{service: shop, weight: many}]}
 """
@@ -99,6 +104,7 @@ spec:
   - {name: http, port: 80, protocol: HTTP}
   - {name: https, port: 443, protocol: HTTPS, hostname: a.example.com, tls: {certificateRefs: [{name: no-certificate}]}}
   - {name: taken, port: 443, protocol: HTTP}
+  - {name: streams, port: 5432, protocol: TCP}
 """
 
 # None of its listeners can be bound.
@@ -175,7 +181,7 @@ def run(scenario):
     scenario.apply(LOST)
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
     expect(scenario, "gateways", "lost", bad, of=listeners)
-    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 24 ways, each told at its object"
+    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 27 ways, each told at its object"
 
 
 def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
@@ -218,6 +224,7 @@ def secure(scenario, address):
     expect(scenario, "splits", "secure", ("ResolvedRefs", "UnsupportedProtocol", "https"))
     scenario.kube.wait_event("TrafficSplit", "secure", "UnsupportedProtocol", "https")
     scenario.kube.wait_event("TrafficSplit", "nonsense", "Invalid", "many")
+    scenario.kube.wait_event("TrafficSplit", "overflow", "Invalid", "9223372036854775807")
     answered(address, "secure.example.com", 500)
     scenario.kube.delete("trafficsplits", "secure")
 
@@ -242,7 +249,7 @@ def gateways(scenario):
     if len(addresses) != 2:
         raise AssertionError(f"two Gateways of the same port should have two addresses: {addresses}")
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
-    expect(scenario, "gateways", "untrusted", bad, of=listeners)
+    expect(scenario, "gateways", "untrusted", bad, ("Accepted", "UnsupportedProtocol", "TCP"), of=listeners)
     scenario.kube.wait(
         "gateways",
         "untrusted",
@@ -266,6 +273,7 @@ def ingresses(scenario):
     """Events, since an Ingress has no conditions."""
     canary = f'{PREFIX}/canary: "true", {PREFIX}/canary-weight: "10"'
     total = f'{PREFIX}/canary-total: "100"'
+    overflow = f'{PREFIX}/canary: "true", {PREFIX}/canary-weight-total: "{2**64}"'
     nonsense = f"{PREFIX}/proxy-body-size: plenty, {PREFIX}/proxy-next-upstream: error sometimes"
     main = {"annotations": nonsense, "tls": "{hosts: [ingress.example.com], secretName: no-certificate}"}
     for name in ("first", "second"):
@@ -280,6 +288,8 @@ def ingresses(scenario):
     scenario.kube.wait_event("Ingress", "first", "canary-total", 'did you mean "canary-weight-total"')
     scenario.apply(INGRESS, name="second", backend="second", annotations=canary.replace("10", "95"), tls="")
     scenario.kube.wait_event("Ingress", "second", "canary-weight", "older canaries")
+    scenario.apply(INGRESS, name="overflow", backend="second", annotations=overflow, tls="")
+    scenario.kube.wait_event("Ingress", "overflow", "canary-weight-total", str(2**64))
 
 
 def audited(scenario):

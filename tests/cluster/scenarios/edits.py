@@ -1,10 +1,11 @@
-"""Routes are edited as fast as the API server takes it, under traffic: no answer is anything but 200."""
+"""Routes are edited as fast as the API server takes it, under traffic: no answer is anything but 200, and the last edits are in force."""
 
 import time
 
 from support.bulk import Repeated
 from support.checks import weight_in_force
 from support.gateway import gateway_up
+from support.kube import condition
 
 from .split_kubectl import SPLIT
 
@@ -41,11 +42,32 @@ def run(scenario):
     editors = [Repeated(edit, most=EDITS // len(edits)).start() for edit in edits]
     for editor in editors:
         editor.thread.join(max(0.0, start + SECONDS - time.monotonic()))
-    done = sum(editor.stop() for editor in editors)
+    done = [editor.stop() for editor in editors]
     elapsed = time.monotonic() - start
+    in_force(scenario, done)
     split_edit(scenario, "shop-0")(50)
     weight_in_force(scenario, weir.address, host("shop-0"), {"v1": 50, "v2": 50})
-    return f"{done} edits of {OBJECTS} Splits and {OBJECTS} HTTPRoutes in {elapsed:.0f} s"
+    return f"{sum(done)} edits of {OBJECTS} Splits and {OBJECTS} HTTPRoutes in {elapsed:.0f} s, the last ones in force"
+
+
+def in_force(scenario, done):
+    """Fails if an object was never edited, or its last edit is not what is served."""
+    if min(done) == 0:
+        raise AssertionError(f"each object should have been edited: {done}")
+    for number in range(OBJECTS):
+        name = f"shop-{number}"
+        scenario.kube.wait("splits", name, lambda split: is_current(split, condition(split, "Programmed")), 30, "programmed")
+        scenario.kube.wait("httproutes", name, accepted, 30, "accepted as it is now")
+
+
+def accepted(route):
+    parents = route.get("status", {}).get("parents", [])
+    return parents and all(is_current(route, condition(parent, "Accepted")) for parent in parents)
+
+
+def is_current(thing, told):
+    """Whether the condition is true of what the object is now."""
+    return bool(told) and told["status"] == "True" and told["observedGeneration"] == thing["metadata"]["generation"]
 
 
 def host(name):

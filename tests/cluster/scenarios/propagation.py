@@ -10,6 +10,8 @@ RELEASE_ONLY = True
 # As many routes as are made in time.
 ROUTES, WRITES = 3_000, 100
 HOST = "probe.example.com"
+# Milliseconds: the second of two measurements may not be above either, on no machine.
+MOST_MEDIAN, MOST_P99 = 10, 30
 
 
 def run(scenario):
@@ -22,19 +24,33 @@ def run(scenario):
     wait_told(scenario)
     scenario.wait_served(address, HOST, "v1")
     churn = Repeated(lambda number: change(scenario, number), pause=1.0).start()
+    late = measured(scenario, address)
+    again = is_above(late)
+    if again:
+        late = measured(scenario, address)
+    churned = churn.stop()
+    seen = f"median {statistics.median(late):.1f} ms, p99 {late[-2]:.1f} ms, longest {late[-1]:.1f} ms"
+    if is_above(late):
+        raise AssertionError(f"{made} HTTPRoutes: {seen}; no more than {MOST_MEDIAN} and {MOST_P99} ms were asked for, twice")
+    return (
+        f"{WRITES} writes among {made} HTTPRoutes ({churned} other changes), from the API server's audit log to the "
+        f"first answer: {seen}" + (", in a second measurement" if again else "")
+    )
+
+
+def measured(scenario, address):
+    """How long after each of so many writes the first answer by it came, milliseconds, the longest last."""
     probe = scenario.probe(address, HOST)
     for number in range(WRITES):
         write(scenario, probe, number)
-    churned = churn.stop()
     probe.stop()
     changes = scenario.changes("httproutes", "probe")[-WRITES:]
     moments = [moment for _, moment in probe.switches[1:]]
-    late = sorted(1000 * (moment - change.moment.timestamp()) for moment, change in zip(moments, changes, strict=True))
-    middle, most = statistics.median(late), late[-2]
-    return (
-        f"{WRITES} writes among {made} HTTPRoutes ({churned} other changes), from the API server's audit log to the "
-        f"first answer: median {middle:.1f} ms, p99 {most:.1f} ms, longest {late[-1]:.1f} ms"
-    )
+    return sorted(1000 * (moment - change.moment.timestamp()) for moment, change in zip(moments, changes, strict=True))
+
+
+def is_above(late):
+    return statistics.median(late) > MOST_MEDIAN or late[-2] > MOST_P99
 
 
 def route(name, share):

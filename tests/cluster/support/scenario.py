@@ -4,7 +4,7 @@ import pathlib
 import string
 import subprocess
 
-from .audit import changes
+from .audit import changes, lists
 from .grpc import Calls
 from .kube import Kube
 from .load import Load, shares
@@ -26,7 +26,7 @@ class Scenario:
         # shared: the proxy of several scenarios that run side by side.
         self.name, self.kube, self.cache, self.shared = name, kube, cache, shared
         self.namespace = kube.namespace
-        self.clients, self.installed, self.others = [], set(), []
+        self.clients, self.installed, self.others, self.endings = [], set(), [], []
         self.requests = 0
 
     def weir_up(self, replicas=1, **options):
@@ -43,6 +43,10 @@ class Scenario:
         other.kube.ensure_namespace(namespace)
         self.others.append(other)
         return other
+
+    def at_end(self, work):
+        """Has that done before the namespaces are removed, whatever the outcome."""
+        self.endings.append(work)
 
     def apply(self, manifests, **values):
         """Applies YAML, after putting $values into it."""
@@ -123,8 +127,14 @@ class Scenario:
 
     def changes(self, resource, name, subresource=None):
         """When the object was changed and by whom, from the API server's audit log."""
-        log = pathlib.Path(self.kube.kubeconfig).parent / "audit.log"
-        return changes(log, resource, self.namespace, name, subresource)
+        return changes(self.audit_log(), resource, self.namespace, name, subresource)
+
+    def lists(self, resource, address):
+        """When the proxy at this address was given a list, from the same log."""
+        return lists(self.audit_log(), resource, address)
+
+    def audit_log(self):
+        return pathlib.Path(self.kube.kubeconfig).parent / "audit.log"
 
     def cluster(self, *command):
         """The cluster script: stop and start of its servers."""
@@ -143,6 +153,8 @@ class Scenario:
         """Removes what the scenario made, whatever its outcome."""
         for client in self.clients:
             client.stop()
+        for work in self.endings:
+            work()
         ends = [other.namespace for other in self.others] + [self.namespace]
         remove(self.kube, *ends, *self.installed)
 

@@ -39,11 +39,11 @@ class Weir:
 
     def logs(self, lines=5):
         """The last lines of each replica."""
-        told = []
-        for pod in self.pods():
-            name = pod["metadata"]["name"]
-            told.append(f"{name}: {self.kube.kubectl('logs', name, f'--tail={lines}', namespace=self.namespace).strip()}")
-        return "; ".join(told) or "no pods"
+        return "; ".join(f"{pod['metadata']['name']}: {self.log(pod, lines).strip()}" for pod in self.pods()) or "no pods"
+
+    def log(self, pod, lines):
+        """The last lines of one replica."""
+        return self.kube.kubectl("logs", pod["metadata"]["name"], f"--tail={lines}", namespace=self.namespace)
 
     def scale(self, replicas):
         self.kube.patch("deployments", "weir", {"spec": {"replicas": replicas}}, self.namespace)
@@ -85,17 +85,19 @@ def command(kube, *arguments):
     return done.stdout
 
 
-def rendered(kube, replicas, dialects):
-    """deploy/base with so many replicas and the families of metrics that these dialects have."""
-    about = {"name": "weir", "namespace": NAMESPACE}
-    patch = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": {"replicas": replicas}}
+def rendered(kube, replicas, dialects, arguments):
+    """deploy/base with so many replicas, the families of metrics that these dialects have, and further arguments."""
+    target = {"kind": "Deployment", "name": "weir", "namespace": NAMESPACE}
+    changes = [("replace", "/spec/replicas", replicas)]
+    changes += [("add", "/spec/template/spec/containers/0/args/-", argument) for argument in arguments]
+    patch = [{"op": verb, "path": path, "value": value} for verb, path, value in changes]
     with tempfile.TemporaryDirectory() as folder:
         overlay = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             # A path from the overlay: kustomize takes no absolute one.
             "resources": [os.path.relpath(BASE, os.path.realpath(folder))],
-            "patches": [{"patch": json.dumps(patch)}],
+            "patches": [{"target": target, "patch": json.dumps(patch)}],
         }
         pathlib.Path(folder, "kustomization.yaml").write_text(json.dumps(overlay), encoding="utf-8")
         text = kube.kubectl("kustomize", folder)
@@ -104,9 +106,9 @@ def rendered(kube, replicas, dialects):
     return text.replace(DIALECTS, f"dialects: [{dialects}]")
 
 
-def weir_up(kube, replicas=1, dialects="http"):
+def weir_up(kube, replicas=1, dialects="http", arguments=()):
     """Installs the proxy, waits until all replicas are ready."""
-    kube.apply(rendered(kube, replicas, dialects), NAMESPACE)
+    kube.apply(rendered(kube, replicas, dialects, arguments), NAMESPACE)
     weir = Weir(kube)
     try:
         kube.wait_available("weir", READY_SECONDS, NAMESPACE)

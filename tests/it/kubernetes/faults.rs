@@ -107,7 +107,7 @@ async fn watches_end_after_a_while_so_that_a_dead_connection_is_noticed() {
     let (cluster, _v1, _v2) = following().await;
     let requests = cluster.server.requests("watch=true");
     assert!(
-        !requests.is_empty() && requests.iter().all(|request| request.contains("timeoutSeconds=240")),
+        !requests.is_empty() && requests.iter().all(|request| request.contains("timeoutSeconds=60")),
         "{requests:?}"
     );
 }

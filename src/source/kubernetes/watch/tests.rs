@@ -23,13 +23,13 @@ struct Server {
 }
 
 impl Server {
-    fn client(&self) -> Client {
+    fn connection(&self) -> Connection {
         let server = self.clone();
         let answer = move |request: Request<Sent>| {
             let server = server.clone();
             async move { server.answer(request.uri()).await }
         };
-        Client::new(tower::service_fn(answer), "weir-system")
+        Connection::by(Client::new(tower::service_fn(answer), "weir-system"))
     }
 
     async fn answer(&self, asked: &Uri) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -55,7 +55,7 @@ impl Server {
     fn follow(&self) -> UnboundedReceiver<Change> {
         let namespaces = (0..NAMESPACES).map(|number| format!("n{number}")).collect();
         let (sender, told) = unbounded_channel();
-        watch(&self.client(), &Scope { namespaces, own: "weir-system".to_owned() }, &sender);
+        watch(&self.connection(), &Scope { namespaces, own: "weir-system".to_owned() }, &sender);
         told
     }
 

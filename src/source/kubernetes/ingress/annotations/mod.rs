@@ -204,6 +204,7 @@ pub fn parse(annotations: &BTreeMap<String, String>, prefix: &str) -> (Settings,
         access: access::access(&mut reader),
     };
     reader.differing();
+    reader.left_behind(annotations, prefix);
     (settings, reader.findings)
 }
 

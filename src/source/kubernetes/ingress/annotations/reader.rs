@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::table::{self, TABLE, Verdict};
-use super::{Finding, Severity};
+use super::{Finding, PREFIX, Severity};
 
 /// The annotations of one Ingress that have the prefix.
 pub struct Reader<'a> {
@@ -89,6 +89,23 @@ impl<'a> Reader<'a> {
                     self.tell(name, Severity::Error, format!("not honoured: {why}"));
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    /// Tells of annotations with the prefix of ingress-nginx where another one is configured: they are another controller's, or were
+    /// left behind.
+    pub fn left_behind(&mut self, annotations: &BTreeMap<String, String>, prefix: &str) {
+        if prefix == PREFIX {
+            return;
+        }
+        for (name, value) in annotations {
+            let Some(short) = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            if asks(short, value) {
+                let message = format!(
+                    "without effect: this proxy reads annotations with the prefix {prefix} (--annotation-prefix)"
+                );
+                self.tell(name, Severity::Info, message);
             }
         }
     }

@@ -104,6 +104,21 @@ fn another_prefix_is_another_set_of_annotations() {
 }
 
 #[test]
+fn annotations_with_the_usual_prefix_are_told_where_another_one_is_configured() {
+    let named = |name: &str, value: &str| (format!("{PREFIX}/{name}"), value.to_owned());
+    let annotations = BTreeMap::from([named("canary-weight", "100"), named("enable-cors", "false")]);
+    let (settings, findings) = parse(&annotations, "nginx.org");
+    assert_eq!(settings, parsed(&[]).0);
+    let told: Vec<_> = findings.iter().map(|finding| (finding.annotation.as_str(), finding.severity)).collect();
+    assert_eq!(
+        told,
+        [("nginx.ingress.kubernetes.io/canary-weight", Severity::Info)],
+        "what is switched off asks for nothing"
+    );
+    assert!(findings[0].message.contains("nginx.org (--annotation-prefix)"), "{findings:?}");
+}
+
+#[test]
 fn groups_of_a_rewrite_are_written_with_one_digit() {
     let target = |text: &str| parsed(&[("rewrite-target", text)]).0.rewrite.target.map(|target| target.to_string());
     assert_eq!(target("/a/$1b$2").as_deref(), Some("/a/${1}b${2}"));
