@@ -2,5 +2,5 @@ module weir.dev/tests/cluster/keda
 
 go 1.26.0
 
-// Only its definitions are used: config/crd/bases.
+// Built with the versions of its own go.mod.
 require github.com/kedacore/keda/v2 v2.21.0

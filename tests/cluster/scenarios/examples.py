@@ -11,7 +11,7 @@ SIDE_BY_SIDE = True
 def run(scenario):
     argo_up(scenario)
     flagger_up(scenario)
-    # KEDA itself is not run: what it makes of a ScaledObject is its own affair.
+    # KEDA itself is for the scenario that it scales.
     scenario.manifest("keda.yaml")
     name = "scaledobjects.keda.sh"
     scenario.kube.wait("customresourcedefinitions", name, lambda found: is_true(found, "Established"), 30, name)

@@ -21,6 +21,8 @@ GROUPS = {
     "ingresses": "/apis/networking.k8s.io/v1",
     "ingressclasses": "/apis/networking.k8s.io/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
+    "horizontalpodautoscalers": "/apis/autoscaling/v2",
+    "apiservices": "/apis/apiregistration.k8s.io/v1",
     "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
@@ -31,10 +33,18 @@ GROUPS = {
     "analysisruns": "/apis/argoproj.io/v1alpha1",
     "rollouts": "/apis/argoproj.io/v1alpha1",
     "canaries": "/apis/flagger.app/v1beta1",
+    "scaledobjects": "/apis/keda.sh/v1alpha1",
     "trafficsplits": "/apis/split.smi-spec.io/v1alpha1",
     "splits": "/apis/weir.dev/v1alpha1",
 }
-CLUSTER_WIDE = {"namespaces", "customresourcedefinitions", "gatewayclasses", "ingressclasses", "clusterroles"}
+CLUSTER_WIDE = {
+    "apiservices",
+    "clusterroles",
+    "customresourcedefinitions",
+    "gatewayclasses",
+    "ingressclasses",
+    "namespaces",
+}
 
 
 class Kube:
@@ -88,7 +98,8 @@ class Kube:
 
     def kubectl(self, *arguments, stdin=None, namespace=None):
         """Runs kubectl, whose arguments are those of a user; its output."""
-        command = [self.program, "--kubeconfig", self.kubeconfig, "--namespace", namespace or self.namespace, *arguments]
+        where = self.namespace if namespace is None else namespace
+        command = [self.program, "--kubeconfig", self.kubeconfig, "--namespace", where, *arguments]
         done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False, env=self.environment())
         if done.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -108,7 +119,10 @@ class Kube:
         return done.stdout
 
     def apply(self, manifests, namespace=None):
-        """Server-side apply of YAML documents; objects that name no namespace go to the default one."""
+        """Server-side apply of YAML documents; objects that name no namespace go to the default one.
+
+        With the namespace "" each object names its own.
+        """
         return self.kubectl(
             "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifests, namespace=namespace
         )
@@ -123,7 +137,8 @@ class Kube:
 
         def told():
             status = (seen.get("object") or {}).get("status", "absent")
-            return f"{what}; {resource}/{name} has status {str(status)[:600]}"
+            about = what() if callable(what) else what
+            return f"{about}; {resource}/{name} has status {str(status)[:600]}"
 
         return wait_until(fits, timeout, told)
 

@@ -26,7 +26,7 @@ class Scenario:
         # shared: the proxy of several scenarios that run side by side.
         self.name, self.kube, self.cache, self.shared = name, kube, cache, shared
         self.namespace = kube.namespace
-        self.clients, self.installed, self.others = [], set(), []
+        self.clients, self.installed, self.others, self.endings = [], set(), [], []
         self.requests = 0
 
     def weir_up(self, replicas=1, **options):
@@ -43,6 +43,10 @@ class Scenario:
         other.kube.ensure_namespace(namespace)
         self.others.append(other)
         return other
+
+    def at_end(self, work):
+        """Has that done before the namespaces are removed, whatever the outcome."""
+        self.endings.append(work)
 
     def apply(self, manifests, **values):
         """Applies YAML, after putting $values into it."""
@@ -149,6 +153,8 @@ class Scenario:
         """Removes what the scenario made, whatever its outcome."""
         for client in self.clients:
             client.stop()
+        for work in self.endings:
+            work()
         ends = [other.namespace for other in self.others] + [self.namespace]
         remove(self.kube, *ends, *self.installed)
 
