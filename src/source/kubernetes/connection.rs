@@ -3,7 +3,8 @@
 //! Connections to it are open for long and mostly silent, so whether anybody is at the other end is found out: by the kernel where the
 //! server, or the way to it, has gone without a word, and by the clock where something still holds the connection but says nothing.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Request;
@@ -59,9 +60,14 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub struct Connection {
     client: Client,
+    watching: Client,
+    answered: Answered,
     /// Watches that do not tell anything, since they fail.
     interrupted: IntGauge,
 }
+
+/// Who is told that a watch was answered, by the path of the watch.
+type Answered = Arc<Mutex<HashMap<String, Arc<Notify>>>>;
 
 impl Connection {
     /// The way that the environment leads to. To be called on a runtime.
@@ -76,14 +82,16 @@ impl Connection {
         Ok(Self::by(client(&config)?))
     }
 
-    /// The way that a client takes.
+    /// The way that a client takes. To be called on a runtime.
     #[allow(clippy::expect_used)]
     pub(super) fn by(client: Client) -> Self {
         let interrupted = IntGauge::new(
             "weir_watches_interrupted",
             "Watches of the cluster that fail: what they told before is served on.",
         );
-        Self { client, interrupted: interrupted.expect("the name of a metric is a constant") }
+        let answered = Answered::default();
+        let watching = watching(client.clone(), Arc::clone(&answered));
+        Self { client, watching, answered, interrupted: interrupted.expect("the name of a metric is a constant") }
     }
 
     /// A client.
@@ -91,27 +99,16 @@ impl Connection {
         self.client.clone()
     }
 
-    /// A client for lists and watches, and who is told when a watch is answered: until its first event, which may be long in coming,
-    /// nothing else tells that it goes on.
-    pub(super) fn watching(&self) -> (Client, Arc<Notify>) {
-        let answered = Arc::new(Notify::new());
-        let (client, told) = (self.client.clone(), Arc::clone(&answered));
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let (client, told) = (client.clone(), Arc::clone(&told));
-            async move {
-                let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-                let Ok(answer) = timeout(ANSWER, client.send(request)).await else {
-                    let late = format!("no answer within {} s", ANSWER.as_secs());
-                    return Err(kube::Error::Service(late.into()));
-                };
-                let answer = answer?;
-                if watches && answer.status().is_success() {
-                    told.notify_one();
-                }
-                Ok(answer)
-            }
-        });
-        (Client::new(service, self.client.default_namespace()), answered)
+    /// A client for lists and watches, which waits for the beginning of an answer no longer than [`ANSWER`].
+    pub(super) fn watching(&self) -> Client {
+        self.watching.clone()
+    }
+
+    /// Told when a watch of this path is answered: until its first event, which may be long in coming, nothing else tells that it
+    /// goes on. One task may wait.
+    pub(super) fn answered(&self, path: &str) -> Arc<Notify> {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(answered.entry(path.to_owned()).or_default())
     }
 
     /// Counts a watch that fails for as long as the answer is kept.
@@ -137,6 +134,29 @@ impl Drop for Interruption {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+/// The way of a client, for lists and watches.
+fn watching(client: Client, answered: Answered) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (client, answered) = (client.clone(), Arc::clone(&answered));
+        async move {
+            let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let path = watches.then(|| request.uri().path().to_owned());
+            let Ok(answer) = timeout(ANSWER, client.send(request)).await else {
+                let late = format!("no answer within {} s", ANSWER.as_secs());
+                return Err(kube::Error::Service(late.into()));
+            };
+            let answer = answer?;
+            if let Some(path) = path.filter(|_| answer.status().is_success()) {
+                let answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+                answered.get(&path).into_iter().for_each(|waits| waits.notify_one());
+            }
+            Ok(answer)
+        }
+    });
+    Client::new(service, namespace)
 }
 
 /// What `kube` makes of a configuration, but for the sockets.

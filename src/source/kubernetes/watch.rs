@@ -82,7 +82,7 @@ pub async fn follow(
         }
         let mut ended = Ended::Forgotten;
         while matches!(ended, Ended::Forgotten) {
-            ended = follow_in(connection.watching(), (&watched, &resource), &definition, &changes, &mut trouble).await;
+            ended = follow_in(&connection, (&watched, &resource), &definition, &changes, &mut trouble).await;
         }
         match ended {
             Ended::NoListener => return,
@@ -99,7 +99,7 @@ pub async fn follow(
 }
 
 async fn follow_in(
-    (client, answered): (Client, Arc<Notify>),
+    connection: &Connection,
     (watched, resource): (&Watched, &ApiResource),
     definition: &Definition,
     changes: &UnboundedSender<Change>,
@@ -107,18 +107,23 @@ async fn follow_in(
 ) -> Ended {
     let (kind, namespace) = (watched.kind, watched.namespace.as_deref());
     let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
+    let client = connection.watching();
     if kind.metadata_only() {
         let convert = |object: Told<true>| {
             let name = object.name_any();
             let id = Id::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), name.as_str());
             Ok((id, Object::with_body(kind, object.metadata, Body::None)))
         };
+        let api = api(client, namespace, resource);
+        let answered = connection.answered(api.resource_url());
         let follower = Follower { watched, definition, convert, changes, trouble, answered };
-        follower.run(watcher::watcher(api(client, namespace, resource), config)).await
+        follower.run(watcher::watcher(api, config)).await
     } else {
         let convert = |object| Object::new(kind, object);
+        let api = api(client, namespace, resource);
+        let answered = connection.answered(api.resource_url());
         let follower = Follower { watched, definition, convert, changes, trouble, answered };
-        follower.run(watcher::watcher(api(client, namespace, resource), config)).await
+        follower.run(watcher::watcher(api, config)).await
     }
 }
 

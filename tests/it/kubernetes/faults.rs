@@ -1,9 +1,11 @@
 //! An API server that is gone, forgets, stalls or refuses costs nothing but time.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::cluster::{Cluster, pod, service, slice, split};
-use crate::support::{ApiServer, wait_until};
+use crate::support::{ApiServer, wait_until, wait_until_for};
 
 /// All requests to `v1`, which is followed.
 async fn following() -> (Cluster, weir::echo::Echo, weir::echo::Echo) {
@@ -42,6 +44,18 @@ async fn while_the_server_is_gone_traffic_flows_and_afterwards_changes_apply() {
 }
 
 #[tokio::test]
+async fn watches_that_fail_are_counted_until_they_are_answered_though_nothing_has_changed() {
+    let (cluster, _v1, _v2) = following().await;
+    let interrupted = async || cluster.weir.metric("weir_watches_interrupted", &[]).await;
+    assert_eq!(interrupted().await, 0.0);
+    cluster.server.down().await;
+    wait_until("it to be counted", async || interrupted().await > 0.0).await;
+    cluster.server.up();
+    wait_until_for("all to be answered", Duration::from_secs(20), async || interrupted().await == 0.0).await;
+    assert!(cluster.weir.stderr().contains("splits: watched again"));
+}
+
+#[tokio::test]
 async fn objects_that_go_while_the_server_forgets_are_gone_afterwards() {
     let (cluster, _v1, _v2) = following().await;
     cluster.server.down().await;
@@ -69,6 +83,7 @@ async fn a_watch_that_is_told_that_it_is_too_old_lists_anew() {
     cluster.server.resume("splits");
     cluster.reaches("/", "v2").await;
     assert!(lists(&cluster) > 1);
+    assert!(cluster.weir.stderr().contains("splits: the API server has forgotten where the watch stood (410)"));
     cluster.server.set("splits", &split("shop", &[("stable", 1), ("canary", 0)]).1);
     cluster.reaches("/", "v1").await;
 }

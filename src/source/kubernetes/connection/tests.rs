@@ -37,7 +37,8 @@ fn mute() -> Client {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_not_answered_fails_after_half_a_minute() {
-    let (client, answered) = Connection::by(mute()).watching();
+    let connection = Connection::by(mute());
+    let (client, answered) = (connection.watching(), connection.answered("/api/v1/pods"));
     let asked = Request::get("/api/v1/pods?watch=true").body(Body::empty()).unwrap();
     let begun = tokio::time::Instant::now();
     let failed = client.send(asked).await.unwrap_err().to_string();
@@ -50,12 +51,14 @@ async fn a_watch_that_is_not_answered_fails_after_half_a_minute() {
 async fn a_watch_that_is_answered_is_told_and_a_list_is_not() {
     let answer = async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()));
     let connection = Connection::by(Client::new(tower::service_fn(answer), "shop"));
-    let (client, answered) = connection.watching();
+    let client = connection.watching();
+    let [answered, other] = ["pods", "services"].map(|name| connection.answered(&format!("/api/v1/{name}")));
     let ask = async |path: &str| client.send(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
     ask("/api/v1/pods?limit=50").await;
     assert!(timeout(Duration::ZERO, answered.notified()).await.is_err());
     ask("/api/v1/pods?allowWatchBookmarks=true&watch=true").await;
     answered.notified().await;
+    assert!(timeout(Duration::ZERO, other.notified()).await.is_err(), "nobody else");
 }
 
 #[tokio::test]
