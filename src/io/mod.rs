@@ -9,6 +9,7 @@ mod pump;
 mod silence;
 mod splice;
 mod stream;
+mod turn;
 mod wire;
 
 pub use alarm::{Alarm, trim};
@@ -19,4 +20,5 @@ pub use keepalive::{Due, KeepAlive};
 pub use pump::{Pump, Ready, Side, Sink, Source, Stopped};
 pub use silence::{Line, LineOwner, Probing, UNACKNOWLEDGED, find_dead, is_dead};
 pub use stream::Stream;
+pub use turn::after_others;
 pub use wire::{Inbox, Outbox, Wire};

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -120,8 +120,10 @@ impl Listening {
 
 /// Accepts until `stopped`; what waits in the kernel's queue by then is still taken.
 async fn run(worker: Rc<Worker>, key: SocketKey, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    // The same for all, so that none needs to be asked for it.
+    let port = listener.local_addr().map_or(key.address().port(), |local| local.port());
     let take = |stream: TcpStream, peer: SocketAddr| {
-        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, peer));
+        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, Ends { peer, port }));
     };
     loop {
         tokio::select! {
@@ -155,24 +157,25 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves one connection from its first byte.
-async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer: SocketAddr) {
+async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, ends: Ends) {
     let _connected = Connected::new(&worker);
     let snapshot = worker.snapshot();
     let Some(entry) = snapshot.listeners.iter().find(|entry| entry.listener.is(&key)).cloned() else { return };
     drop(snapshot);
     // Boxed, so that what is only needed at first is not kept by every connection.
-    let opened = Box::pin(open(&entry, stream, peer.ip())).await;
-    let Opened { wire, spoken, peer, local, server_name } = match opened {
+    let opened = Box::pin(open(&entry, stream, ends)).await;
+    let Opened { wire, spoken, ends: Ends { peer, port }, server_name } = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            return tracing::debug!(listener = %key, %peer, %error, "a connection did not get to its first request");
+            return tracing::debug!(listener = %key, peer = %ends.peer, %error, "a connection did not get to its first request");
         }
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let peer = peer.ip();
     let peer_text = peer.to_canonical().to_string().into();
     let visiting = worker.registry.admit(key.clone(), spoken);
     let (visitor, told) = (Rc::clone(visiting.visitor()), Told::default());
-    let info = Rc::new(ConnectionInfo { listener: key, peer, peer_text, local, scheme, server_name, told, visitor });
+    let info = Rc::new(ConnectionInfo { listener: key, peer, peer_text, port, scheme, server_name, told, visitor });
     drop(entry);
     match spoken {
         Spoken::Http1 => client::serve_http1(worker, info, wire, visiting).await,
@@ -185,19 +188,24 @@ async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, peer:
 struct Opened {
     wire: Wire,
     spoken: Spoken,
-    peer: IpAddr,
-    local: SocketAddr,
+    ends: Ends,
     server_name: Option<Box<str>>,
 }
 
+/// Who talks to whom.
+#[derive(Clone, Copy)]
+struct Ends {
+    peer: SocketAddr,
+    /// The port of this end.
+    port: u16,
+}
+
 /// Takes what comes before HTTP: the PROXY header, TLS, the HTTP/2 preface.
-async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io::Result<Opened> {
-    let mut peer = peer;
-    let mut local = stream.local_addr()?;
+async fn open(entry: &ListenerEntry, mut stream: TcpStream, mut ends: Ends) -> io::Result<Opened> {
     if entry.listener.proxy_protocol
         && let Some(addresses) = within(HEAD_TIMEOUT, proxy_protocol::read(&mut stream)).await?
     {
-        (peer, local) = (addresses.source.ip(), addresses.destination);
+        ends = Ends { peer: addresses.source, port: addresses.destination.port() };
     }
     if let Some(config) = &entry.tls {
         let stream = within(HEAD_TIMEOUT, TlsAcceptor::from(Arc::clone(config)).accept(stream)).await?;
@@ -205,13 +213,13 @@ async fn open(entry: &ListenerEntry, mut stream: TcpStream, peer: IpAddr) -> io:
         let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
         let server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
         let wire = Wire::new(Stream::Tls(Box::new(TlsStream::Server(stream))));
-        return Ok(Opened { wire, spoken, peer, local, server_name });
+        return Ok(Opened { wire, spoken, ends, server_name });
     }
     let mut wire = Wire::new(Stream::Plain(stream));
     // A connection that was made ahead of its first request may wait as one between two.
     within(CLIENT_IDLE, fill(&mut wire)).await?;
     let spoken = within(HEAD_TIMEOUT, sniff(&mut wire)).await?;
-    Ok(Opened { wire, spoken, peer, local, server_name: None })
+    Ok(Opened { wire, spoken, ends, server_name: None })
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -4,7 +4,7 @@ mod arrived;
 mod held;
 mod openings;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -45,8 +45,8 @@ pub struct ConnectionInfo {
     pub peer: IpAddr,
     /// The same as text, since every request is told.
     pub peer_text: Box<str>,
-    /// This end.
-    pub local: SocketAddr,
+    /// The port of this end, as the PROXY protocol says where it is spoken.
+    pub port: u16,
     /// Scheme.
     pub scheme: Scheme,
     /// The name that TLS was asked for, lower case.

@@ -7,10 +7,12 @@ use http::{Method, StatusCode};
 use super::Outgoing;
 use crate::http1;
 use crate::io::{Http1, Ready, Source as _, Wire};
-use crate::message::{Broken, Field, Response, SMALL, Size};
+use crate::message::{Broken, Field, LARGE, Response, Size};
 
 /// Longest head of an answer, bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
+/// Room for a head and what comes with it, bytes: most answers come whole in one read, and go out in one write.
+const ROOM: usize = LARGE;
 
 /// The connection while it carries one request.
 pub struct Http1Upstream {
@@ -59,7 +61,7 @@ impl Http1Upstream {
             if self.seen > LONGEST_HEAD {
                 return Poll::Ready(Err(Broken::Malformed("the head of the answer is too long")));
             }
-            if ready!(self.body.wire.poll_fill(SMALL, context))? == 0 {
+            if ready!(self.body.wire.poll_fill(ROOM, context))? == 0 {
                 let begun = !self.body.wire.inbox.unread().is_empty();
                 let error = if begun { Broken::Malformed("the head of the answer broke off") } else { Broken::Closed };
                 return Poll::Ready(Err(error));

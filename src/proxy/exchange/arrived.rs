@@ -199,7 +199,7 @@ impl<'a> Arrived<'a> {
     /// The port that clients know the listener by.
     fn port(&self) -> u16 {
         let listener = self.snapshot.listeners.get(self.listener);
-        listener.and_then(|entry| entry.listener.advertised_port).unwrap_or(self.connection.local.port())
+        listener.and_then(|entry| entry.listener.advertised_port).unwrap_or(self.connection.port)
     }
 
     fn is_secure(&self, fields: &FieldSection) -> bool {
