@@ -194,7 +194,10 @@ def run(scenario):
     scenario.apply(LOST)
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
     expect(scenario, "gateways", "lost", bad, of=listeners)
-    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 27 ways, each told at its object; routes of kinds that are not carried left alone"
+    return (
+        "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 27 ways, each told at its object; routes of "
+        "kinds that are not carried left alone"
+    )
 
 
 def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
