@@ -130,6 +130,19 @@ metadata: {name: not-permitted}
 spec: {parentRefs: [{name: one}], rules: [{backendRefs: [{name: kubernetes, namespace: default, port: 443}]}]}
 """
 
+# Kinds that are defined in the cluster, and that nobody serves.
+NOT_CARRIED = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: streams}
+spec: {parentRefs: [{name: one}], rules: [{backendRefs: [{name: shop, port: 80}]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: streams}
+spec: {parentRefs: [{name: one}], hostnames: [tls.example.com], rules: [{backendRefs: [{name: shop, port: 80}]}]}
+"""
+
 TWICE = """\
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -181,7 +194,10 @@ def run(scenario):
     scenario.apply(LOST)
     bad = ("ResolvedRefs", "InvalidCertificateRef", "no-certificate")
     expect(scenario, "gateways", "lost", bad, of=listeners)
-    return "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 27 ways, each told at its object"
+    return (
+        "Splits, HTTPRoutes, Gateways, Ingresses and a Secret that are wrong in 27 ways, each told at its object; routes of "
+        "kinds that are not carried left alone"
+    )
 
 
 def expect(scenario, resource, name, *wanted, of=lambda found: [found.get("status", {})]):
@@ -242,6 +258,7 @@ def answered(address, host, status):
 def gateways(scenario):
     """Two of the same port have an address each; a Secret that is no certificate, a port of two protocols; routes."""
     scenario.apply(GATEWAYS)
+    scenario.apply(NOT_CARRIED)
     scenario.apply(ROUTES)
     for name in ("one", "other"):
         scenario.kube.wait("gateways", name, lambda found: is_true(found, "Programmed"), 30, "Gateway programmed")
@@ -259,6 +276,19 @@ def gateways(scenario):
     )
     expect(scenario, "httproutes", "nowhere", ("ResolvedRefs", "BackendNotFound", "ghost"), of=parents)
     expect(scenario, "httproutes", "not-permitted", ("ResolvedRefs", "RefNotPermitted", "ReferenceGrant"), of=parents)
+    not_carried(scenario)
+
+
+def not_carried(scenario):
+    """Routes of other kinds count for no listener, and nothing is said of them."""
+    scenario.kube.wait("gateways", "one", lambda gateway: attached(gateway) == [2], 30, "the two HTTPRoutes counted")
+    for resource in ("tcproutes", "tlsroutes"):
+        if parents(scenario.kube.get(resource, "streams")):
+            raise AssertionError(f"{resource} are not carried, and should have no status")
+
+
+def attached(gateway):
+    return [listener["attachedRoutes"] for listener in listeners(gateway)]
 
 
 def twice(scenario):

@@ -30,6 +30,8 @@ GROUPS = {
     "gateways": "/apis/gateway.networking.k8s.io/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "/apis/gateway.networking.k8s.io/v1",
+    "tcproutes": "/apis/gateway.networking.k8s.io/v1",
+    "tlsroutes": "/apis/gateway.networking.k8s.io/v1",
     "analysisruns": "/apis/argoproj.io/v1alpha1",
     "rollouts": "/apis/argoproj.io/v1alpha1",
     "canaries": "/apis/flagger.app/v1beta1",
