@@ -20,8 +20,6 @@ pub struct Ledger {
     cell: Arc<Cell>,
     started: Instant,
     first_byte: Option<Duration>,
-    /// See [`Ledger::at_once`].
-    at_once: bool,
     answered: Option<StatusCode>,
     stream: Option<StreamProtocol>,
     in_flight: Option<InFlightGuard>,
@@ -45,7 +43,6 @@ impl Ledger {
             cell,
             started,
             first_byte: None,
-            at_once: false,
             answered: None,
             stream: None,
             in_flight: None,
@@ -157,11 +154,6 @@ impl Ledger {
         self.took(status.is_server_error());
     }
 
-    /// Whether nothing was waited for since the head of the answer came: the clock need not be read for its end then.
-    pub fn at_once(&mut self, at_once: bool) {
-        self.at_once = at_once;
-    }
-
     /// The answer is a long-lived stream, whose lifetime is no request duration.
     pub fn streams(&mut self, protocol: StreamProtocol) {
         if self.stream.is_none() {
@@ -182,7 +174,7 @@ impl Ledger {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
-        let elapsed = self.first_byte.filter(|_| self.at_once).unwrap_or_else(|| self.started.elapsed());
+        let elapsed = self.started.elapsed();
         if let Some(memo) = &mut self.memo {
             memo.ended(ending, Some(elapsed), (self.first_byte, self.stream));
         }

@@ -28,7 +28,6 @@ const A_CALL: Duration = Duration::from_secs(1);
 pub async fn relay(exchange: &mut Exchange, client: &mut Client<'_>, answer: Answer, outbound: &mut Outbound) {
     let Answer { mut response, mut lease } = answer;
     exchange.ledger.answered(response.status);
-    exchange.ledger.at_once(true);
     let grpc = exchange.manner.grpc;
     let told = grpc_status(&response.fields).filter(|_| grpc);
     let stream = stream_in(&response.fields);
@@ -194,7 +193,7 @@ impl Relaying<'_> {
                     _ => Fault::ClientGone,
                 }));
             }
-            Poll::Pending => exchange.ledger.at_once(false),
+            Poll::Pending => {}
         }
         if client.poll_gone(context).is_ready() {
             return Poll::Ready(Err(Fault::ClientGone));

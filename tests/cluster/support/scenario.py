@@ -153,10 +153,12 @@ class Scenario:
         """Removes what the scenario made, whatever its outcome."""
         for client in self.clients:
             client.stop()
-        for work in self.endings:
-            work()
-        ends = [other.namespace for other in self.others] + [self.namespace]
-        remove(self.kube, *ends, *self.installed)
+        try:
+            for work in self.endings:
+                work()
+        finally:
+            ends = [other.namespace for other in self.others] + [self.namespace]
+            remove(self.kube, *ends, *self.installed)
 
 
 def remove(kube, *namespaces):
