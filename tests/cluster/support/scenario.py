@@ -114,16 +114,21 @@ class Scenario:
         return wait_until(predicate, timeout, what)
 
     def wait_served(self, address, host, version=None, port=80, timeout=30):
-        """Waits until the route answers; only before a load, since failures are expected here."""
+        """Waits until each ready replica behind the address answers; only before a load, since failures are expected here."""
 
-        def answers():
+        def answers(replica):
             try:
-                versions = shares(address, port, host, 1).versions
+                versions = shares(*replica, host, 1).versions
             except AssertionError:
                 return False
             return version is None or version in versions
 
-        wait_until(answers, timeout, f"{host} answered by {version or 'any version'}")
+        def served():
+            # Not through the address: it chooses a replica, and the others may be a moment behind.
+            replicas = self.kube.behind(address, port)
+            return replicas and all(answers(replica) for replica in replicas)
+
+        wait_until(served, timeout, f"{host} answered by {version or 'any version'}")
 
     def changes(self, resource, name, subresource=None):
         """When the object was changed and by whom, from the API server's audit log."""
