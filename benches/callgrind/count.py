@@ -95,12 +95,17 @@ def budgets():
     return {name: (float(figures[0]), float(figures[1]) if figures[1:] else None) for name, *figures in lines}
 
 
-def relays(names, profile):
+def released():
+    """The program as it is released, built now."""
+    command = [install.TREE / "deploy" / "build"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def relays(names, weir, profile):
     environment = {"OPENSSL_ia32cap": ":0"}
     programs = install.Programs(paths={"h2load": "h2load", "openssl": "openssl"})
     install.rig(programs)
-    install.cargo_build(install.TREE)
-    programs.paths["weir"] = str(install.built(install.TREE, "release") / "weir")
+    programs.paths["weir"] = weir or released()
     figures = {}
     with temporary() as folder:
         folder = Path(folder)
@@ -140,13 +145,16 @@ def main():
     parser = argparse.ArgumentParser(prog="benches/callgrind/check")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--weir", type=lambda path: str(Path(path).resolve()))
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     known = [*DECISIONS, *RELAYS]
     if unknown := set(options.names) - set(known):
         parser.error(f"no {', '.join(sorted(unknown))}: there are {', '.join(known)}")
     names = options.names or known
-    figures = relays([name for name in names if name in RELAYS], options.profile)
+    figures = {}
+    if relaying := [name for name in names if name in RELAYS]:
+        figures |= relays(relaying, options.weir, options.profile)
     if deciding := [name for name in names if name in DECISIONS]:
         figures |= decisions(deciding)
     good = compare(figures, {} if options.measure else budgets())

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::uri::Scheme;
@@ -123,22 +123,27 @@ async fn run(worker: Rc<Worker>, key: SocketKey, listener: TcpListener, mut stop
     // The same for all, so that none needs to be asked for it.
     let port = listener.local_addr().map_or(key.address().port(), |local| local.port());
     let take = |stream: TcpStream, peer: SocketAddr| {
-        tokio::task::spawn_local(connection(Rc::clone(&worker), key.clone(), stream, Ends { peer, port }));
+        // Boxed, since what is spawned is moved several times before it rests.
+        tokio::task::spawn_local(Box::pin(connection(Rc::clone(&worker), key.clone(), stream, Ends { peer, port })));
     };
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopped.changed() => break,
-            accepted = listener.accept() => match accepted {
+    let mut stops = pin!(stopped.changed());
+    // Whether it is to stop is looked at once for all who wait to be taken.
+    let mut taken = |context: &mut Context<'_>| {
+        if stops.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        loop {
+            match ready!(listener.poll_accept(context)) {
                 Ok((stream, peer)) => take(stream, peer),
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    // Out of file descriptors, most likely: those in use come free as requests end.
-                    tracing::error!(listener = %key, %error, "accepting failed");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
+                Err(error) => return Poll::Ready(Some(error)),
+            }
         }
+    };
+    while let Some(error) = poll_fn(&mut taken).await {
+        // Out of file descriptors, most likely: those in use come free as requests end.
+        tracing::error!(listener = %key, %error, "accepting failed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // Straight from the kernel: the runtime may not have heard of the last ones yet.
     let Ok(listener) = listener.into_std() else { return };
@@ -172,10 +177,9 @@ async fn connection(worker: Rc<Worker>, key: SocketKey, stream: TcpStream, ends:
     };
     let scheme = if entry.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
     let peer = peer.ip();
-    let peer_text = peer.to_canonical().to_string().into();
     let visiting = worker.registry.admit(key.clone(), spoken);
     let (visitor, told) = (Rc::clone(visiting.visitor()), Told::default());
-    let info = Rc::new(ConnectionInfo { listener: key, peer, peer_text, port, scheme, server_name, told, visitor });
+    let info = Rc::new(ConnectionInfo { listener: key, peer, port, scheme, server_name, told, visitor });
     drop(entry);
     match spoken {
         Spoken::Http1 => client::serve_http1(worker, info, wire, visiting).await,

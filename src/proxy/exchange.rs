@@ -43,8 +43,6 @@ pub struct ConnectionInfo {
     pub listener: SocketKey,
     /// The other end, as the PROXY protocol says where it is spoken.
     pub peer: IpAddr,
-    /// The same as text, since every request is told.
-    pub peer_text: Box<str>,
     /// The port of this end, as the PROXY protocol says where it is spoken.
     pub port: u16,
     /// Scheme.

@@ -1,6 +1,7 @@
 //! A message's head on its way through: hop-by-hop fields out, what the proxy knows in.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use http::Version;
@@ -54,8 +55,6 @@ const HOP_BY_HOP: FieldSet = FieldSet::of(&[
 pub struct Arrival<'a> {
     /// The other end of the connection.
     pub peer: IpAddr,
-    /// The same as text.
-    pub peer_text: &'a str,
     /// Port that the client knows this end by.
     pub port: u16,
     /// Scheme of the connection.
@@ -68,7 +67,24 @@ pub struct Arrival<'a> {
 
 /// What requests on a connection are told about where they came from, kept for the next one with the same authority.
 #[derive(Default)]
-pub struct Told(RefCell<Option<(u16, Block)>>);
+pub struct Told(RefCell<Kept>);
+
+/// What is kept of that: nothing of the first request, since many connections have no other.
+#[derive(Default)]
+enum Kept {
+    #[default]
+    Nothing,
+    First,
+    Lines(u16, Block),
+}
+
+impl Kept {
+    /// The lines, if they are those for this port and authority.
+    fn of(&self, port: u16, authority: &[u8]) -> Option<&Block> {
+        let Self::Lines(told, block) = self else { return None };
+        (*told == port && block.first(Field::XForwardedHost).unwrap_or_default() == authority).then_some(block)
+    }
+}
 
 /// The client's address: the peer's, or what a chain of trusted proxies says it is (the right-most that is not trusted).
 pub fn client_address(peer: IpAddr, trusted: &TrustedProxies, fields: &FieldSection) -> IpAddr {
@@ -166,26 +182,26 @@ fn forwarded(fields: &mut FieldSection, arrival: &Arrival<'_>) {
         let host = fields.bytes_at(arrival.authority).to_vec();
         return tell(fields, arrival, &host);
     }
-    let host = fields.bytes_at(arrival.authority);
     let told = &mut *arrival.told.0.borrow_mut();
-    let fits = |(port, block): &(u16, Block)| {
-        *port == arrival.port && block.first(Field::XForwardedHost).unwrap_or_default() == host
+    if let Some(block) = told.of(arrival.port, fields.bytes_at(arrival.authority)) {
+        return fields.append_block(block);
+    }
+    let host = fields.bytes_at(arrival.authority).to_vec();
+    let mark = fields.mark();
+    tell(fields, arrival, &host);
+    *told = match told {
+        Kept::Nothing => Kept::First,
+        Kept::First | Kept::Lines(..) => Kept::Lines(arrival.port, fields.since(mark)),
     };
-    if !told.as_ref().is_some_and(fits) {
-        let mut lines = FieldSection::new();
-        tell(&mut lines, arrival, host);
-        *told = Some((arrival.port, Block::from(&lines)));
-    }
-    if let Some((_, block)) = told {
-        fields.append_block(block);
-    }
 }
 
 fn tell(fields: &mut FieldSection, arrival: &Arrival<'_>, host: &[u8]) {
-    let peer = arrival.peer_text.as_bytes();
+    let peer = arrival.peer.to_canonical();
     add(fields, Field::Forwarded, |out| {
-        let [open, close]: [&[u8]; 2] = if peer.contains(&b':') { [b"\"[", b"]\""] } else { [b"", b""] };
-        [b"for=", open, peer, close].into_iter().for_each(|part| out.extend_from_slice(part));
+        let [open, close]: [&[u8]; 2] = if peer.is_ipv6() { [b"for=\"[", b"]\""] } else { [b"for=", b""] };
+        out.extend_from_slice(open);
+        write_address(out, peer);
+        out.extend_from_slice(close);
         if !host.is_empty() {
             let quote: &[u8] = if host.contains(&b':') || host.contains(&b'[') { b"\"" } else { b"" };
             [b";host=", quote, host, quote].into_iter().for_each(|part| out.extend_from_slice(part));
@@ -193,7 +209,7 @@ fn tell(fields: &mut FieldSection, arrival: &Arrival<'_>, host: &[u8]) {
         out.extend_from_slice(b";proto=");
         out.extend_from_slice(arrival.scheme.as_str().as_bytes());
     });
-    add(fields, Field::XForwardedFor, |out| out.extend_from_slice(peer));
+    add(fields, Field::XForwardedFor, |out| write_address(out, peer));
     if !fields.has(Field::XForwardedProto) {
         fields.append(Field::XForwardedProto, arrival.scheme.as_str().as_bytes());
     }
@@ -202,6 +218,22 @@ fn tell(fields: &mut FieldSection, arrival: &Arrival<'_>, host: &[u8]) {
     }
     if !fields.has(Field::XForwardedPort) {
         fields.append_with(Field::XForwardedPort, |out| http1::decimal(out, arrival.port.into()));
+    }
+}
+
+/// Writes an address. One of IPv4 by its numbers, since what formats anything takes several times as long for every connection.
+fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (index, number) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                http1::decimal(out, number.into());
+            }
+        }
+        // Writing to a vector cannot fail.
+        IpAddr::V6(address) => _ = write!(out, "{address}"),
     }
 }
 

@@ -317,7 +317,6 @@ impl<'a> Arrived<'a> {
         let origin = origin.map(<[u8]>::to_vec);
         let arrival = Arrival {
             peer: self.connection.peer,
-            peer_text: &self.connection.peer_text,
             port: self.port(),
             scheme: &self.connection.scheme,
             authority: self.authority,
