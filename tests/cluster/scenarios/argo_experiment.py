@@ -8,6 +8,7 @@ from .argo_gateway import ROUTE
 
 SIDE_BY_SIDE = True
 
+# The experiment lasts several times as long as Argo's controller may take on a busy machine to see that it has begun.
 STRATEGY = """
       stableService: shop-stable
       canaryService: shop-canary
@@ -16,7 +17,7 @@ STRATEGY = """
       steps:
       - setWeight: 20
       - experiment:
-          duration: 15s
+          duration: 40s
           templates: [{name: trial, specRef: canary, weight: 10}]
       - pause: {}
 """

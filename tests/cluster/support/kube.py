@@ -172,16 +172,17 @@ class Kube:
     def service_address(self, name, namespace=None):
         return self.get("services", name, namespace)["spec"]["clusterIP"]
 
-
     def behind(self, address, port):
         """Where the ready pods serve what clients ask at this port of a cluster address, as pairs of address and port."""
         services = self.api.req("GET", f"/api/v1/services?fieldSelector=spec.clusterIP={address}")["items"]
         found = []
         for service in services:
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-            asked = next(known.get("name") for known in service["spec"]["ports"] if known["port"] == port)
+            names = {known["port"]: known.get("name") for known in service["spec"]["ports"]}
+            if port not in names:
+                continue
             for each in self.list("endpointslices", namespace, f"kubernetes.io/service-name={name}"):
-                at = next((known["port"] for known in each.get("ports") or [] if (known.get("name") or None) == asked), None)
+                at = next((known["port"] for known in each.get("ports") or [] if (known.get("name") or None) == names[port]), None)
                 ready = [endpoint for endpoint in each.get("endpoints") or [] if endpoint["conditions"]["ready"]]
                 found += [(endpoint["addresses"][0], at) for endpoint in ready if at]
         return found
