@@ -91,7 +91,9 @@ def wanted(container, query):
     lines = [line for line in list(container.output) if line[0] >= since]
     if "tailLines" in query:
         count = int(query["tailLines"])
-        lines = lines[-count:] if count else []
+        # What a program writes in several pieces is one line all the same.
+        begins = [at for at in range(len(lines)) if at == 0 or lines[at - 1][1].endswith(b"\n")]
+        lines = lines[begins[-count] if count < len(begins) else 0 :] if count else []
     return lines
 
 

@@ -124,9 +124,9 @@ class Scenario:
             return version is None or version in versions
 
         def served():
-            # Not through the address: it chooses a replica, and the others may be a moment behind.
-            replicas = self.kube.behind(address, port)
-            return replicas and all(answers(replica) for replica in replicas)
+            # Not through the address of a Service: it chooses a replica, and the others may be a moment behind.
+            replicas = self.kube.behind(address, port) or [(address, port)]
+            return all(answers(replica) for replica in replicas)
 
         wait_until(served, timeout, f"{host} answered by {version or 'any version'}")
 
