@@ -175,6 +175,11 @@ impl Connection {
         Ok(count)
     }
 
+    /// Whether a request has come.
+    pub fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
     /// The next request that has come.
     pub fn next_arrived(&mut self) -> Option<Arrived> {
         self.arrived.pop_front()

@@ -1,44 +1,169 @@
-//! Taking turns on a thread.
+//! Whose turn it is on a thread: what is under way comes before what is to begin.
+//!
+//! A thread that began all requests as they arrive would have as many under way as clients ask at once, and of what they and
+//! their connections to endpoints have in memory nothing would be in the caches any longer when their answers come. So only a
+//! few begin in a round. It ends once all have had their turn who had something to do, and the sockets have been asked what
+//! has come meanwhile: answers have, and go before the requests of the next round. Nobody waits for an endpoint here, however
+//! slow one is.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
-/// Lets all tasks that are ready now have their turn first. The kernel is not asked for more meanwhile, as
-/// `tokio::task::yield_now` would.
-pub async fn after_others() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
+/// Requests that begin in a round.
+const AT_ONCE: usize = 32;
+
+thread_local! {
+    static TURNS: Turns = const { Turns::new() };
+}
+
+struct Turns {
+    /// Requests that have begun in this round.
+    begun: Cell<usize>,
+    /// Who wait for a later one; none: who has left the line.
+    line: RefCell<VecDeque<Option<Waker>>>,
+    /// The number in the line of the first who waits.
+    first: Cell<u64>,
+    /// Who ends the rounds of this thread; without that nobody is let wait.
+    ends: RefCell<Option<Waker>>,
+}
+
+impl Turns {
+    const fn new() -> Self {
+        let line = RefCell::new(VecDeque::new());
+        Self { begun: Cell::new(0), line, first: Cell::new(0), ends: RefCell::new(None) }
+    }
+
+    /// Whether another request may begin in this round, which it then does.
+    fn begins(&self) -> bool {
+        let begun = self.begun.get();
+        let begins = begun < AT_ONCE || self.ends.borrow().is_none();
+        if begins {
+            self.begun.set(begun + 1);
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+        begins
+    }
+
+    /// Gives the number in the line.
+    fn join(&self, task: Waker) -> u64 {
+        let mut line = self.line.borrow_mut();
+        if line.is_empty()
+            && let Some(ends) = &*self.ends.borrow()
+        {
+            ends.wake_by_ref();
+        }
+        line.push_back(Some(task));
+        self.first.get() + line.len() as u64 - 1
+    }
+
+    fn leave(&self, number: u64) {
+        let place = number.checked_sub(self.first.get()).and_then(|place| usize::try_from(place).ok());
+        // Dropped once the line is free again: its task may end with it, and others of whom that knows.
+        let left = place.and_then(|place| self.line.borrow_mut().get_mut(place).and_then(Option::take));
+        drop(left);
+    }
+
+    fn next(&self) -> Option<Waker> {
+        loop {
+            let next = self.line.borrow_mut().pop_front()?;
+            self.first.set(self.first.get() + 1);
+            if next.is_some() {
+                return next;
+            }
+        }
+    }
+
+    fn next_round(&self) {
+        self.begun.set(0);
+        while self.begun.get() < AT_ONCE
+            && let Some(next) = self.next()
+        {
+            self.begun.set(self.begun.get() + 1);
+            next.wake();
+        }
+    }
+}
+
+/// Ends one round after the other, for as long as it lives. To be run by one task of a thread.
+pub async fn rounds() {
+    let _ends = Ends;
+    loop {
+        poll_fn(|context| {
+            TURNS.with(|turns| {
+                turns.ends.borrow_mut().get_or_insert_with(|| context.waker().clone());
+                if turns.line.borrow().is_empty() { Poll::Pending } else { Poll::Ready(()) }
+            })
+        })
+        .await;
+        // The runtime asks the sockets before it goes on here.
+        tokio::task::yield_now().await;
+        TURNS.with(Turns::next_round);
+    }
+}
+
+/// What ends with them.
+struct Ends;
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // The thread may be ending.
+        let _ = TURNS.try_with(|turns| turns.ends.take());
+    }
+}
+
+/// Lets room go that a long line needed.
+pub fn trim() {
+    TURNS.with(|turns| {
+        let mut line = turns.line.borrow_mut();
+        let half = line.capacity() / 2;
+        line.shrink_to(half);
+    });
+}
+
+/// The turns of a connection, of one request after the other.
+#[derive(Default)]
+pub struct Turn(State);
+
+#[derive(Clone, Copy, Default)]
+enum State {
+    #[default]
+    Unasked,
+    Waits(u64),
+    Come,
+}
+
+impl Turn {
+    /// Ready once it has come, and until it is over.
+    pub fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        self.0 = match self.0 {
+            State::Come => return Poll::Ready(()),
+            State::Unasked => TURNS.with(|turns| match turns.begins() {
+                true => State::Come,
+                false => State::Waits(turns.join(context.waker().clone())),
+            }),
+            State::Waits(number) => TURNS.with(|turns| match number < turns.first.get() {
+                true => State::Come,
+                false => State::Waits(number),
+            }),
+        };
+        if matches!(self.0, State::Come) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// It is over: the next request has one of its own.
+    pub fn end(&mut self) {
+        self.0 = State::Unasked;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let State::Waits(number) = self.0 {
+            // The thread may be ending.
+            let _ = TURNS.try_with(|turns| turns.leave(number));
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn all_come_to_the_same_point_before_any_goes_on() {
-        let told = Rc::new(RefCell::new(Vec::new()));
-        let tasks = tokio::task::LocalSet::new();
-        for name in 0..3 {
-            let told = Rc::clone(&told);
-            tasks.spawn_local(async move {
-                told.borrow_mut().push(("reads", name));
-                after_others().await;
-                told.borrow_mut().push(("goes on", name));
-            });
-        }
-        tasks.await;
-        let expected: Vec<_> =
-            ["reads", "goes on"].into_iter().flat_map(|what| (0..3).map(move |n| (what, n))).collect();
-        assert_eq!(*told.borrow(), expected);
-    }
-}
+mod tests;

@@ -24,6 +24,7 @@ use super::warming::Warming;
 use crate::decide::Cursors;
 use crate::drain::{Census, Order, Registry, Subject};
 use crate::endpoint::{Ejection, VersionId};
+use crate::io;
 use crate::model::SocketKey;
 use crate::record::{self, Recorder, Shard};
 use crate::snapshot::{RuleBody, Snapshot, VersionEntry};
@@ -199,6 +200,7 @@ impl Worker {
             budgets: RefCell::new(Budgets::new(Instant::now())),
             queue,
         });
+        tokio::task::spawn_local(io::rounds());
         let mut listening: HashMap<SocketKey, Vec<accept::Listening>> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut refusing = false;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 use crate::http2::{Arrived, Connection, Limits, MOST_WAITING, Role};
-use crate::io::{Due, KeepAlive, Outbox, Wire};
+use crate::io::{Due, KeepAlive, Outbox, Turn, Wire};
 use crate::message::{LARGE, SMALL};
 
 /// Times that a connection is read before others have their turn.
@@ -89,6 +89,7 @@ pub struct Driver {
     session: Session,
     wire: Wire,
     role: Role,
+    turn: Turn,
     alive: KeepAlive,
     /// Nothing more is read; the connection ends once what waits is written.
     ending: bool,
@@ -101,7 +102,7 @@ impl Driver {
         let mut outbox = Outbox::default();
         let connection = Connection::new(role, limits, outbox.bytes_with(SHORT));
         let session = Session(Rc::new(RefCell::new(Shared { connection, outbox, writer: None })));
-        Self { session, wire, role, alive: KeepAlive::new(silence, patience), ending: false }
+        Self { session, wire, role, turn: Turn::default(), alive: KeepAlive::new(silence, patience), ending: false }
     }
 
     /// A handle to the connection.
@@ -115,8 +116,12 @@ impl Driver {
         let mut written = self.session.write(&mut self.wire, context);
         if !self.ending {
             self.read(context);
-            while let Some(arrived) = self.session.look(Connection::next_arrived) {
+            while self.session.look(|connection| connection.has_arrived())
+                && self.turn.poll(context).is_ready()
+                && let Some(arrived) = self.session.look(Connection::next_arrived)
+            {
                 begin(&self.session, arrived);
+                self.turn.end();
             }
             self.ending |= self.is_over();
             let taken = self.session.taken();

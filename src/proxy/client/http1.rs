@@ -18,7 +18,7 @@ use super::super::worker::Worker;
 use super::{Client, LONGEST_HEAD, refuse};
 use crate::drain::Visiting;
 use crate::http1;
-use crate::io::{self, Alarm, Http1, Outbox, Ready, Source, Wire};
+use crate::io::{self, Alarm, Http1, Outbox, Ready, Source, Turn, Wire};
 use crate::message::{Broken, Field, Request, Response, SMALL, Size};
 
 /// How long a client may idle, before its first request and between two.
@@ -75,13 +75,11 @@ enum Next {
 /// Serves a connection to its end.
 pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, visiting: Visiting) {
     let mut client = Box::new(Http1Client::new(wire));
-    let mut waiting = Waiting { visiting, first: true, seen: 0, since: None };
+    let mut waiting = Waiting { visiting, first: true, turn: Turn::default(), seen: 0, since: None };
     loop {
         match poll_fn(|context| waiting.poll(&mut client, context)).await {
             Next::Request => {
                 waiting.visiting.idles(false);
-                // What others have sent is read first, so that the requests that have arrived go on one right after the other.
-                io::after_others().await;
                 if waiting.visiting.is_asked() {
                     client.close();
                 }
@@ -106,6 +104,8 @@ struct Waiting {
     visiting: Visiting,
     /// The connection has had none.
     first: bool,
+    /// What has arrived is read in its turn.
+    turn: Turn,
     /// Bytes of the head that were looked at.
     seen: usize,
     /// When what is waited for began to be waited for; the clock is looked at only if it is waited for at all.
@@ -115,16 +115,27 @@ struct Waiting {
 impl Waiting {
     fn poll(&mut self, client: &mut Http1Client, context: &mut Context<'_>) -> Poll<Next> {
         loop {
+            let wire = &client.body.wire;
+            let arrived = !wire.inbox.unread().is_empty() || wire.stream.socket().poll_read_ready(context).is_ready();
+            if arrived && self.turn.poll(context).is_pending() {
+                // Not too late, however long that takes.
+                self.visiting.idles(false);
+                return Poll::Pending;
+            }
             if let Some(next) = self.look(client) {
                 self.first = false;
+                self.turn.end();
                 self.seen = 0;
                 self.since = None;
                 return Poll::Ready(next);
             }
-            match client.body.wire.poll_fill(SMALL, context) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
-                Poll::Ready(Ok(_)) => continue,
-                Poll::Pending => {}
+            // TLS may have read more than it gave.
+            if arrived || client.body.wire.stream.plain().is_none() {
+                match client.body.wire.poll_fill(SMALL, context) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
+                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Pending => {}
+                }
             }
             let begun = self.seen > 0;
             let since = *self.since.get_or_insert_with(Instant::now);
