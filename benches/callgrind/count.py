@@ -20,7 +20,7 @@ from peers.base import temporary  # noqa: E402
 
 GROWTH = 1.05
 UNITS = ("instructions", "allocations")
-FEW, MANY = 1000, 4000
+FEW, MANY = 1000, 9000
 # The load is never what is waited for, so the proxy finds as many requests at once every time.
 RELAYS = {
     "http1": (Setting(), lambda n: Rig("http", ("--connections", "64", "--requests", str(n)))),

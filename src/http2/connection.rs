@@ -175,9 +175,9 @@ impl Connection {
         Ok(count)
     }
 
-    /// Whether a request has come.
-    pub fn has_arrived(&self) -> bool {
-        !self.arrived.is_empty()
+    /// Requests that have come, and not been taken.
+    pub fn arrived_count(&self) -> usize {
+        self.arrived.len()
     }
 
     /// The next request that has come.

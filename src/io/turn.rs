@@ -13,6 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 /// Requests that begin in a round.
 const AT_ONCE: usize = 32;
+/// Requests of a connection that begin in one turn.
+const IN_A_TURN: usize = 8;
 
 thread_local! {
     static TURNS: Turns = const { Turns::new() };
@@ -21,8 +23,8 @@ thread_local! {
 struct Turns {
     /// Requests that have begun in this round.
     begun: Cell<usize>,
-    /// Who wait for a later one; none: who has left the line.
-    line: RefCell<VecDeque<Option<Waker>>>,
+    /// Who wait for a later one, and with how many requests; none: who has left the line.
+    line: RefCell<VecDeque<Option<(Waker, usize)>>>,
     /// The number in the line of the first who waits.
     first: Cell<u64>,
     /// Who ends the rounds of this thread; without that nobody is let wait.
@@ -35,25 +37,25 @@ impl Turns {
         Self { begun: Cell::new(0), line, first: Cell::new(0), ends: RefCell::new(None) }
     }
 
-    /// Whether another request may begin in this round, which it then does.
-    fn begins(&self) -> bool {
+    /// Whether so many requests more may begin in this round, which they then do.
+    fn begin(&self, count: usize) -> bool {
         let begun = self.begun.get();
-        let begins = begun < AT_ONCE || self.ends.borrow().is_none();
-        if begins {
-            self.begun.set(begun + 1);
+        let begin = self.ends.borrow().is_none() || (begun < AT_ONCE && self.line.borrow().is_empty());
+        if begin {
+            self.begun.set(begun + count);
         }
-        begins
+        begin
     }
 
     /// Gives the number in the line.
-    fn join(&self, task: Waker) -> u64 {
+    fn join(&self, task: Waker, count: usize) -> u64 {
         let mut line = self.line.borrow_mut();
         if line.is_empty()
             && let Some(ends) = &*self.ends.borrow()
         {
             ends.wake_by_ref();
         }
-        line.push_back(Some(task));
+        line.push_back(Some((task, count)));
         self.first.get() + line.len() as u64 - 1
     }
 
@@ -64,7 +66,7 @@ impl Turns {
         drop(left);
     }
 
-    fn next(&self) -> Option<Waker> {
+    fn next(&self) -> Option<(Waker, usize)> {
         loop {
             let next = self.line.borrow_mut().pop_front()?;
             self.first.set(self.first.get() + 1);
@@ -77,10 +79,10 @@ impl Turns {
     fn next_round(&self) {
         self.begun.set(0);
         while self.begun.get() < AT_ONCE
-            && let Some(next) = self.next()
+            && let Some((task, count)) = self.next()
         {
-            self.begun.set(self.begun.get() + 1);
-            next.wake();
+            self.begun.set(self.begun.get() + count);
+            task.wake();
         }
     }
 }
@@ -121,7 +123,7 @@ pub fn trim() {
     });
 }
 
-/// The turns of a connection, of one request after the other.
+/// The turns of a connection, one after the other.
 #[derive(Default)]
 pub struct Turn(State);
 
@@ -129,36 +131,41 @@ pub struct Turn(State);
 enum State {
     #[default]
     Unasked,
-    Waits(u64),
-    Come,
+    /// With its number in the line, and so many requests.
+    Waits(u64, usize),
+    /// So many of its requests may begin.
+    Come(usize),
 }
 
 impl Turn {
-    /// Ready once it has come, and until it is over.
-    pub fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+    /// Ready once it has come, and until so many requests have begun as had `arrived` when it was asked for; of many only some.
+    pub fn poll(&mut self, arrived: usize, context: &Context<'_>) -> Poll<()> {
         self.0 = match self.0 {
-            State::Come => return Poll::Ready(()),
-            State::Unasked => TURNS.with(|turns| match turns.begins() {
-                true => State::Come,
-                false => State::Waits(turns.join(context.waker().clone())),
+            State::Come(_) => return Poll::Ready(()),
+            State::Unasked => TURNS.with(|turns| {
+                let count = arrived.min(IN_A_TURN);
+                match turns.begin(count) {
+                    true => State::Come(count),
+                    false => State::Waits(turns.join(context.waker().clone(), count), count),
+                }
             }),
-            State::Waits(number) => TURNS.with(|turns| match number < turns.first.get() {
-                true => State::Come,
-                false => State::Waits(number),
-            }),
+            State::Waits(number, count) if TURNS.with(|turns| number < turns.first.get()) => State::Come(count),
+            waits @ State::Waits(..) => waits,
         };
-        if matches!(self.0, State::Come) { Poll::Ready(()) } else { Poll::Pending }
+        if matches!(self.0, State::Come(_)) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// It is over: the next request has one of its own.
-    pub fn end(&mut self) {
-        self.0 = State::Unasked;
+    /// One of its requests begins.
+    pub fn begins(&mut self) {
+        if let State::Come(count) = self.0 {
+            self.0 = if count > 1 { State::Come(count - 1) } else { State::Unasked };
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let State::Waits(number) = self.0 {
+        if let State::Waits(number, _) = self.0 {
             // The thread may be ending.
             let _ = TURNS.try_with(|turns| turns.leave(number));
         }

@@ -203,6 +203,7 @@ impl Exchange {
             size: if outbound.upgrade.is_some() { Size::None } else { request.size },
             upgrade: outbound.upgrade.as_ref().map(Upgrade::token),
         };
+        client.shares(matches!(lease.upstream, Upstream::Http2(_)));
         match &mut lease.upstream {
             Upstream::Http1(http1) => http1.send(&outgoing),
             upstream @ Upstream::Http2(_) => {

@@ -30,6 +30,8 @@ struct Shared {
     outbox: Outbox,
     /// The task that writes, unless it knows already that it has to.
     writer: Option<Waker>,
+    /// Requests that come begin at once instead of in their turn.
+    at_once: bool,
 }
 
 impl Session {
@@ -41,7 +43,7 @@ impl Session {
     /// Works on the connection, whose task writes what it is given. `room`: so many bytes it will be, about.
     pub fn with<T>(&self, room: usize, work: impl FnOnce(&mut Connection, &mut Vec<u8>) -> T) -> T {
         let mut shared = self.0.borrow_mut();
-        let Shared { connection, outbox, writer } = &mut *shared;
+        let Shared { connection, outbox, writer, .. } = &mut *shared;
         let before = outbox.len();
         // Many streams write much before their task has its turn.
         let capacity = if connection.streams() > MANY { LARGE } else { room.max(SHORT) };
@@ -52,6 +54,12 @@ impl Session {
             writer.wake();
         }
         done
+    }
+
+    /// Whether requests that come begin at once from now on. In turns they have fewer connections to endpoints under way; those that
+    /// share one have nothing of that, and what they send would go out in smaller pieces.
+    pub fn begins_at_once(&self, at_once: bool) {
+        self.0.borrow_mut().at_once = at_once;
     }
 
     /// Lets no more streams begin.
@@ -101,7 +109,7 @@ impl Driver {
     pub fn new(wire: Wire, role: Role, limits: Limits, (silence, patience): (Duration, Duration)) -> Self {
         let mut outbox = Outbox::default();
         let connection = Connection::new(role, limits, outbox.bytes_with(SHORT));
-        let session = Session(Rc::new(RefCell::new(Shared { connection, outbox, writer: None })));
+        let session = Session(Rc::new(RefCell::new(Shared { connection, outbox, writer: None, at_once: false })));
         Self { session, wire, role, turn: Turn::default(), alive: KeepAlive::new(silence, patience), ending: false }
     }
 
@@ -116,12 +124,8 @@ impl Driver {
         let mut written = self.session.write(&mut self.wire, context);
         if !self.ending {
             self.read(context);
-            while self.session.look(|connection| connection.has_arrived())
-                && self.turn.poll(context).is_ready()
-                && let Some(arrived) = self.session.look(Connection::next_arrived)
-            {
+            while let Some(arrived) = self.next_in_turn(context) {
                 begin(&self.session, arrived);
-                self.turn.end();
             }
             self.ending |= self.is_over();
             let taken = self.session.taken();
@@ -144,6 +148,17 @@ impl Driver {
             Poll::Pending => {}
         }
         self.watch(context)
+    }
+
+    /// A request that has come, and begins now.
+    fn next_in_turn(&mut self, context: &Context<'_>) -> Option<Arrived> {
+        let mut shared = self.session.0.borrow_mut();
+        let arrived = shared.connection.arrived_count();
+        if arrived == 0 || (!shared.at_once && self.turn.poll(arrived, context).is_pending()) {
+            return None;
+        }
+        self.turn.begins();
+        shared.connection.next_arrived()
     }
 
     /// Reads what has come and takes it in.

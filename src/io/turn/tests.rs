@@ -36,12 +36,12 @@ async fn after_others() {
 
 async fn has_turn() {
     let mut turn = Turn::default();
-    poll_fn(|context| turn.poll(context)).await;
+    poll_fn(|context| turn.poll(1, context)).await;
 }
 
 /// Leaves no turn in this round.
 fn fill_a_round() {
-    while TURNS.with(Turns::begins) {}
+    while TURNS.with(|turns| turns.begin(1)) {}
 }
 
 #[test]
@@ -71,6 +71,33 @@ fn what_is_under_way_ends_before_more_begins_and_all_begin_in_the_order_they_cam
 }
 
 #[test]
+fn connections_with_many_requests_take_turns() {
+    on_a_thread(true, async || {
+        let begun = Rc::new(RefCell::new(Vec::new()));
+        let tasks: Vec<_> = (0..8)
+            .map(|connection| {
+                let begun = Rc::clone(&begun);
+                tokio::task::spawn_local(async move {
+                    let mut turn = Turn::default();
+                    for arrived in (1..=2 * IN_A_TURN).rev() {
+                        poll_fn(|context| turn.poll(arrived, context)).await;
+                        turn.begins();
+                        begun.borrow_mut().push(connection);
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        // In the first round nobody waits yet when the first two ask again; then they stand behind the others.
+        let turns: Vec<_> = begun.borrow().chunks(IN_A_TURN).map(|turn| turn.to_vec()).collect();
+        let expected = [0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 2, 3, 4, 5, 6, 7];
+        assert_eq!(turns, expected.map(|connection| vec![connection; IN_A_TURN]));
+    });
+}
+
+#[test]
 fn tasks_that_always_have_something_to_do_keep_nobody_waiting() {
     on_a_thread(true, async || {
         let busy: Vec<_> = (0..200)
@@ -94,12 +121,12 @@ fn who_leaves_the_line_keeps_nobody_waiting() {
         fill_a_round();
         let context = Context::from_waker(Waker::noop());
         let mut leaving: Vec<_> = (0..5 * AT_ONCE).map(|_| Turn::default()).collect();
-        assert!(leaving.iter_mut().all(|turn| turn.poll(&context).is_pending()));
+        assert!(leaving.iter_mut().all(|turn| turn.poll(1, &context).is_pending()));
         let mut stays = Turn::default();
-        assert!(stays.poll(&context).is_pending());
+        assert!(stays.poll(1, &context).is_pending());
         drop(leaving);
         TURNS.with(Turns::next_round);
-        assert!(stays.poll(&context).is_ready());
+        assert!(stays.poll(1, &context).is_ready());
         assert!(TURNS.with(|turns| turns.line.borrow().is_empty()));
     });
 }
@@ -109,13 +136,13 @@ fn a_turn_stays_until_it_is_over() {
     on_a_thread(true, async || {
         let context = Context::from_waker(Waker::noop());
         let mut turn = Turn::default();
-        assert!(turn.poll(&context).is_ready());
+        assert!(turn.poll(1, &context).is_ready());
         fill_a_round();
-        assert!(turn.poll(&context).is_ready());
-        turn.end();
-        assert!(turn.poll(&context).is_pending());
+        assert!(turn.poll(1, &context).is_ready());
+        turn.begins();
+        assert!(turn.poll(1, &context).is_pending());
         TURNS.with(Turns::next_round);
-        assert!(turn.poll(&context).is_ready());
+        assert!(turn.poll(1, &context).is_ready());
     });
 }
 
@@ -125,7 +152,7 @@ fn room_that_a_long_line_needed_is_given_back() {
         fill_a_round();
         let context = Context::from_waker(Waker::noop());
         let mut many: Vec<_> = (0..20 * AT_ONCE).map(|_| Turn::default()).collect();
-        assert!(many.iter_mut().all(|turn| turn.poll(&context).is_pending()));
+        assert!(many.iter_mut().all(|turn| turn.poll(1, &context).is_pending()));
         drop(many);
         TURNS.with(Turns::next_round);
         let room = || TURNS.with(|turns| turns.line.borrow().capacity());

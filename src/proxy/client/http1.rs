@@ -117,14 +117,14 @@ impl Waiting {
         loop {
             let wire = &client.body.wire;
             let arrived = !wire.inbox.unread().is_empty() || wire.stream.socket().poll_read_ready(context).is_ready();
-            if arrived && self.turn.poll(context).is_pending() {
+            if arrived && self.turn.poll(1, context).is_pending() {
                 // Not too late, however long that takes.
                 self.visiting.idles(false);
                 return Poll::Pending;
             }
             if let Some(next) = self.look(client) {
                 self.first = false;
-                self.turn.end();
+                self.turn.begins();
                 self.seen = 0;
                 self.since = None;
                 return Poll::Ready(next);

@@ -148,6 +148,13 @@ impl Client<'_> {
         }
     }
 
+    /// Its request goes over a connection to an endpoint that others share, or over one of its own; likely so do its next ones.
+    pub fn shares(&self, shares: bool) {
+        if let Self::Http2(client) = self {
+            client.body.session().begins_at_once(shares);
+        }
+    }
+
     /// What follows, both ways, is another protocol.
     pub fn become_tunnel(&mut self) {
         if let Self::Http1(client) = self {
