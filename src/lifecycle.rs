@@ -196,9 +196,10 @@ impl Process {
         };
         // What the kernel has accepted in our name is still answered.
         self.control.stop_listening();
-        // Such a connection is in flight only once its request has been read.
         tokio::time::sleep(LAST_WORDS).await;
-        Ending::begin(Duration::ZERO, LAST_WORDS).drained(is_idle, &mut hurry).await;
+        // Such a connection is in flight only once its request has been read, for which a busy machine may take longer.
+        let is_empty = || self.control.in_flight() == 0 && self.control.connection_count() == 0;
+        Ending::begin(Duration::ZERO, LAST_WORDS).drained(is_empty, &mut hurry).await;
         // Those that were cut are in flight no more.
         let cut = cut + usize::try_from(self.control.cut_at_the_end()).unwrap_or(usize::MAX);
         self.stop();
