@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -23,6 +23,12 @@ impl Stream {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// Whether something may have come that has not been read from the socket.
+    pub fn has_arrived(&self) -> bool {
+        // What the runtime was told last: the system is not asked.
+        self.socket().try_io(Interest::READABLE, || Ok(())).is_ok()
     }
 
     /// The socket, if its bytes are those of the protocol above.

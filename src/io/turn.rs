@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 /// Requests that begin in a round.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 /// Requests of a connection that begin in one turn.
 const IN_A_TURN: usize = 8;
 

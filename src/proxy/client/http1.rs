@@ -116,8 +116,8 @@ impl Waiting {
     fn poll(&mut self, client: &mut Http1Client, context: &mut Context<'_>) -> Poll<Next> {
         loop {
             let wire = &client.body.wire;
-            let arrived = !wire.inbox.unread().is_empty() || wire.stream.socket().poll_read_ready(context).is_ready();
-            if arrived && self.turn.poll(1, context).is_pending() {
+            if (!wire.inbox.unread().is_empty() || wire.stream.has_arrived()) && self.turn.poll(1, context).is_pending()
+            {
                 // Not too late, however long that takes.
                 self.visiting.idles(false);
                 return Poll::Pending;
@@ -129,13 +129,10 @@ impl Waiting {
                 self.since = None;
                 return Poll::Ready(next);
             }
-            // TLS may have read more than it gave.
-            if arrived || client.body.wire.stream.plain().is_none() {
-                match client.body.wire.poll_fill(SMALL, context) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
-                    Poll::Ready(Ok(_)) => continue,
-                    Poll::Pending => {}
-                }
+            match client.body.wire.poll_fill(SMALL, context) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(_)) => continue,
+                Poll::Pending => {}
             }
             let begun = self.seen > 0;
             let since = *self.since.get_or_insert_with(Instant::now);
