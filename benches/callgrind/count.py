@@ -20,7 +20,8 @@ from peers.base import temporary  # noqa: E402
 
 GROWTH = 1.05
 UNITS = ("instructions", "allocations")
-FEW, MANY = 1000, 9000
+# So many that the connections to endpoints that a proxy opens as its load begins do not count: it is some hundred more or fewer.
+FEW, MANY = 20_000, 80_000
 # The load is never what is waited for, so the proxy finds as many requests at once every time.
 RELAYS = {
     "http1": (Setting(), lambda n: Rig("http", ("--connections", "64", "--requests", str(n)))),
@@ -128,8 +129,8 @@ def compare(figures, allowed):
                 continue
             line = f"{name}: {figure:,.{0 if unit == 'instructions' else 2}f} {unit}"
             if budget is not None:
-                # What happens once a second is not an allocation per request, nor is what a thread lets go every five and makes anew.
-                grown = figure > budget * GROWTH + (0.1 if unit == "allocations" else 0)
+                # Something that happens once a second is not an allocation per request.
+                grown = figure > budget * GROWTH + (0.05 if unit == "allocations" else 0)
                 good = good and not grown
                 line += f", budget {budget:,.10g}{': GROWN' if grown else ''}"
                 line += ": the budget can be lowered" if figure < budget / GROWTH else ""

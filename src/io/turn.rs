@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
-/// Requests that begin in a round.
+/// Requests that begin in a round, and more only where the last turn is for several.
 const AT_ONCE: usize = 64;
 /// Requests of a connection that begin in one turn.
 const IN_A_TURN: usize = 8;
@@ -27,7 +27,7 @@ struct Turns {
     line: RefCell<VecDeque<Option<(Waker, usize)>>>,
     /// The number in the line of the first who waits.
     first: Cell<u64>,
-    /// Who ends the rounds of this thread; without that nobody is let wait.
+    /// The task that ends the rounds of this thread; without it nobody is let wait.
     ends: RefCell<Option<Waker>>,
 }
 
