@@ -146,9 +146,10 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     known = [*DECISIONS, *RELAYS]
-    if unknown := set(options.names) - set(known):
-        parser.error(f"no {', '.join(sorted(unknown))}: there are {', '.join(known)}")
-    names = options.names or known
+    groups = {"decisions": DECISIONS, "relays": RELAYS}
+    names = [name for asked in options.names or groups for name in groups.get(asked, [asked])]
+    if unknown := set(names) - set(known):
+        parser.error(f"no {', '.join(sorted(unknown))}: there are {', '.join([*groups, *known])}")
     figures = {}
     if relaying := [name for name in names if name in RELAYS]:
         counted = relays(relaying, options.weir, options.profile)
