@@ -190,7 +190,7 @@ impl Stream {
     /// Takes in the head of an answer.
     pub fn take_answer(&mut self, head: Head, last: bool) -> Result<(), Ill> {
         let Some(answer) = &mut self.answer else { return Ok(()) };
-        let response = head.into_response(last).map_err(|message| (Reason::PROTOCOL_ERROR, message))?;
+        let mut response = head.into_response(last).map_err(|message| (Reason::PROTOCOL_ERROR, message))?;
         if response.status.is_informational() {
             if last {
                 return Err((Reason::PROTOCOL_ERROR, "an informational answer that is the end"));
@@ -201,12 +201,17 @@ impl Stream {
             answer.informational.push_back(response);
         } else {
             answer.whole = true;
+            let bodiless = Response::is_bodiless(response.status, answer.to_head);
             self.announced = match response.size {
                 // What follows it all the same would be taken for the next answer where HTTP/1.1 has its place.
-                _ if Response::is_bodiless(response.status, answer.to_head) => Some(0),
+                _ if bodiless => Some(0),
                 Size::Known(length) => Some(length),
                 Size::None | Size::Unknown => None,
             };
+            // Trailers may follow, and an answer of no bytes would be passed on without them.
+            if !last && !bodiless && response.size == Size::Known(0) {
+                response.size = Size::Unknown;
+            }
             answer.last = Some(response);
         }
         self.wake();

@@ -20,6 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
+use crate::mocks::Mock;
 use crate::support::*;
 
 /// One number, as `message Number { uint64 value = 1; }` would be.
@@ -238,6 +239,34 @@ async fn every_status_arrives_and_is_counted() {
         let failure = [2, 4, 13, 14, 15].contains(&code);
         counted(&proxy, &code.to_string(), if failure { "failure" } else { "success" }, 1.0).await;
     }
+}
+
+/// A server that announces that its answers have no body, and says in their trailers what came of the call.
+async fn says_it_is_empty() -> Mock {
+    Mock::accepting(|connection| {
+        Box::pin(async move {
+            let Ok(mut h2) = h2::server::handshake(connection.stream).await else { return };
+            while let Some(Ok((_, mut answer))) = h2.accept().await {
+                let head = http::Response::builder().header("content-type", "application/grpc");
+                let head = head.header("content-length", "0").body(()).unwrap();
+                let mut body = answer.send_response(head, false).unwrap();
+                let status = [("grpc-status", "5"), ("grpc-message", "nothing there")];
+                let lines = status.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+                body.send_trailers(http::HeaderMap::from_iter(lines)).unwrap();
+            }
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_behind_an_empty_body_arrive() {
+    let server = says_it_is_empty().await;
+    let proxy = Proxy::before([format!("h2c://{}", server.address())]).await;
+    let mut client = connect(proxy.http()).await;
+    let status = double(&mut client, 1).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::NotFound, "nothing there"));
+    counted(&proxy, "5", "success", 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,7 +141,8 @@ fn text(entry: &Entry, out: &mut Vec<u8>) {
         let _ = write!(out, " route={route}");
     }
     if let Some((version, revision)) = &entry.served_by {
-        let _ = write!(out, " version={version} revision={revision}");
+        let _ = write!(out, " version={version} revision=");
+        escape_word(revision.as_bytes(), out);
     }
     entry.why.into_iter().for_each(|why| _ = write!(out, " why={}", why.as_str()));
     entry.endpoint.into_iter().for_each(|endpoint| _ = write!(out, " endpoint={endpoint}"));
@@ -158,6 +159,17 @@ fn text(entry: &Entry, out: &mut Vec<u8>) {
         out.extend_from_slice(b" trace=");
         escape_text(trace, out);
     }
+}
+
+/// Makes any bytes one word, in quotes where it would be more than one.
+fn escape_word(bytes: &[u8], out: &mut Vec<u8>) {
+    let plain = bytes.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+    if plain {
+        return out.extend_from_slice(bytes);
+    }
+    out.push(b'"');
+    escape_text(bytes, out);
+    out.push(b'"');
 }
 
 /// Makes any bytes the inside of a quoted field: what is not printable ASCII is written as `\xNN`.

@@ -82,6 +82,13 @@ fn a_line_of_text_begins_as_in_the_common_log_format() {
 }
 
 #[test]
+fn a_revision_of_several_words_is_one_field_of_text() {
+    let entry = Entry { served_by: Some(("canary".into(), "build \"7\"\nwhy=".into())), ..whole() };
+    let text = line(AccessLogFormat::Text, &entry);
+    assert!(text.contains(r#" version=canary revision="build \"7\"\x0awhy=" why=sibling "#), "{text}");
+}
+
+#[test]
 fn what_is_not_known_is_left_out() {
     let unread = Entry { method: None, ..entry(b"", b"") };
     let json: serde_json::Value = serde_json::from_str(&line(AccessLogFormat::Json, &unread)).unwrap();
