@@ -100,9 +100,10 @@ fn say(text: impl Display) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Prints a line of what is wrong. Where nobody reads that, the exit status says it.
+/// Prints a line of what is wrong, in one piece, since others may write there, too. Where nobody reads that, the exit status
+/// says it.
 fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The runtime of a command; workers have their own.

@@ -1,5 +1,7 @@
 //! Clients on HTTP/1.0 and 1.1: one request after the other, until one side wants no more.
 
+mod waiting;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,21 +15,16 @@ use tokio::time::Instant;
 
 use super::super::carrier::{Errand, carry};
 use super::super::exchange::ConnectionInfo;
-use super::super::fault::Fault;
 use super::super::worker::Worker;
-use super::{Client, LONGEST_HEAD, refuse};
+use super::{Client, refuse};
 use crate::drain::Visiting;
 use crate::http1;
-use crate::io::{self, Alarm, Http1, Outbox, Ready, Source, Turn, Wire};
+use crate::io::{self, Alarm, Http1, Outbox, Ready, Source, Wire};
 use crate::message::{Broken, Field, Request, Response, SMALL, Size};
 
-/// How long a client may idle, before its first request and between two.
-pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
-/// How long a request head may take from its first byte (slowloris).
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection that is asked to end may still idle: a client that is busy asks again within that time, and gets
-/// `Connection: close` with its answer instead of a reset.
-const LET_GO: Duration = Duration::from_secs(1);
+pub use waiting::{CLIENT_IDLE, HEAD_TIMEOUT};
+use waiting::{Next, Waiting};
+
 /// What of an unwanted body is read to keep the connection, bytes, and how long that may take.
 const DRAINED: u64 = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -64,18 +61,10 @@ enum Answered {
     Whole,
 }
 
-/// What comes next on a connection.
-enum Next {
-    /// A request, which is with the client.
-    Request,
-    Refused(Fault),
-    End,
-}
-
 /// Serves a connection to its end.
 pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, visiting: Visiting) {
     let mut client = Box::new(Http1Client::new(wire));
-    let mut waiting = Waiting { visiting, first: true, turn: Turn::default(), seen: 0, since: None };
+    let mut waiting = Waiting::new(visiting);
     loop {
         match poll_fn(|context| waiting.poll(&mut client, context)).await {
             Next::Request => {
@@ -96,91 +85,6 @@ pub async fn serve(worker: Rc<Worker>, info: Rc<ConnectionInfo>, wire: Wire, vis
         if !client.is_free().await {
             return client.end().await;
         }
-    }
-}
-
-/// Waiting for a request.
-struct Waiting {
-    visiting: Visiting,
-    /// The connection has had none.
-    first: bool,
-    /// What has arrived is read in its turn.
-    turn: Turn,
-    /// Bytes of the head that were looked at.
-    seen: usize,
-    /// When what is waited for began to be waited for; the clock is looked at only if it is waited for at all.
-    since: Option<Instant>,
-}
-
-impl Waiting {
-    fn poll(&mut self, client: &mut Http1Client, context: &mut Context<'_>) -> Poll<Next> {
-        loop {
-            let wire = &client.body.wire;
-            if (!wire.inbox.unread().is_empty() || wire.stream.has_arrived()) && self.turn.poll(1, context).is_pending()
-            {
-                // Not too late, however long that takes.
-                self.visiting.idles(false);
-                return Poll::Pending;
-            }
-            if let Some(next) = self.look(client) {
-                self.first = false;
-                self.turn.begins();
-                self.seen = 0;
-                self.since = None;
-                return Poll::Ready(next);
-            }
-            match client.body.wire.poll_fill(SMALL, context) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::End),
-                Poll::Ready(Ok(_)) => continue,
-                Poll::Pending => {}
-            }
-            let begun = self.seen > 0;
-            let since = *self.since.get_or_insert_with(Instant::now);
-            self.visiting.idles(!begun);
-            let asked = self.visiting.asked(context) && !begun;
-            let limit = match asked {
-                // A connection that has just been made may have its first request under way.
-                true if !self.first => LET_GO,
-                _ if begun || asked => HEAD_TIMEOUT,
-                _ => CLIENT_IDLE,
-            };
-            return client.alarm.poll(since + limit, context).map(|()| Next::End);
-        }
-    }
-
-    /// What has arrived, if that is a whole head or can never become one.
-    fn look(&mut self, client: &mut Http1Client) -> Option<Next> {
-        let inbox = &mut client.body.wire.inbox;
-        // Empty lines before a request line are ignored (RFC 9112 section 2.2), also one of which the CR came alone.
-        while self.seen <= 1 && inbox.unread().starts_with(b"\r\n") {
-            inbox.consume(2);
-            self.seen = 0;
-        }
-        let unread = inbox.unread();
-        let fresh = self.seen == 0 && !unread.is_empty();
-        if let Some((length, read)) = http1::next_request(unread, self.seen, &mut client.request) {
-            if length > LONGEST_HEAD {
-                return Some(Next::Refused(Fault::HeadTooLarge));
-            }
-            inbox.consume(length);
-            return Some(match read {
-                Ok(()) => {
-                    client.takes();
-                    Next::Request
-                }
-                Err(error) => Next::Refused(error.into()),
-            });
-        }
-        self.seen = unread.len();
-        if unread.len() > LONGEST_HEAD {
-            return Some(Next::Refused(Fault::HeadTooLarge));
-        }
-        if fresh {
-            // Its time begins with its first byte.
-            self.since = None;
-            return http1::starts_wrong(unread).then_some(Next::Refused(Fault::BadRequest));
-        }
-        None
     }
 }
 
