@@ -84,7 +84,7 @@ impl Api {
             (true, ["favicon.ico"]) => reply::reply(StatusCode::NO_CONTENT, "image/x-icon", ""),
             (true, ["api", "v1", "splits"]) => json(&self.control.status_with_idle().await),
             (true, ["api", "v1", "connections"]) => json(&self.control.connections().await),
-            (true, ["api", "v1", "splits", namespace, name]) => self.split(namespace, name),
+            (true, ["api", "v1", "splits", namespace, name]) => self.split(&called(namespace, name)),
             (true, ["api", "v1", "history"]) => json(&view::history(&self.control)),
             (true, ["api", "v1", "config"]) => json(&view::config(&self.control.snapshot())),
             (true, ["api", "v1", "explain"]) => match view::explain(&self.control.snapshot(), request.uri().query()) {
@@ -96,8 +96,7 @@ impl Api {
                 reply::events(past, coming)
             }
             (false, ["api", "v1", "splits", namespace, name, rest @ ..]) => {
-                let split = if *namespace == "-" { (*name).to_owned() } else { format!("{namespace}/{name}") };
-                self.change(request, &split, rest).await
+                self.change(request, &called(namespace, name), rest).await
             }
             _ => reply::error(StatusCode::NOT_FOUND, "no such page; the API is under /api/v1, the dashboard at /"),
         }
@@ -136,11 +135,9 @@ impl Api {
         }
     }
 
-    fn split(&self, namespace: &str, name: &str) -> Reply {
-        let namespace = if namespace == "-" { "" } else { namespace };
-        let status = self.control.status();
-        match status.splits.iter().find(|split| split.namespace == namespace && split.name == name) {
-            Some(split) => json(split),
+    fn split(&self, split: &str) -> Reply {
+        match self.control.status_of(split) {
+            Some(split) => json(&split),
             None => {
                 reply::error(StatusCode::NOT_FOUND, "no such split; /api/v1/splits lists them, namespace - is none")
             }
@@ -159,19 +156,13 @@ impl Api {
             _ => Err(Refused(StatusCode::METHOD_NOT_ALLOWED, "PATCH weights, or POST guard/reset".to_owned())),
         };
         match changed {
-            Ok(()) => {
-                let status = self.control.status();
-                let changed = status.splits.iter().find(|known| {
-                    split
-                        == if known.namespace.is_empty() {
-                            known.name.clone()
-                        } else {
-                            format!("{}/{}", known.namespace, known.name)
-                        }
-                });
-                json(&changed)
-            }
+            Ok(()) => json(&self.control.status_of(split)),
             Err(Refused(status, message)) => reply::error(status, &message),
         }
     }
+}
+
+/// The name of a split by its place under `/api/v1/splits`.
+fn called(namespace: &str, name: &str) -> String {
+    if namespace == "-" { name.to_owned() } else { format!("{namespace}/{name}") }
 }

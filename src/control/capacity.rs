@@ -29,7 +29,7 @@ impl Control {
             return;
         }
         for rule in snapshot.rules.iter().filter(gated) {
-            let active = |id| f64::from(u32::try_from(self.recorder.totals(id).active_requests).unwrap_or(0));
+            let active = |id| f64::from(u32::try_from(self.recorder.glance(id).active_requests).unwrap_or(0));
             let waiting = |line: &crate::endpoint::Line| line.waiting() as f64;
             let now: f64 =
                 rule.body.versions.iter().map(|v| active(v.id) + v.line.as_deref().map_or(0.0, waiting)).sum();

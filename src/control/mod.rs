@@ -375,7 +375,7 @@ impl Control {
     /// The route that a name means: `name`, or `namespace/name`.
     fn route(&self, snapshot: &Snapshot, name: &str) -> Result<RouteKey, WeightsError> {
         let routes = || snapshot.rules.iter().map(|rule| &rule.body.route);
-        routes().find(|route| route.to_string() == name).cloned().ok_or_else(|| WeightsError::NoSplit {
+        routes().find(|route| route.is_called(name)).cloned().ok_or_else(|| WeightsError::NoSplit {
             asked: name.to_owned(),
             known: analysis::known_routes(snapshot, name.split_once('/').map_or("", |(namespace, _)| namespace)),
         })

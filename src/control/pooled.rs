@@ -126,13 +126,12 @@ fn name(body: &RuleBody, version: usize) -> u64 {
 
 /// What was counted of a version here; nothing if nothing was.
 fn own(version: &VersionEntry, recorder: &Recorder, history: &History) -> Option<Figures> {
-    let totals = recorder.totals(version.id);
+    let glance = recorder.glance(version.id);
     let Recent { requests, failures, durations, .. } = history.recent(version.id);
-    let connections: i64 = totals.active_streams.iter().sum();
     let figures = Figures {
         version: 0,
-        requests: totals.tally.judged(),
-        connections: u64::try_from(connections).unwrap_or_default(),
+        requests: glance.tally.judged(),
+        connections: u64::try_from(glance.connections).unwrap_or_default(),
         recent: Counts { success: requests - failures, failure: failures, latency: buckets(&durations) },
     };
     (!figures.is_empty()).then_some(figures)

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::events::lock;
 use super::{Control, Idle, Point, State};
 use crate::model::{Kind, Route, RouteKey};
-use crate::record::{Classification, DrainFigures, Totals};
+use crate::record::{Classification, DrainFigures};
 use crate::snapshot::{Rule, RuleBody, Snapshot};
 
 /// Everything that is served.
@@ -161,6 +161,12 @@ impl Control {
         }
     }
 
+    /// What is going on in one split, which has this name, after its namespace if it has one; none: there is none.
+    pub fn status_of(&self, split: &str) -> Option<SplitStatus> {
+        let state = lock(&self.state);
+        self.splits(&self.served.load_full(), &state, |route| route.is_called(split)).into_iter().next()
+    }
+
     /// What is going on in all Splits of the cluster, on all replicas as far as they tell of it.
     pub fn status_of_all(&self) -> Vec<SplitStatus> {
         let state = lock(&self.state);
@@ -243,7 +249,7 @@ impl Control {
 
     fn version_status(&self, rule: &Rule, index: usize, state: &State, drains: &[DrainFigures]) -> VersionStatus {
         let version = &rule.body.versions[index];
-        let totals: Totals = self.recorder.totals(version.id);
+        let glance = self.recorder.glance(version.id);
         let recent = state.history.recent(version.id);
         let drain = drains.iter().find(|drain| drain.route == rule.body.route && drain.version == version.name);
         let elsewhere = state.elsewhere.sum(Instant::now(), &rule.body.route, &version.name);
@@ -260,15 +266,15 @@ impl Control {
             desired_share: rule.weights.desired_share(index),
             effective_share: rule.weights.effective_share(index),
             share: None,
-            requests: totals.tally.judged(),
-            failures: totals.tally.of(Classification::Failure),
-            client_gone: totals.tally.of(Classification::ClientGone),
+            requests: glance.tally.judged(),
+            failures: glance.tally.of(Classification::Failure),
+            client_gone: glance.tally.of(Classification::ClientGone),
             rate: (recent.seconds > 0).then(|| recent.requests as f64 / recent.seconds as f64),
             success: some(1.0 - recent.failures as f64 / recent.requests.max(1) as f64),
             p50: recent.durations.quantile(0.5),
             p99: recent.durations.quantile(0.99),
-            active_requests: totals.active_requests,
-            connections: totals.active_streams.iter().sum(),
+            active_requests: glance.active_requests,
+            connections: glance.connections,
             draining,
             drain_seconds: (drain_replicas > 0)
                 .then(|| drains_here.map_or(elsewhere.left, |here| here.left.max(elsewhere.left)).as_secs_f64()),

@@ -44,6 +44,17 @@ pub struct RouteKey {
     pub name: Arc<str>,
 }
 
+impl RouteKey {
+    /// Whether `name` is how it is displayed.
+    pub fn is_called(&self, name: &str) -> bool {
+        match name.strip_suffix(&*self.name) {
+            Some("") => self.namespace.is_empty(),
+            Some(before) => !self.namespace.is_empty() && before.strip_suffix('/') == Some(&*self.namespace),
+            None => false,
+        }
+    }
+}
+
 impl fmt::Display for RouteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
@@ -98,4 +109,24 @@ pub struct Rule {
     pub filters: Vec<Filter>,
     /// Where requests go.
     pub split: Arc<Split>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_called_as_it_is_displayed_and_not_otherwise() {
+        let key = |namespace: &str, name: &str| RouteKey {
+            namespace: namespace.into(),
+            kind: Kind::Split,
+            name: name.into(),
+        };
+        let keys =
+            [key("", "shop"), key("shop", "shop"), key("a", "shop"), key("", "a/shop"), key("", "op"), key("sh", "op")];
+        for (key, name) in keys.iter().flat_map(|key| keys.iter().map(move |other| (key, other.to_string()))) {
+            assert_eq!(key.is_called(&name), key.to_string() == name, "{key:?} {name}");
+        }
+        assert!(!key("a", "shop").is_called("/shop") && !key("a", "shop").is_called("ashop"));
+    }
 }

@@ -134,6 +134,13 @@ impl Cell {
         self.rescues.each(|key, count| add_count(sums, reason(key), count));
     }
 
+    /// Adds what is asked for all the time to `glance`.
+    pub(super) fn add_to_glance(&self, glance: &mut Glance) {
+        self.add_endings(&mut glance.tally);
+        glance.active_requests += self.active_requests.load(Relaxed);
+        glance.connections += self.active_streams.iter().map(|count| count.load(Relaxed)).sum::<i64>();
+    }
+
     /// Adds all counts to `totals`.
     pub(super) fn add_to(&self, totals: &mut Totals) {
         self.add_endings(&mut totals.tally);
@@ -173,6 +180,17 @@ fn add_histograms(sums: &mut [Distribution], histograms: &[OnceLock<Box<Histogra
             histogram.add_to(sum);
         }
     }
+}
+
+/// Of what the cells of a version add up to, what is asked for all the time: nothing of how long it took, which is most of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Glance {
+    /// What the requests came to; without durations.
+    pub tally: Tally,
+    /// Requests in flight.
+    pub active_requests: i64,
+    /// Long-lived connections.
+    pub connections: i64,
 }
 
 /// What the cells of a version add up to.
@@ -220,6 +238,9 @@ mod tests {
         cell.retried(Reason::ConnectFailed);
         let mut totals = Totals::default();
         cell.add_to(&mut totals);
+        let mut glance = Glance::default();
+        cell.add_to_glance(&mut glance);
+        assert_eq!((&glance.tally.endings, glance.tally.durations.len()), (&totals.tally.endings, 0));
         assert_eq!(totals.tally.endings.len(), 30);
         assert!(totals.tally.endings.iter().all(|(ending, count)| u64::from(ending.code) - 199 == *count));
         assert_eq!(totals.tally.of(Classification::Success), (1..=30).sum::<u64>());

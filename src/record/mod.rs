@@ -16,7 +16,7 @@ mod slots;
 mod tally;
 mod wire;
 
-pub use cell::{Cell, StreamProtocol, Totals};
+pub use cell::{Cell, Glance, StreamProtocol, Totals};
 pub use export::{DrainFigures, Exporter, Served};
 pub use histogram::{BOUNDS_MICROS, Distribution};
 pub use outcome::{Classification, Ending, Reason, Timed};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use dashmap::DashMap;
 
-use super::cell::{Cell, Totals};
+use super::cell::{Cell, Glance, Totals};
 use super::outcome::Reason;
 use super::tally::Tally;
 use crate::endpoint::{Incidents, VersionId};
@@ -35,6 +35,15 @@ impl Recorder {
             cells.iter().for_each(|cell| cell.add_to(&mut totals));
         }
         totals
+    }
+
+    /// The same at a glance.
+    pub fn glance(&self, version: VersionId) -> Glance {
+        let mut glance = Glance::default();
+        if let Some(cells) = self.cells.get(&version) {
+            cells.iter().for_each(|cell| cell.add_to_glance(&mut glance));
+        }
+        glance
     }
 
     /// Takes a place among the requests that wait for an endpoint, if fewer than `most` do.

@@ -39,12 +39,14 @@ class Weir(Peer):
 
     def command(self, context, setting, port, folder):
         admin, ops = free_port(), free_port()
-        file = folder / "weir.json"
+        # A folder of its own: its folder is what the proxy watches, and the log is written to beside it.
+        file = folder / "configuration" / "weir.json"
+        file.parent.mkdir()
         file.write_text(json.dumps(self.configuration(context, setting, port, admin, ops), indent=1))
         weir = context.programs["weir"]
         check = subprocess.run([weir, "check", file], capture_output=True, text=True, timeout=30)
         if check.returncode != 0:
-            told = (check.stdout + check.stderr).replace(f"{folder}/", "").strip().splitlines()
+            told = (check.stdout + check.stderr).replace(f"{file.parent}/", "").strip().splitlines()
             raise Unsupported(f"not supported by this build: {told[0] if told else 'weir check fails'}")
         return [weir, "run", "--config", file], {"admin": admin, "ops": ops, "configuration": file}
 
