@@ -1,11 +1,8 @@
 """Runs a case: all contestants are started, then measured in turn, round after round, so that what happens on the
 machine meanwhile happens to all of them."""
 
-import http.client
 import json
-import socket
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
 
@@ -14,14 +11,14 @@ import measure
 import report
 from loads import backend_counts
 from peers import Unsupported
-from processes import LOAD_CORE, NICE, REAL_TIME, Failed, Process, set_priority
+from processes import LOAD_CORE, NICE, REAL_TIME, Failed, Process
 
 # How long a proxy has to give memory back.
 _REST = 3
 # How long a proxy is used before it is measured, so that its memory and connections are those of one at work.
 _WARM_UP = 0.3
-# Who changes weights at the same time.
-_CHANGERS = 4
+# How long the last change of weights may take, seconds.
+_PATIENCE = 10
 _FAILURES = (Failed, OSError, subprocess.SubprocessError, ValueError)
 
 
@@ -88,14 +85,12 @@ class Runner:
         load = one.load.at(rate) if rate else one.load
         try:
             before = backend_counts(self.context.backend)
-            with changing(server, one.changes) as changed:
+            with changing(self.context, server, one.changes) as changed:
                 outcome = load.run(self.context, server, self.seconds)
             result = {"round": number, **outcome.as_dict()}
             stable, canary = backend_counts(self.context.backend)
             stable, canary = stable - before[0], canary - before[1]
             result["canary_share"] = round(canary / max(stable + canary, 1), 4)
-            if changed["refused"]:
-                raise Failed(f"a change of weights was answered with {changed['refused']}")
             result["changes_per_second"] = round(changed["count"] / changed["seconds"])
             result["rss"] = measure.memory(server.pid).rss
             cell["rounds"].append(result)
@@ -153,48 +148,22 @@ def start_backend(context):
 
 
 @contextmanager
-def changing(server, times_a_second):
+def changing(context, server, times_a_second):
     """Changes the weights of the proxy's split meanwhile; tells how often that was done."""
-    told = {"count": 0, "seconds": 1, "refused": None}
+    told = {"count": 0, "seconds": 1}
     if not times_a_second:
         yield told
         return
-    end, begun = threading.Event(), time.monotonic()
-    # An answer takes its time beside a worker that is busy, so several change in turn.
-    arguments = (server.extra["admin"], times_a_second / _CHANGERS, end, told)
-    threads = [threading.Thread(target=change, args=(n, *arguments)) for n in range(_CHANGERS)]
-    for thread in threads:
-        thread.start()
+    weights = [{"weights": {"stable": 100 - canary, "canary": canary}} for canary in (9, 10, 11)]
+    bodies = [word for body in weights for word in ("--body", json.dumps(body))]
+    admin = f"127.0.0.1:{server.extra['admin']}"
+    words = ["changes", "--to", admin, "--rate", times_a_second, "--path", "/api/v1/splits/-/bench", *bodies]
+    process = Process([context.programs["load"], *words], {LOAD_CORE}, context.priority)
     try:
         yield told
+        out, _ = process.child.communicate(timeout=_PATIENCE)
+        if process.child.returncode != 0:
+            raise Failed("a change of weights was refused")
+        told.update(json.loads(out))
     finally:
-        told["seconds"] = time.monotonic() - begun
-        end.set()
-        for thread in threads:
-            thread.join()
-
-
-def change(number, port, times_a_second, end, told):
-    set_priority(REAL_TIME)
-    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
-    due = time.monotonic() + number / times_a_second / _CHANGERS
-    while not end.wait(max(due - time.monotonic(), 0)):
-        due += 1 / times_a_second
-        canary = 9 + number % 2 + told["count"] % 2
-        body = json.dumps({"weights": {"stable": 100 - canary, "canary": canary}})
-        status = patch(connection, "/api/v1/splits/-/bench", body)
-        if status != 200:
-            told["refused"] = status
-            return
-        told["count"] += 1
-    connection.close()
-
-
-def patch(connection, path, body):
-    """Sends a PATCH in one piece, which the standard library does not, and gives the status of its answer."""
-    head = f"PATCH {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-    connection.sendall(f"{head}\r\n\r\n{body}".encode())
-    with http.client.HTTPResponse(connection, method="PATCH") as answer:
-        answer.begin()
-        answer.read()
-        return answer.status
+        process.stop()

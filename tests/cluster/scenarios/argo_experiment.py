@@ -8,7 +8,7 @@ from .argo_gateway import ROUTE
 
 SIDE_BY_SIDE = True
 
-# The experiment lasts several times as long as Argo's controller may take on a busy machine to see that it has begun.
+# The experiment lasts several times as long as Argo's controller takes on a busy machine to see that it has begun.
 STRATEGY = """
       stableService: shop-stable
       canaryService: shop-canary
@@ -34,8 +34,9 @@ def run(scenario):
     scenario.wait_served(address, HOST, "v1")
     load = scenario.load(address, HOST)
     rollout.release("v2")
+    rollout.wait_experiment()
     # The experiment runs what the canary runs.
-    weight_in_force(scenario, address, HOST, {"v1": 70, "v2": 30}, timeout=60)
+    weight_in_force(scenario, address, HOST, {"v1": 70, "v2": 30})
     expect_shares(scenario, weir)
     rollout.wait_paused(2)
     weight_in_force(scenario, address, HOST, {"v1": 80, "v2": 20})

@@ -36,7 +36,7 @@ def run(scenario):
     scenario.apply(SERVICES)
     address = gateway_up(scenario)
     scenario.apply(ROUTE)
-    rollout = Rollout(scenario, STRATEGY.replace("15s", "25s"))
+    rollout = Rollout(scenario, STRATEGY)
     rollout.wait_phase("Healthy")
     scenario.apply(SPLIT)
     scenario.wait_served(address, HOST, "v1")
@@ -46,7 +46,8 @@ def run(scenario):
     conflict = told(scenario)
     rollout.release("v2")
     # The steps alone would be 20: the experiment, which runs V2 as well, is in status.canary.weights only.
-    weight_in_force(scenario, None, FOLLOWING, {"v1": 70, "v2": 30}, timeout=60)
+    rollout.wait_experiment()
+    weight_in_force(scenario, None, FOLLOWING, {"v1": 70, "v2": 30})
     weights = shown(scenario, "rollout", "shop")["status"]["canary"]["weights"]
     asked = [weights["stable"]["weight"], weights["canary"]["weight"], *(each["weight"] for each in weights["additional"])]
     if asked != [70, 20, 10]:

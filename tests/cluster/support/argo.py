@@ -2,10 +2,13 @@
 
 import pathlib
 import re
+import time
 
 from .waiting import once
 
 NAMESPACE = "argo-rollouts"
+# How long the controller is left alone with an experiment.
+TOUCHED_SECONDS = 5
 
 # The controller copies the plugin from the folder that every container of this cluster sees.
 PLUGINS = """\
@@ -153,6 +156,21 @@ class Rollout:
             return status.get("phase") == "Paused" and status.get("currentStepIndex") == step
 
         return self.kube.wait("rollouts", self.name, reached, timeout, f"Rollout paused at step {step}")
+
+    def wait_experiment(self, timeout=60):
+        """Waits until the router was told the share of an experiment."""
+        touched = time.monotonic()
+
+        def told():
+            nonlocal touched
+            # The controller goes on when something changes, and now and then misses that an experiment has begun.
+            if time.monotonic() - touched > TOUCHED_SECONDS:
+                touched = time.monotonic()
+                annotations = {"example.com/touched": str(touched)}
+                self.kube.patch("rollouts", self.name, {"metadata": {"annotations": annotations}})
+            return self.status().get("canary", {}).get("weights", {}).get("additional")
+
+        self.scenario.wait_until(told, timeout, "the share of the experiment")
 
     def wait_pods_gone(self, version, timeout=120):
         """Waits until no pod of that version is left."""

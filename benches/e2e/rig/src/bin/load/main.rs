@@ -3,6 +3,7 @@
 //! After every connection has had one answer it prints `ready` and waits for a line on its standard input, so that who
 //! measures a proxy can begin there; what it prints at the end is about what came after that line.
 
+mod changes;
 mod client;
 mod connection;
 mod hold;
@@ -34,6 +35,8 @@ enum What {
     Hold(Hold),
     /// TLS: a full handshake and one request on every connection, from several threads.
     Handshakes(Handshakes),
+    /// Sends bodies by PATCH, in turn and at a fixed rate, until standard input ends.
+    Changes(Changes),
 }
 
 /// Where requests go, and how many.
@@ -118,6 +121,22 @@ struct Handshakes {
     authority: PathBuf,
 }
 
+#[derive(Args)]
+struct Changes {
+    /// Address of the proxy's API.
+    #[arg(long)]
+    to: SocketAddr,
+    /// The path.
+    #[arg(long)]
+    path: String,
+    /// Bodies, as JSON.
+    #[arg(long, required = true)]
+    body: Vec<String>,
+    /// How many a second.
+    #[arg(long)]
+    rate: f64,
+}
+
 impl Target {
     fn time(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.clamp(0.0, 600.0))
@@ -165,6 +184,7 @@ fn main() -> Result<()> {
         What::Websocket(websocket) => client::websocket(&websocket)?,
         What::Hold(hold) => return hold::hold(&hold),
         What::Handshakes(handshakes) => hold::handshakes(&handshakes)?,
+        What::Changes(asked) => return changes::changes(&asked),
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
